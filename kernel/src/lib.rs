@@ -1,0 +1,2 @@
+//! The Tessera capability kernel.
+#![no_std]

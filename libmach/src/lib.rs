@@ -1,0 +1,2 @@
+//! The library of a Mach task on Tessera.
+#![no_std]

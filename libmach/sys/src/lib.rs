@@ -1,0 +1,2 @@
+//! seL4 system-call stubs and typed capability slots.
+#![no_std]

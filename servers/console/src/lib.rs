@@ -1,0 +1,2 @@
+//! The console server.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The Mach kernel interface, in user mode.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The root task.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The ticker: signals the Mach server once a period while a deadline is armed.
+#![no_std]

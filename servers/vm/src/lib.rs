@@ -1,0 +1,2 @@
+//! Virtual memory as pure logic: maps, entries, objects, pages, faults.
+#![no_std]

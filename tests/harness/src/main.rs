@@ -1,0 +1,2 @@
+//! Builds images, boots them in QEMU, judges what they print.
+fn main() {}
