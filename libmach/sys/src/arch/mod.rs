@@ -1,0 +1,40 @@
+//! What an architecture provides to this crate, and the choice of one.
+//!
+//! | name                       | does                                                        |
+//! |----------------------------|-------------------------------------------------------------|
+//! | [`Registers`]              | the words that a message system call passes in registers    |
+//! | [`send`], [`recv`], [`wait`], … | one function per system call, with its exact registers |
+//! | [`thread_pointer`], [`set_thread_pointer`] | the thread register of user code            |
+//! | [`debug_put_char`], [`debug_cap_identify`], … | calls that only some kernels have        |
+//! | [`semihosting_call`]       | a request to the emulator or the debugger                   |
+//! | [`halt`]                   | gives up the processor for good                             |
+//!
+//! The host version exists so that servers can be compiled and tested on a workstation: there every
+//! capability is an empty slot.
+
+#[cfg(all(target_arch = "aarch64", target_os = "none"))]
+#[path = "aarch64.rs"]
+#[expect(
+    unsafe_code,
+    reason = "system calls and the thread register are instructions of their own"
+)]
+mod imp;
+
+#[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
+#[path = "host.rs"]
+mod imp;
+
+pub(crate) use imp::{
+    call, debug_cap_identify, debug_name_thread, debug_put_char, halt, nb_recv, nb_send,
+    nb_send_recv, nb_send_wait, nb_wait, recv, reply_recv, semihosting_call, send,
+    set_thread_pointer, thread_pointer, wait, yield_now,
+};
+
+/// The words of a message that travel in registers: the info word and the first four message registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Registers {
+    /// The message info word (`x1`).
+    pub(crate) info: u64,
+    /// Message registers 0 to 3 (`x2` to `x5`).
+    pub(crate) mr: [u64; 4],
+}

@@ -1,0 +1,49 @@
+//! Output on the kernel's console, and the ways to end a run.
+//!
+//! Only kernels built for debugging have the console calls. On others they raise a fault.
+
+use core::fmt;
+
+use crate::arch;
+use crate::cap::Cap;
+
+/// Prints one byte on the kernel's console.
+pub fn put_char(byte: u8) {
+    arch::debug_put_char(u64::from(byte));
+}
+
+/// The kernel's console as a destination of `write!`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DebugConsole;
+
+impl fmt::Write for DebugConsole {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().for_each(put_char);
+        Ok(())
+    }
+}
+
+/// The kind number of the capability in a slot, 0 for an empty one: kernel ABI 2.2.
+#[must_use]
+pub fn identify<T>(cap: Cap<T>) -> u64 {
+    arch::debug_cap_identify(cap.word())
+}
+
+/// `SYS_EXIT_EXTENDED` of the semihosting specification.
+const SYS_EXIT_EXTENDED: u64 = 0x20;
+
+/// `ADP_Stopped_ApplicationExit`: the program ended by itself.
+const APPLICATION_EXIT: u64 = 0x2_0026;
+
+/// Ends the emulator with `status` as its own, by semihosting.
+///
+/// Where nothing listens to semihosting, the instruction raises an exception in the calling thread.
+pub fn semihosting_exit(status: i32) -> ! {
+    arch::semihosting_call(SYS_EXIT_EXTENDED, &[APPLICATION_EXIT, status as u64]);
+    arch::halt()
+}
+
+/// Gives up the processor for good.
+pub fn halt() -> ! {
+    arch::halt()
+}
