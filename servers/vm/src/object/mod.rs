@@ -1,0 +1,90 @@
+//! Virtual memory objects: what entries map, and where pages are found.
+//!
+//! An object holds pages by offset. What it lacks is looked up in its `shadow`, and so on down the chain; at
+//! the bottom the answer is zeros for anonymous memory, or the manager's data.
+//!
+//! OBJ-1: `refs` is the number of entries that map the object, plus the objects whose shadow it is, plus
+//! the holds of operations in progress.
+//! OBJ-2: shadow chains end: nobody is below itself.
+//! OBJ-3: `copy` names an object whose shadow is this one, or nothing.
+//! OBJ-4: while `is_unique`, every page is reached from at most one entry and from no other object, so a page
+//! outside every entry's part is garbage.
+//! OBJ-5: a page is keyed in its object by the offset that the page itself states.
+
+use alloc::collections::BTreeMap;
+
+use crate::types::{ManagerId, ObjectId, PageId};
+
+/// Where pages that are nowhere in the chain come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Anonymous memory: zeros.
+    Zero,
+    /// A memory manager.
+    Manager {
+        manager: ManagerId,
+        /// The manager said that it is ready.
+        is_ready: bool,
+    },
+    /// The manager is gone: what is not resident is lost.
+    Gone,
+}
+
+/// The next object down, and where in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shadow {
+    pub(crate) object: ObjectId,
+    /// Offset in the shadow of this object's first byte.
+    pub(crate) offset: u64,
+}
+
+/// A virtual memory object.
+#[derive(Debug)]
+pub struct Object {
+    pub(crate) size: u64,
+    pub(crate) refs: u32,
+    pub(crate) source: Source,
+    pub(crate) shadow: Option<Shadow>,
+    /// The newest asymmetric copy: pages are pushed there before they change here.
+    pub(crate) copy: Option<ObjectId>,
+    /// How many asymmetric copies were stacked between this one and the first.
+    pub(crate) copy_rank: u16,
+    /// Shared on purpose: copies of it are asymmetric.
+    pub(crate) is_shared: bool,
+    pub(crate) is_unique: bool,
+    /// `vm_region` gave its name to somebody.
+    pub(crate) is_named: bool,
+    /// It stands in the queue of objects to be tidied.
+    pub(crate) is_queued: bool,
+    /// The first of the objects whose shadow this is; they are linked through `siblings`.
+    pub(crate) child: Option<ObjectId>,
+    /// The previous and the next child of the same shadow.
+    pub(crate) siblings: (Option<ObjectId>, Option<ObjectId>),
+    pub(crate) pages: BTreeMap<u64, PageId>,
+}
+
+impl Object {
+    /// An anonymous object with one reference and nothing in it.
+    pub(crate) fn anonymous(size: u64) -> Object {
+        Object {
+            size,
+            refs: 1,
+            source: Source::Zero,
+            shadow: None,
+            copy: None,
+            copy_rank: 0,
+            is_shared: false,
+            is_unique: true,
+            is_named: false,
+            is_queued: false,
+            child: None,
+            siblings: (None, None),
+            pages: BTreeMap::new(),
+        }
+    }
+
+    /// Whether its pages come from nowhere but memory.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.source == Source::Zero
+    }
+}

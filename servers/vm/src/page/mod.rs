@@ -1,0 +1,5 @@
+//! Pages of objects.
+
+mod state;
+
+pub use state::{Page, PageState};

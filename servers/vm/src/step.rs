@@ -1,0 +1,56 @@
+//! Operations that can wait: what a server runs, keeps, and resumes.
+//!
+//! Every call is an [`Operation`]: a value that holds its arguments and how far it came. The
+//! server calls [`Operation::step`] until it gives [`Step::Done`]; between two steps anything may happen to
+//! the state, so a step trusts nothing that an earlier one read unless the map was locked by this operation.
+
+use crate::Vm;
+use crate::pager::Pager;
+use crate::pmap::{FramePool, Pmap};
+use crate::types::{KernResult, MapId, ObjectId, PageId};
+
+/// No step touches more pages than this.
+pub const STEP_PAGES: usize = 64;
+
+/// No step needs more heap than this for records of pages, entries and objects.
+pub const STEP_HEAP: usize = 64 * 1024;
+
+/// All effects together.
+pub trait Env: Pmap + FramePool + Pager {}
+impl<T: Pmap + FramePool + Pager> Env for T {}
+
+/// What an operation waits for. The server queues it under this value and runs it again when
+/// [`Vm::next_wakeup`] gives the same value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WaitOn {
+    /// Another operation works on the map.
+    Map(MapId),
+    /// A page is on its way in or out.
+    Page(PageId),
+    /// The object's manager is not ready, or has too many requests outstanding.
+    Object(ObjectId),
+}
+
+/// The outcome of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<T> {
+    /// The operation is over: reply.
+    Done(KernResult<T>),
+    /// Run it again after a wake-up of this value.
+    Wait(WaitOn),
+    /// There is more to do: run it again, behind what is pending.
+    Again,
+}
+
+/// A call in progress.
+pub trait Operation {
+    /// What the call returns beside its return code.
+    type Out;
+
+    /// Goes on for at most [`STEP_PAGES`] pages. After `Done` the operation is not stepped again.
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<Self::Out>;
+
+    /// Gives the operation up, because nobody wants the answer any more. What it held is released at once or
+    /// left to [`Vm::reap`]. Not needed after `Done`.
+    fn cancel(&mut self, vm: &mut Vm);
+}
