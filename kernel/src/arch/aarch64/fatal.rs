@@ -1,0 +1,55 @@
+//! What the kernel does when it cannot go on: it says why, and stops.
+
+use core::arch::asm;
+
+use aarch64_cpu::registers::{ELR_EL1, ESR_EL1, FAR_EL1, Readable, SPSR_EL1};
+
+use crate::debug::epitaph::{self, Epitaph};
+
+/// Size of the kernel's one stack. The kernel does not recurse, so its depth is bounded.
+pub(super) const KERNEL_STACK_SIZE: usize = 32 * 1024;
+/// Size of the stack on which fatal exceptions are reported.
+pub(super) const EMERGENCY_STACK_SIZE: usize = 4 * 1024;
+
+/// Memory that is only ever used as a stack, through the stack pointer.
+#[repr(C, align(4096))]
+pub(super) struct Stack<const SIZE: usize>(core::cell::UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: no Rust code reads or writes a stack through this type.
+unsafe impl<const SIZE: usize> Sync for Stack<SIZE> {}
+
+/// The kernel's stack.
+pub(super) static KERNEL_STACK: Stack<KERNEL_STACK_SIZE> =
+    Stack(core::cell::UnsafeCell::new([0; KERNEL_STACK_SIZE]));
+/// The stack of last resort.
+pub(super) static EMERGENCY_STACK: Stack<EMERGENCY_STACK_SIZE> =
+    Stack(core::cell::UnsafeCell::new([0; EMERGENCY_STACK_SIZE]));
+
+/// An exception was taken from the kernel itself, or from AArch32: report and stop.
+pub(super) extern "C" fn exception_in_kernel(vector: u64) -> ! {
+    epitaph::write(&Epitaph::Exception {
+        vector,
+        esr: ESR_EL1.get(),
+        far: FAR_EL1.get(),
+        elr: ELR_EL1.get(),
+        spsr: SPSR_EL1.get(),
+    });
+    halt()
+}
+
+/// An SError was taken from user mode: memory or a device failed, and nobody can say whose it was.
+pub(super) fn serror() -> ! {
+    epitaph::write(&Epitaph::SError {
+        esr: ESR_EL1.get(),
+        elr: ELR_EL1.get(),
+    });
+    halt()
+}
+
+/// Stops this core for good.
+pub fn halt() -> ! {
+    loop {
+        // SAFETY: waiting for an event changes no state; interrupts stay masked.
+        unsafe { asm!("wfe", options(nomem, nostack, preserves_flags)) }
+    }
+}
