@@ -1,2 +1,11 @@
-//! The Mach kernel interface, in user mode.
+//! The Mach kernel interface, in user mode: tasks, threads, ports and memory over seL4 capabilities.
 #![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod badge;
+pub mod machine;
+pub mod memory;
+pub mod pmap;
+pub mod table;

@@ -1,0 +1,380 @@
+//! Translations of tasks' addresses, kept beside the hardware's tables.
+//!
+//! For each space this module knows which pages are mapped by which capability, and which tables exist; for each
+//! frame where it is mapped. So a mapping is found from both sides without asking the kernel, and a table goes as
+//! soon as nothing is in it.
+//!
+//! Invariants: **PMAP-1** a page is in its space's `pages` if and only if a capability of the server maps it there.
+//! **PMAP-2** `(space, page)` is among the places of its frame if and only if PMAP-1's capability is of that frame.
+//! **PMAP-3** a table's count is the number of its children; no table stands with a count of 0. **PMAP-4** the space
+//! of a root table is destroyed only when its `pages` and `tables` are empty, so its address-space number never comes
+//! back while a frame capability still believes to be mapped with it.
+
+mod places;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::machine::{Access, Machine, Object, Slot};
+use crate::memory::{Memory, Need, PAGE, Shortage, Unit};
+use places::Places;
+
+/// The first address that belongs to no map: IPC buffers lie from here on.
+pub const IPC_BASE: u64 = 0x7f00_0000_0000;
+/// Levels of tables below the root, and how many address bits an entry of their parent covers.
+const LEVELS: [u32; 3] = [39, 30, 21];
+
+/// The number of a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SpaceId(pub u32);
+
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    unit: Unit,
+    slot: Slot,
+    access: Access,
+}
+
+#[derive(Debug)]
+struct Table {
+    unit: Unit,
+    children: u32,
+}
+
+#[derive(Debug)]
+struct Space {
+    root: Unit,
+    pages: BTreeMap<u64, Mapping>,
+    tables: BTreeMap<(u32, u64), Table>,
+}
+
+/// All spaces.
+#[derive(Debug)]
+pub struct Pmaps {
+    spaces: Vec<Option<Space>>,
+    free: Vec<u32>,
+    places: Places,
+}
+
+/// The page that holds an address.
+const fn page_of(address: u64) -> u64 {
+    address / PAGE
+}
+
+impl Pmaps {
+    /// No space yet, over `frames` frames.
+    #[must_use]
+    pub fn new(frames: u32) -> Self {
+        Self { spaces: Vec::new(), free: Vec::new(), places: Places::new(frames) }
+    }
+
+    /// Makes an empty space.
+    ///
+    /// # Errors
+    /// [`Shortage`]
+    pub fn create(&mut self, memory: &mut Memory, machine: &mut impl Machine, need: Need) -> Result<SpaceId, Shortage> {
+        let root = memory.take_table(machine, Object::VSpace, need)?;
+        if machine.assign_asid(memory.layout().second(root)).is_err() {
+            memory.put_table(machine, root);
+            return Err(Shortage);
+        }
+        Ok(self.adopt(root))
+    }
+
+    /// Enters a space whose root table exists already.
+    fn adopt(&mut self, root: Unit) -> SpaceId {
+        let space = Space { root, pages: BTreeMap::new(), tables: BTreeMap::new() };
+        match self.free.pop() {
+            Some(index) => {
+                if let Some(place) = self.spaces.get_mut(index as usize) {
+                    *place = Some(space);
+                }
+                SpaceId(index)
+            }
+            None => {
+                self.spaces.push(Some(space));
+                SpaceId(self.spaces.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// Destroys an empty space, and removes what is still mapped in one that is not: at most `limit` pages. Answers
+    /// whether there is more to do.
+    pub fn destroy(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, limit: usize) -> bool {
+        self.remove(memory, machine, id, 0, u64::MAX, limit);
+        let Some(place) = self.spaces.get_mut(id.0 as usize) else { return false };
+        match place.take_if(|space| space.pages.is_empty()) {
+            Some(space) => {
+                memory.put_table(machine, space.root);
+                self.free.push(id.0);
+                false
+            }
+            None => place.is_some(),
+        }
+    }
+
+    /// The capability of a space's root table.
+    #[must_use]
+    pub fn root(&self, memory: &Memory, id: SpaceId) -> Option<Slot> {
+        self.space(id).map(|space| memory.layout().second(space.root))
+    }
+
+    /// Maps a frame, in place of what is mapped at the address.
+    ///
+    /// # Errors
+    /// [`Shortage`]: no table or no slot was left, or the kernel refused.
+    pub fn enter(
+        &mut self,
+        memory: &mut Memory,
+        machine: &mut impl Machine,
+        id: SpaceId,
+        address: u64,
+        unit: Unit,
+        access: Access,
+    ) -> Result<(), Shortage> {
+        let page = page_of(address);
+        let old = self.space(id).ok_or(Shortage)?.pages.get(&page).copied();
+        if let Some(old) = old {
+            if old.unit == unit {
+                return self.change(memory, machine, id, page, Mapping { access, ..old });
+            }
+            self.remove_page(memory, machine, id, page);
+        }
+        self.grow(memory, machine, id, address)?;
+        let first = self.places.is_unmapped(unit);
+        let slot = if first {
+            Some(memory.layout().second(unit))
+        } else {
+            memory.take_slot().filter(|&slot| {
+                let copied = machine.copy(memory.layout().first(unit), slot).is_ok();
+                if !copied {
+                    memory.put_slot(machine, slot);
+                }
+                copied
+            })
+        };
+        let entered = slot.ok_or(Shortage).and_then(|slot| {
+            let mapping = Mapping { unit, slot, access };
+            self.change(memory, machine, id, page, mapping).inspect_err(|_| {
+                if !first {
+                    memory.put_slot(machine, slot);
+                }
+            })
+        });
+        match entered {
+            Ok(()) => self.places.insert(unit, id, page, first),
+            Err(Shortage) => self.shrink_by_one(memory, machine, id, address),
+        }
+        entered
+    }
+
+    /// Removes at most `limit` of the mappings in `[start, end)`. Answers the first address not treated, and how many
+    /// mappings went.
+    pub fn remove(
+        &mut self,
+        memory: &mut Memory,
+        machine: &mut impl Machine,
+        id: SpaceId,
+        start: u64,
+        end: u64,
+        limit: usize,
+    ) -> (u64, usize) {
+        for removed in 0..limit {
+            let Some((page, _)) = self.next(id, start, end) else { return (end, removed) };
+            self.remove_page(memory, machine, id, page);
+        }
+        (self.next(id, start, end).map_or(end, |(page, _)| page * PAGE), limit)
+    }
+
+    /// Takes the rights outside `allowed` from at most `limit` mappings in `[start, end)`. The answer is as for
+    /// [`remove`](Self::remove).
+    pub fn protect(
+        &mut self,
+        memory: &mut Memory,
+        machine: &mut impl Machine,
+        id: SpaceId,
+        (start, end): (u64, u64),
+        allowed: Access,
+        limit: usize,
+    ) -> (u64, usize) {
+        let (mut at, mut changed, mut seen) = (start, 0, 0);
+        while let Some((page, mapping)) = self.next(id, at, end) {
+            if changed >= limit || seen >= SCAN * limit {
+                return (page * PAGE, changed);
+            }
+            seen += 1;
+            if self.narrow(memory, machine, id, page, mapping, allowed) {
+                changed += 1;
+            }
+            at = (page + 1) * PAGE;
+        }
+        (end, changed)
+    }
+
+    /// Takes the rights outside `allowed` from all mappings of a frame.
+    pub fn page_protect(&mut self, memory: &mut Memory, machine: &mut impl Machine, unit: Unit, allowed: Access) {
+        for (id, page) in self.places.of(unit) {
+            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&page)).copied() {
+                self.narrow(memory, machine, id, page, mapping, allowed);
+            }
+        }
+    }
+
+    /// Notes that a frame's contents changed, so that instructions fetched from it could be old ones.
+    pub fn contents_changed(&mut self, unit: Unit) {
+        self.places.set_stale(unit, true);
+    }
+
+    /// Makes instruction fetch see what was written to a frame, wherever it is mapped.
+    pub fn sync_instructions(&mut self, machine: &mut impl Machine, unit: Unit) {
+        for (id, page) in self.places.of(unit) {
+            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&page)) {
+                machine.unify(mapping.slot);
+            }
+        }
+        self.places.set_stale(unit, true);
+    }
+
+    /// Number of pages mapped in a space below the IPC buffers.
+    #[must_use]
+    pub fn resident_pages(&self, id: SpaceId) -> u64 {
+        self.space(id).map_or(0, |space| (space.pages.len() - space.pages.range(page_of(IPC_BASE)..).count()) as u64)
+    }
+
+    fn space(&self, id: SpaceId) -> Option<&Space> {
+        self.spaces.get(id.0 as usize)?.as_ref()
+    }
+
+    fn space_mut(&mut self, id: SpaceId) -> Option<&mut Space> {
+        self.spaces.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    fn next(&self, id: SpaceId, start: u64, end: u64) -> Option<(u64, Mapping)> {
+        let range = page_of(start)..page_of(end).max(page_of(start));
+        self.space(id)?.pages.range(range).next().map(|(&page, &mapping)| (page, mapping))
+    }
+
+    /// Carries a mapping out and records it; the tables exist.
+    fn change(
+        &mut self,
+        memory: &Memory,
+        machine: &mut impl Machine,
+        id: SpaceId,
+        page: u64,
+        mapping: Mapping,
+    ) -> Result<(), Shortage> {
+        let space = self.space_mut(id).ok_or(Shortage)?;
+        let root = memory.layout().second(space.root);
+        machine.map_frame(mapping.slot, root, page * PAGE, mapping.access).map_err(|_| Shortage)?;
+        space.pages.insert(page, mapping);
+        if mapping.access.execute && self.places.is_stale(mapping.unit) {
+            machine.unify(mapping.slot);
+            self.places.set_stale(mapping.unit, false);
+        }
+        if mapping.access.write {
+            self.places.set_stale(mapping.unit, true);
+        }
+        Ok(())
+    }
+
+    /// Reduces a mapping to the rights in `allowed`. Answers whether that changed anything.
+    fn narrow(
+        &mut self,
+        memory: &mut Memory,
+        machine: &mut impl Machine,
+        id: SpaceId,
+        page: u64,
+        mapping: Mapping,
+        allowed: Access,
+    ) -> bool {
+        let access = mapping.access.and(allowed);
+        if access == mapping.access {
+            return false;
+        }
+        // A mapping that the kernel will not change is removed: the task faults again, and nothing is granted.
+        if access.is_nothing() || self.change(memory, machine, id, page, Mapping { access, ..mapping }).is_err() {
+            self.remove_page(memory, machine, id, page);
+        }
+        true
+    }
+
+    fn remove_page(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, page: u64) {
+        let Some(mapping) = self.space_mut(id).and_then(|space| space.pages.remove(&page)) else { return };
+        if self.places.remove(mapping.unit, id, page) {
+            machine.unmap_frame(mapping.slot);
+        } else {
+            memory.put_slot(machine, mapping.slot);
+        }
+        self.shrink_by_one(memory, machine, id, page * PAGE);
+    }
+
+    /// Makes the tables for an address and counts one more page in the lowest.
+    fn grow(
+        &mut self,
+        memory: &mut Memory,
+        machine: &mut impl Machine,
+        id: SpaceId,
+        address: u64,
+    ) -> Result<(), Shortage> {
+        let space = self.space_mut(id).ok_or(Shortage)?;
+        let root = memory.layout().second(space.root);
+        for (depth, bits) in LEVELS.into_iter().enumerate() {
+            if space.tables.contains_key(&(bits, address >> bits)) {
+                continue;
+            }
+            let made = memory.take_table(machine, Object::PageTable, Need::Reserved).and_then(|unit| {
+                let mapped = machine.map_table(memory.layout().second(unit), root, address);
+                mapped.map(|()| unit).map_err(|_| {
+                    memory.put_table(machine, unit);
+                    Shortage
+                })
+            });
+            match made {
+                Ok(unit) => {
+                    space.tables.insert((bits, address >> bits), Table { unit, children: 0 });
+                    count(space, depth.checked_sub(1), address, 1);
+                }
+                Err(Shortage) => {
+                    self.shrink(memory, machine, id, address);
+                    return Err(Shortage);
+                }
+            }
+        }
+        count(space, Some(LEVELS.len() - 1), address, 1);
+        Ok(())
+    }
+
+    /// Takes back the count of a page that was not entered after all.
+    fn shrink_by_one(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
+        if let Some(space) = self.space_mut(id) {
+            count(space, Some(LEVELS.len() - 1), address, -1);
+        }
+        self.shrink(memory, machine, id, address);
+    }
+
+    /// Removes the tables for an address that have nothing in them, from the lowest up.
+    fn shrink(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
+        let Some(space) = self.space_mut(id) else { return };
+        for (depth, bits) in LEVELS.into_iter().enumerate().rev() {
+            let key = (bits, address >> bits);
+            match space.tables.get(&key) {
+                Some(table) if table.children == 0 => memory.put_table(machine, table.unit),
+                Some(_) => return,
+                None => continue,
+            }
+            space.tables.remove(&key);
+            count(space, depth.checked_sub(1), address, -1);
+        }
+    }
+}
+
+/// Mappings that [`Pmaps::protect`] looks at for each that it may change.
+const SCAN: usize = 16;
+
+/// Changes the number of children of the table at a depth.
+fn count(space: &mut Space, depth: Option<usize>, address: u64, by: i32) {
+    let bits = depth.and_then(|depth| LEVELS.get(depth));
+    if let Some(table) = bits.and_then(|&bits| space.tables.get_mut(&(bits, address >> bits))) {
+        table.children = table.children.saturating_add_signed(by);
+    }
+}
