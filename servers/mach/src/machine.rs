@@ -99,7 +99,13 @@ pub trait Machine {
     ///
     /// # Errors
     /// What the kernel said.
-    fn retype(&mut self, untyped: Slot, object: Object, first: Slot, count: u32) -> Result<(), Refused>;
+    fn retype(
+        &mut self,
+        untyped: Slot,
+        object: Object,
+        first: Slot,
+        count: u32,
+    ) -> Result<(), Refused>;
     /// Deletes everything that was made of the capability in `slot`.
     fn revoke(&mut self, slot: Slot);
     /// Deletes the capability in `slot`; nothing if it is empty.
@@ -124,7 +130,13 @@ pub trait Machine {
     ///
     /// # Errors
     /// What the kernel said.
-    fn map_frame(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused>;
+    fn map_frame(
+        &mut self,
+        frame: Slot,
+        vspace: Slot,
+        address: u64,
+        access: Access,
+    ) -> Result<(), Refused>;
     /// Ends the mapping that this frame capability made, if any.
     fn unmap_frame(&mut self, frame: Slot);
     /// Makes what was written to a frame visible to instruction fetch, through the mapping of this capability.
@@ -151,7 +163,12 @@ pub trait Machine {
     ///
     /// # Errors
     /// What the kernel said at the first step that it refused.
-    fn assemble(&mut self, parts: &ThreadParts, priority: u8, budget: Budget) -> Result<(), Refused>;
+    fn assemble(
+        &mut self,
+        parts: &ThreadParts,
+        priority: u8,
+        budget: Budget,
+    ) -> Result<(), Refused>;
     /// Sets the share of a scheduling context.
     ///
     /// # Errors

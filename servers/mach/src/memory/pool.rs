@@ -140,7 +140,13 @@ impl Pools {
             free_units: [0; 2],
         };
         for _ in 0..count {
-            pools.chunks.push(State { kind: None, free: ALL, prev: NIL, next: NIL, list: List::None });
+            pools.chunks.push(State {
+                kind: None,
+                free: ALL,
+                prev: NIL,
+                next: NIL,
+                list: List::None,
+            });
         }
         // Pushed from the last, so that the first chunk is the first one used.
         for chunk in (0..count).rev() {
@@ -197,9 +203,13 @@ impl Pools {
     /// one is ignored, and the answer is `false`.
     pub fn put(&mut self, unit: Unit) -> bool {
         let Chunk(chunk) = unit.chunk();
-        let Some(state) = self.chunks.get_mut(chunk as usize) else { return false };
+        let Some(state) = self.chunks.get_mut(chunk as usize) else {
+            return false;
+        };
         let bit = 1 << unit.place();
-        let Some(kind) = state.kind.filter(|_| state.free & bit == 0) else { return false };
+        let Some(kind) = state.kind.filter(|_| state.free & bit == 0) else {
+            return false;
+        };
         state.free |= bit;
         self.free_units[kind.at()] += 1;
         self.file(chunk);
@@ -213,12 +223,16 @@ impl Pools {
             .or(first(self.idle[kind.at()]))
             .map(|chunk| (chunk, Work::None))
             .or_else(|| first(self.raw).map(|chunk| (chunk, Work::Make(Chunk(chunk)))))
-            .or_else(|| first(self.idle[kind.other().at()]).map(|chunk| (chunk, Work::Remake(Chunk(chunk)))))
+            .or_else(|| {
+                first(self.idle[kind.other().at()]).map(|chunk| (chunk, Work::Remake(Chunk(chunk))))
+            })
     }
 
     /// Moves a chunk to the list that its state asks for (POOL-2).
     fn file(&mut self, chunk: u32) {
-        let Some(state) = self.chunks.get(chunk as usize) else { return };
+        let Some(state) = self.chunks.get(chunk as usize) else {
+            return;
+        };
         let list = match (state.kind, state.free) {
             (None, _) => List::Raw,
             (Some(_), 0) => List::None,
@@ -255,7 +269,9 @@ impl Pools {
     }
 
     fn leave(&mut self, chunk: u32) {
-        let Some(state) = self.chunks.get_mut(chunk as usize) else { return };
+        let Some(state) = self.chunks.get_mut(chunk as usize) else {
+            return;
+        };
         let (list, prev, next) = (state.list, state.prev, state.next);
         (state.list, state.prev, state.next) = (List::None, NIL, NIL);
         if let Some(state) = self.chunks.get_mut(prev as usize) {
@@ -297,7 +313,12 @@ mod tests {
         for kind in [Kind::Frames, Kind::Objects] {
             walk(pools.partial[kind.at()], List::Partial(kind));
             walk(pools.idle[kind.at()], List::Idle(kind));
-            let free: u32 = pools.chunks.iter().filter(|c| c.kind == Some(kind)).map(|c| c.free.count_ones()).sum();
+            let free: u32 = pools
+                .chunks
+                .iter()
+                .filter(|c| c.kind == Some(kind))
+                .map(|c| c.free.count_ones())
+                .sum();
             assert_eq!(free, pools.free_units[kind.at()]);
         }
         for (chunk, state) in pools.chunks.iter().enumerate() {
