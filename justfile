@@ -1,9 +1,29 @@
 # The verbs of this project. `./justw` lists them; `./justw VERB` first installs what the machine lacks.
+# Each is one call of the project's own tool, so that what is green here is green everywhere.
+set positional-arguments
+
+tessera := quote(justfile_directory() / "tools/tessera")
 
 # List the verbs
 _default:
-    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
+    @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted --list-heading $'./justw VERB [ARGUMENTS]; `./justw VERB --help` tells more\n'
+
+# Boot to the shell, or run one task: an example by name, a package by folder, or an ELF file
+[no-cd]
+@run *arguments:
+    {{ tessera }} run "$@"
 
 # All tests; the last line says `N passed, N failed`
-test:
+[no-cd]
+@test *filter:
     cargo test
+
+# Boot any seL4 root task directly on the kernel
+[no-cd]
+@root *arguments:
+    {{ tessera }} root "$@"
+
+# Write the bootable image kernel8.img
+[no-cd]
+@image *arguments:
+    {{ tessera }} image "$@"

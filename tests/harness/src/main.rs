@@ -1,2 +1,45 @@
-//! Builds images, boots them in QEMU, judges what they print.
-fn main() {}
+//! `tessera`: builds images, boots them in QEMU, judges what they print.
+//!
+//! Every recipe of the justfile is one call of this program. Its modules, bottom up:
+//!
+//! - [`paths`], [`board`], [`cargo`]: where things are, what a board is for the tools, building;
+//! - [`cpio`], [`elf`], [`image`]: the boot archive, root's ELF with it, the bootable image;
+//! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
+//! - [`suite`], [`test`], [`host`], [`layers`], [`check`]: the verbs that judge.
+//!
+//! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
+#![forbid(unsafe_code)]
+
+mod board;
+mod cargo;
+mod cli;
+mod cpio;
+mod elf;
+mod image;
+mod paths;
+mod qemu;
+mod root;
+mod run;
+mod symbols;
+mod task;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = cli::parse();
+    let outcome = match command {
+        cli::Command::Run(options) => run::run(&options),
+        cli::Command::Root(options) => root::run(&options),
+        cli::Command::Image(options) => image::write(&options),
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("tessera: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Exit status of this program when it, and not the task, failed.
+const FAILED: u8 = 125;

@@ -1,0 +1,127 @@
+//! Building: one call of cargo for everything that has the same target.
+
+use crate::paths;
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{BufRead, BufReader, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Target of what runs at EL1 and above: no floating-point registers.
+pub(crate) const PRIVILEGED: &str = "aarch64-unknown-none-softfloat";
+/// Target of user programs.
+pub(crate) const USER: &str = "aarch64-unknown-none";
+
+/// Executables by the names of their binary or example targets.
+pub(crate) type Executables = BTreeMap<String, PathBuf>;
+
+/// What one call of cargo builds.
+#[derive(Default)]
+pub(crate) struct Build<'a> {
+    target: Option<&'a str>,
+    arguments: Vec<String>,
+    verbose: bool,
+}
+
+impl<'a> Build<'a> {
+    /// Builds for `target`, optimised.
+    pub(crate) fn release(target: &'a str) -> Self {
+        Self { target: Some(target), arguments: vec!["--release".into()], verbose: false }
+    }
+
+    /// Adds the binaries of a package of this workspace.
+    pub(crate) fn package(mut self, name: &str) -> Self {
+        self.arguments.extend(["-p".into(), name.into(), "--bin".into(), name.into()]);
+        self
+    }
+
+    /// Adds one example of libmach.
+    pub(crate) fn example(mut self, name: &str) -> Self {
+        self.arguments.extend(["-p".into(), "libmach".into(), "--example".into(), name.into()]);
+        self
+    }
+
+    /// Builds the package in that folder, which need not be of this workspace.
+    pub(crate) fn folder(mut self, folder: &Path, products: &Path) -> Self {
+        let manifest = folder.join("Cargo.toml").display().to_string();
+        self.arguments.extend(["--manifest-path".into(), manifest, "--bins".into()]);
+        self.arguments.extend(["--target-dir".into(), products.display().to_string()]);
+        self
+    }
+
+    /// Shows warnings too, not only errors.
+    pub(crate) fn verbose(mut self, verbose: bool) -> Self {
+        self.verbose = verbose;
+        self
+    }
+
+    /// Builds. Errors of the compiler go to standard error.
+    pub(crate) fn run(self) -> Result<Executables> {
+        let mut command = cargo("build");
+        command.args(["--quiet", "--message-format=json"]).args(&self.arguments);
+        if let Some(target) = self.target {
+            command.args(["--target", target]);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().context("cargo cannot be run")?;
+        let messages = child.stdout.take().context("cargo has no output")?;
+        let mut found = Executables::new();
+        let mut told = self.verbose || !std::io::stderr().is_terminal();
+        for line in BufReader::new(messages).lines() {
+            let line = line?;
+            let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
+            match message {
+                Message::CompilerArtifact { target, executable, fresh } => {
+                    if !fresh && !told {
+                        eprintln!("tessera: building ...");
+                        told = true;
+                    }
+                    found.extend(executable.map(|path| (target.name, path)));
+                }
+                Message::CompilerMessage { message } if self.verbose || message.level == "error" => {
+                    eprint!("{}", message.rendered.unwrap_or_default());
+                }
+                _ => {}
+            }
+        }
+        if !child.wait()?.success() {
+            bail!("cargo build {} failed", self.arguments.join(" "));
+        }
+        Ok(found)
+    }
+}
+
+/// A call of cargo from the top of the project, with the compiler that `justw` found.
+pub(crate) fn cargo(verb: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.arg(verb).current_dir(paths::project());
+    command
+}
+
+/// The messages of `cargo build --message-format=json` that matter here.
+#[derive(Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+enum Message {
+    CompilerArtifact {
+        target: Target,
+        executable: Option<PathBuf>,
+        fresh: bool,
+    },
+    CompilerMessage {
+        message: Diagnostic,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    rendered: Option<String>,
+}

@@ -1,0 +1,146 @@
+//! `run`: boots, runs one task, and exits with its status.
+
+use crate::board::Board;
+use crate::cli::RunArgs;
+use crate::qemu::{self, Console, End, Next, Outcome};
+use crate::symbols;
+use crate::task::{self, System, Task, Then};
+use anyhow::{Result, bail};
+
+/// What root and the parts below it put before a line that is meant for the user.
+const FOR_USER: &str = "tessera: ";
+/// What each part of the system says last when it cannot go on.
+const STOPPED: [&str; 4] = ["boot: stopped: ", "kernel: stopped: ", "root: stopped: ", "mach: stopped: "];
+/// Lines of the log that are shown when a run fails and nobody asked for the whole log.
+const TAIL: usize = 12;
+
+/// Runs the task that the arguments name, or the shell.
+pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
+    let verbose = arguments.machine.verbose;
+    let (tasks, then) = match &arguments.task {
+        Some(name) => (vec![Task::find(name)?], Then::Semihosting),
+        None => (task::examples()?.into_iter().map(Task::Example).collect(), Then::Shell),
+    };
+    let system = System::build(&tasks, verbose)?;
+    let image = system.image(&arguments.arguments, then, verbose)?;
+    let board = Board::load(&arguments.machine.board)?;
+    let command = qemu::command(&board, &arguments.machine.options(), &image)?;
+    let mut watch = Watch { verbose, ..Watch::default() };
+    let outcome = qemu::run(command, Console::Mine, arguments.machine.timeout, |line| watch.see(line))?;
+    let elf = system.programs.first().map_or(&[][..], |p| &p.elf);
+    watch.judge(&outcome, elf, then)
+}
+
+/// What the log of a run has told so far.
+#[derive(Default)]
+pub(crate) struct Watch {
+    pub(crate) verbose: bool,
+    /// Why the system gave up.
+    pub(crate) stopped: Option<String>,
+    /// Root's word on the end of the task.
+    pub(crate) last_word: Option<String>,
+}
+
+impl Watch {
+    /// Takes one line of the log.
+    pub(crate) fn see(&mut self, line: &str) -> Next {
+        if self.verbose {
+            eprintln!("{line}");
+        }
+        if STOPPED.iter().any(|prefix| line.starts_with(prefix)) {
+            self.stopped = Some(line.to_owned());
+            return Next::Stop;
+        }
+        if line.starts_with(FOR_USER) {
+            self.last_word = Some(line.to_owned());
+        }
+        Next::Go
+    }
+
+    /// The status of this process after that run; says on standard error what the user must know.
+    pub(crate) fn judge(&self, outcome: &Outcome, task: &[u8], then: Then) -> Result<u8> {
+        match (&outcome.end, &self.stopped, &self.last_word) {
+            (End::Timeout(limit), ..) => {
+                self.show_tail(outcome);
+                bail!("the time limit of {} s is over; the run was ended", limit.as_secs_f64());
+            }
+            (_, Some(why), _) => {
+                self.show_tail(outcome);
+                bail!("{why}");
+            }
+            (End::Exit(status), None, Some(word)) => {
+                let status = u8::try_from(*status)?;
+                if !word.contains(": killed: ") {
+                    return Ok(status);
+                }
+                eprintln!("{}", symbols::with_functions(word, task));
+                Ok(if status == 0 { KILLED } else { status })
+            }
+            (End::Exit(status), None, None) if then == Then::Shell && *status == 0 => Ok(0),
+            (end, None, _) => {
+                self.show_tail(outcome);
+                bail!("the machine ended ({end:?}) before the task did");
+            }
+        }
+    }
+
+    fn show_tail(&self, outcome: &Outcome) {
+        if !self.verbose {
+            for line in outcome.log.iter().skip(outcome.log.len().saturating_sub(TAIL)) {
+                eprintln!("  | {line}");
+            }
+        }
+    }
+}
+
+/// Status for a task that was killed while root's own status says nothing.
+const KILLED: u8 = 139;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn ended(end: End, lines: &[&str]) -> Result<u8> {
+        let mut watch = Watch::default();
+        for line in lines {
+            watch.see(line);
+        }
+        let outcome = Outcome { end, log: Vec::new(), console: Vec::new(), time: Duration::ZERO };
+        watch.judge(&outcome, &[], Then::Semihosting)
+    }
+
+    #[test]
+    fn the_status_is_the_tasks() {
+        for status in [0, 1, 42, 255] {
+            let word = format!("tessera: task x: exit status {status}");
+            assert_eq!(ended(End::Exit(status), &["root: up", &word]).expect("ran"), status as u8);
+        }
+    }
+
+    #[test]
+    fn a_killed_task_never_gives_zero() {
+        let word = "tessera: task x: killed: EXC_BAD_ACCESS (KERN_INVALID_ADDRESS) read at 0x0 pc 0x400000: no memory";
+        assert_eq!(ended(End::Exit(0), &[word]).expect("ran"), KILLED);
+        assert_eq!(ended(End::Exit(137), &[word]).expect("ran"), 137);
+    }
+
+    #[test]
+    fn an_end_without_the_tasks_is_a_failure() {
+        assert!(ended(End::Exit(0), &["root: up"]).is_err());
+        assert!(ended(End::Killed, &["tessera: task x: exit status 0"]).is_err());
+    }
+
+    #[test]
+    fn a_time_limit_has_its_own_message() {
+        let error = ended(End::Timeout(Duration::from_secs(3)), &[]).expect_err("is a failure").to_string();
+        assert!(error.contains("time limit of 3 s"), "{error}");
+    }
+
+    #[test]
+    fn a_part_that_stops_is_the_failure() {
+        let error =
+            ended(End::Stopped, &["boot: stopped: no device tree at x0"]).expect_err("is a failure").to_string();
+        assert_eq!(error, "boot: stopped: no device tree at x0");
+    }
+}

@@ -1,0 +1,195 @@
+//! What a user may name as a task, and the image that runs it.
+
+use crate::cargo::{self, Build, Executables};
+use crate::cpio::Archive;
+use crate::{elf, image, paths};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What runs on every boot: root itself, the two programs it starts by hand, and the servers it starts as
+/// tasks, in that order.
+const ROOT: &str = "root";
+const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
+const SERVERS: [&str; 1] = ["console"];
+
+/// What a user named.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// An example of libmach.
+    Example(String),
+    /// A Cargo package.
+    Folder(PathBuf),
+    /// A program that is already built.
+    Elf(PathBuf),
+}
+
+/// A task that can be packed.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) elf: Vec<u8>,
+}
+
+/// What root does when its task has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Ends QEMU with the task's status.
+    Semihosting,
+    /// Stops the processor, as on a board.
+    Halt,
+    /// There is no task: root offers the programs of the archive by name.
+    Shell,
+}
+
+impl Task {
+    /// Finds what `name` means: an example first, then a folder or a file.
+    pub(crate) fn find(name: &str) -> Result<Self> {
+        if examples()?.iter().any(|e| e == name) {
+            return Ok(Self::Example(name.to_owned()));
+        }
+        let path = Path::new(name);
+        if path.join("Cargo.toml").is_file() {
+            return Ok(Self::Folder(path.canonicalize()?));
+        }
+        if path.is_file() {
+            return Ok(Self::Elf(path.to_owned()));
+        }
+        if path.is_dir() {
+            bail!("{name} is a folder without a Cargo.toml");
+        }
+        bail!("there is no task `{name}`: it is no file, no folder and none of the examples {}", examples()?.join(", "))
+    }
+}
+
+/// The examples of libmach.
+pub(crate) fn examples() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let folder = paths::in_project("libmach/examples");
+    if folder.is_dir() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e == "rs") {
+                names.extend(path.file_stem().map(|s| s.to_string_lossy().into_owned()));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The user land of an image, built.
+pub(crate) struct System {
+    executables: Executables,
+    pub(crate) programs: Vec<Program>,
+}
+
+impl System {
+    /// Builds root, the servers and these tasks.
+    pub(crate) fn build(tasks: &[Task], verbose: bool) -> Result<Self> {
+        let mut build = Build::release(cargo::USER).verbose(verbose).package(ROOT);
+        for name in KERNEL_SIDE.iter().chain(&SERVERS) {
+            build = build.package(name);
+        }
+        for task in tasks {
+            if let Task::Example(name) = task {
+                build = build.example(name);
+            }
+        }
+        let executables = build.run()?;
+        let programs = tasks.iter().map(|task| program(task, &executables, verbose)).collect::<Result<_>>()?;
+        Ok(Self { executables, programs })
+    }
+
+    /// Root's ELF with an archive in it that starts the task of that name with these arguments.
+    pub(crate) fn root(&self, task: Option<(&str, &[String])>, then: Then) -> Result<Vec<u8>> {
+        let mut archive = Archive::default();
+        for name in KERNEL_SIDE.iter().chain(&SERVERS) {
+            archive.add(name, &elf::strip(&self.executable(name)?)?);
+        }
+        for program in &self.programs {
+            archive.add(&program.name, &elf::strip(&program.elf).with_context(|| program.name.clone())?);
+        }
+        archive.add("system", description(task.map(|(name, _)| name), then).as_bytes());
+        if let Some((_, arguments)) = task {
+            archive.add("args", &arguments.iter().flat_map(|a| a.bytes().chain([0])).collect::<Vec<_>>());
+        }
+        elf::with_archive(&self.executable(ROOT)?, &archive.finish())
+    }
+
+    /// The image that runs the only task of this system.
+    pub(crate) fn image(&self, arguments: &[String], then: Then, verbose: bool) -> Result<PathBuf> {
+        let task = self.programs.first().filter(|_| then != Then::Shell).map(|p| (p.name.as_str(), arguments));
+        image::compose(&self.root(task, then)?, verbose)
+    }
+
+    fn executable(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.executables.get(name).with_context(|| format!("cargo built no `{name}`"))?;
+        fs::read(path).with_context(|| path.display().to_string())
+    }
+}
+
+/// The text of the archive's entry `system`: one line per thing to start, then how to end.
+fn description(task: Option<&str>, then: Then) -> String {
+    let mut text: String = SERVERS.iter().map(|name| format!("server {name}\n")).collect();
+    if let Some(name) = task {
+        text += &format!("task {name}\n");
+    }
+    text + match then {
+        Then::Semihosting => "exit semihosting\n",
+        Then::Halt => "exit halt\n",
+        Then::Shell => "exit shell\n",
+    }
+}
+
+fn program(task: &Task, built: &Executables, verbose: bool) -> Result<Program> {
+    let (name, path) = match task {
+        Task::Example(name) => {
+            (name.clone(), built.get(name).cloned().with_context(|| format!("cargo built no `{name}`"))?)
+        }
+        Task::Folder(folder) => only_binary(folder, verbose)?,
+        Task::Elf(path) => (file_name(path), path.clone()),
+    };
+    let elf = fs::read(&path).with_context(|| path.display().to_string())?;
+    elf::open(&elf).with_context(|| path.display().to_string())?;
+    Ok(Program { name, elf })
+}
+
+/// Builds the package in a folder, which must make one program.
+fn only_binary(folder: &Path, verbose: bool) -> Result<(String, PathBuf)> {
+    let products = paths::target().join("tasks");
+    let mut built = Build::release(cargo::USER).verbose(verbose).folder(folder, &products).run()?;
+    let wanted = file_name(folder);
+    if built.len() > 1 && !built.contains_key(&wanted) {
+        let names = built.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        bail!("{} makes several programs ({names}), and none is named {wanted}", folder.display());
+    }
+    let found = built.remove_entry(&wanted).or_else(|| built.pop_first());
+    found.with_context(|| format!("{} makes no program", folder.display()))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "task".into(), |n| n.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_names_servers_first() {
+        assert_eq!(description(Some("hello"), Then::Semihosting), "server console\ntask hello\nexit semihosting\n");
+        assert_eq!(description(None, Then::Shell), "server console\nexit shell\n");
+    }
+
+    #[test]
+    fn an_unknown_task_is_refused_with_the_choice() {
+        let error = Task::find("no-such-task").expect_err("there is none").to_string();
+        assert!(error.starts_with("there is no task `no-such-task`"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_with_a_package_is_a_task() {
+        let here = env!("CARGO_MANIFEST_DIR");
+        assert_eq!(Task::find(here).expect("is a package"), Task::Folder(PathBuf::from(here)));
+    }
+}
