@@ -6,24 +6,24 @@ tessera := quote(justfile_directory() / "tools/tessera")
 
 # List the verbs
 _default:
-    @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted --list-heading $'./justw VERB [ARGUMENTS]; `./justw VERB --help` tells more\n'
+    @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted
 
 # Boot to the shell, or run one task: an example by name, a package by folder, or an ELF file
-[no-cd]
+[no-cd, no-exit-message]
 @run *arguments:
     {{ tessera }} run "$@"
 
 # All tests; the last line says `N passed, N failed`
-[no-cd]
+[no-cd, no-exit-message]
 @test *filter:
     cargo test
 
 # Boot any seL4 root task directly on the kernel
-[no-cd]
+[no-cd, no-exit-message]
 @root *arguments:
     {{ tessera }} root "$@"
 
 # Write the bootable image kernel8.img
-[no-cd]
+[no-cd, no-exit-message]
 @image *arguments:
     {{ tessera }} image "$@"
