@@ -1,0 +1,434 @@
+//! Messages: copied in from a space, queued on a port, copied out into another (`spec/mach-ports-tasks.md` D.6).
+
+use alloc::vec::Vec;
+
+use super::right::Disposition;
+use super::table::Entry;
+use super::{
+    DEAD, Event, MachMsg, NULL, Name, Object, PortId, Ports, Receiver, Right, SetId, SpaceId, Waiter,
+};
+
+/// Words of data that one message carries.
+pub const BODY_WORDS_MAX: usize = 119;
+/// Rights that one message carries in its body.
+pub const BODY_RIGHTS_MAX: usize = 4;
+/// Steps that the search for a circle of receive rights in messages takes before it assumes one.
+const CIRCLE_STEPS: usize = 256;
+
+/// What a sender says about where a message goes and where an answer is expected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// Destination name.
+    pub remote: Name,
+    /// Disposition of the destination (`MACH_MSG_TYPE_*`).
+    pub remote_disposition: u8,
+    /// Reply name, or `NULL`.
+    pub local: Name,
+    /// Disposition of the reply name, 0 with `NULL`.
+    pub local_disposition: u8,
+    /// Message id.
+    pub id: i32,
+}
+
+/// A message that belongs to no task: its rights are taken out of spaces.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use = "a message that is dropped loses its rights; destroy or send it"]
+pub struct Message {
+    pub(super) destination: Right,
+    pub(super) reply: Right,
+    /// The id that the sender gave.
+    pub id: i32,
+    /// Data.
+    pub words: Vec<u64>,
+    /// Rights in the body.
+    pub rights: Vec<Right>,
+    /// Port's sequence number, set when received.
+    pub sequence: u32,
+}
+
+impl Message {
+    /// A message out of rights that the caller holds.
+    pub fn new(destination: Right, reply: Right, id: i32, words: Vec<u64>, rights: Vec<Right>) -> Self {
+        Message { destination, reply, id, words, rights, sequence: 0 }
+    }
+
+    /// The message after its destination right was used up.
+    pub(super) fn without_destination(self) -> Self {
+        Message { destination: Right::Null, ..self }
+    }
+
+    /// Takes the reply right out, for a server that answers the message itself.
+    pub fn take_reply(&mut self) -> Right {
+        core::mem::replace(&mut self.reply, Right::Null)
+    }
+}
+
+/// What became of a message that was sent.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Sent {
+    /// It is queued, or was destroyed because its port died: success to the sender.
+    Done,
+    /// The queue is full. The message comes back; the waiter, if one was given, is woken when there is room.
+    Full(Message),
+    /// The port stands for an object of the server: the message is a call for it to serve.
+    Serve(Object, Message),
+}
+
+/// What a receive found.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Received {
+    /// A message, dequeued.
+    Message(Message, PortId),
+    /// Nothing there; the waiter, if one was given, is woken when something comes.
+    Nothing,
+}
+
+/// A right of a received message, as the receiver sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeliveredRight {
+    /// Name in the receiver's space.
+    pub name: Name,
+    /// 16, 17 or 18.
+    pub disposition: u8,
+}
+
+/// A received message in the receiver's own names.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Delivered {
+    /// `SUCCESS` is `None`; else what did not fit.
+    pub trouble: Option<MachMsg>,
+    /// Remote port: the sender's reply right.
+    pub remote: DeliveredRight,
+    /// Local port: the receiver's name of the port.
+    pub local: Name,
+    /// What the sender's right to the port was.
+    pub local_disposition: u8,
+    /// Message id.
+    pub id: i32,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Data.
+    pub words: Vec<u64>,
+    /// Rights in the body.
+    pub rights: Vec<DeliveredRight>,
+}
+
+impl Ports {
+    /// Takes a message out of a task's hands.
+    ///
+    /// | # | check | error | the message |
+    /// |---|---|---|---|
+    /// | 1 | at most [`BODY_WORDS_MAX`] words and [`BODY_RIGHTS_MAX`] rights | `MSG_TOO_SMALL` | untouched |
+    /// | 2 | header dispositions | `INVALID_HEADER` | untouched |
+    /// | 3 | destination is a live right of its disposition | `INVALID_DEST` | untouched |
+    /// | 4 | reply is such a right, or dead, or null | `INVALID_REPLY` | untouched |
+    /// | 5 | body dispositions | `INVALID_TYPE` | header rights destroyed |
+    /// | 6 | body rights | `INVALID_RIGHT` | destroyed as far as taken |
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn copy_in(
+        &mut self,
+        space: SpaceId,
+        header: Header,
+        words: Vec<u64>,
+        body: &[(Name, u8)],
+    ) -> Result<Message, MachMsg> {
+        if words.len() > BODY_WORDS_MAX || body.len() > BODY_RIGHTS_MAX {
+            return Err(MachMsg::SendMsgTooSmall);
+        }
+        let (destination, reply) = self.copy_in_header(space, header)?;
+        let mut message = Message::new(destination, reply, header.id, words, Vec::new());
+        for &(name, disposition) in body {
+            let right = match Disposition::from_number(disposition) {
+                None => Err(MachMsg::SendInvalidType),
+                Some(_) if name == NULL => Ok(Right::Null),
+                Some(_) if name == DEAD => Ok(Right::Dead),
+                Some(d) => self.take(space, name, d).ok_or(MachMsg::SendInvalidRight),
+            };
+            match right {
+                Ok(right) => message.rights.push(right),
+                Err(code) => {
+                    self.destroy_message(message);
+                    return Err(code);
+                }
+            }
+        }
+        self.release_doomed();
+        Ok(message)
+    }
+
+    /// Destination and reply, moved as if at once: nothing is taken unless both can be.
+    fn copy_in_header(&mut self, space: SpaceId, header: Header) -> Result<(Right, Right), MachMsg> {
+        let sendable = |number: u8| Disposition::from_number(number).filter(|d| d.is_sendable());
+        let remote = sendable(header.remote_disposition).ok_or(MachMsg::SendInvalidHeader)?;
+        let local = match header.local_disposition {
+            0 if header.local == NULL => None,
+            number => Some(sendable(number).ok_or(MachMsg::SendInvalidHeader)?),
+        };
+        let port = self.holds(space, header.remote, remote).flatten().ok_or(MachMsg::SendInvalidDest)?;
+        if self.ports.get(port).is_none() {
+            return Err(MachMsg::SendInvalidDest);
+        }
+        let local = local.filter(|_| header.local.is_valid());
+        if let Some(local) = local {
+            self.holds(space, header.local, local).ok_or(MachMsg::SendInvalidReply)?;
+            if header.local == header.remote && !self.holds_both(space, header.local, remote, local) {
+                return Err(MachMsg::SendInvalidReply);
+            }
+        }
+        // What leaves the name standing goes first, so that moving the last reference cannot starve it.
+        let moves = |d| matches!(d, Disposition::MoveSend | Disposition::MoveSendOnce);
+        let take = |ports: &mut Self, name, d| ports.take(space, name, d).unwrap_or(Right::Dead);
+        let (destination, reply) = match local {
+            None => (take(self, header.remote, remote), if header.local == DEAD { Right::Dead } else { Right::Null }),
+            Some(local) if moves(remote) => {
+                let reply = take(self, header.local, local);
+                (take(self, header.remote, remote), reply)
+            }
+            Some(local) => (take(self, header.remote, remote), take(self, header.local, local)),
+        };
+        Ok((destination, reply))
+    }
+
+    /// Whether `name` holds what `disposition` takes: the port, or `Some(None)` for a dead name.
+    fn holds(&mut self, space: SpaceId, name: Name, disposition: Disposition) -> Option<Option<PortId>> {
+        use Disposition::*;
+        match (*self.entry(space, name)?, disposition) {
+            (Entry::Port { port, send, .. }, MoveSend | CopySend) if send > 0 => Some(Some(port)),
+            (Entry::Port { port, receive: true, .. }, MakeSend | MakeSendOnce) => Some(Some(port)),
+            (Entry::SendOnce { port, .. }, MoveSendOnce) => Some(Some(port)),
+            (Entry::DeadName { .. }, MoveSend | MoveSendOnce | CopySend) => Some(None),
+            _ => None,
+        }
+    }
+
+    /// Whether one name can give both rights at once.
+    fn holds_both(&mut self, space: SpaceId, name: Name, one: Disposition, other: Disposition) -> bool {
+        use Disposition::*;
+        match (self.entry(space, name), one, other) {
+            (Some(Entry::Port { send, .. }), MoveSend, MoveSend) => *send >= 2,
+            (Some(Entry::SendOnce { .. }), _, _) => false,
+            _ => true,
+        }
+    }
+
+    /// Queues a message on its destination.
+    ///
+    /// A full queue gives the message back, and wakes `waiter` when it is worth trying again; send-once rights
+    /// always fit. A port that has died meanwhile swallows the message: success.
+    pub fn send(&mut self, message: Message, waiter: Option<Waiter>) -> Sent {
+        let (port, once) = match &message.destination {
+            Right::Send(port) => (*port, false),
+            Right::SendOnce(port) => (*port, true),
+            _ => {
+                self.destroy_message(message);
+                return Sent::Done;
+            }
+        };
+        let Some(p) = self.ports.get_mut(port) else {
+            self.destroy_message(message);
+            return Sent::Done;
+        };
+        if let Receiver::Server(object) = p.receiver {
+            let mut message = message;
+            self.use_destination(&mut message);
+            return Sent::Serve(object, message);
+        }
+        if !once && p.queue.len() >= p.limit as usize {
+            if let Some(waiter) = waiter {
+                p.senders.push_back(waiter);
+            }
+            return Sent::Full(message);
+        }
+        self.enqueue(port, message);
+        self.release_doomed();
+        Sent::Done
+    }
+
+    /// Appends to the queue and wakes one receiver. A message that would make a circle is destroyed (D.6): it
+    /// goes to the doomed list.
+    pub(super) fn enqueue(&mut self, port: PortId, message: Message) {
+        if self.makes_circle(port, &message) {
+            return self.doom_message(message);
+        }
+        for right in &message.rights {
+            if let Right::Receive(carried) = right
+                && let Some(p) = self.ports.get_mut(*carried)
+            {
+                p.receiver = Receiver::Transit { within: Some(port) };
+            }
+        }
+        let Some(p) = self.ports.get_mut(port) else { return self.doom_message(message) };
+        p.queue.push_back(message);
+        let waiter = match p.receivers.pop_front() {
+            Some(waiter) => Some(waiter),
+            None => p.set.and_then(|set| self.sets.get_mut(set)).and_then(|set| set.receivers.pop_front()),
+        };
+        if let Some(waiter) = waiter {
+            self.events.push_back(Event::Wake(waiter));
+        }
+    }
+
+    /// Whether `port` could be received from only by receiving `message`.
+    fn makes_circle(&self, port: PortId, message: &Message) -> bool {
+        let carries = |p: PortId| message.rights.iter().any(|r| *r == Right::Receive(p));
+        let mut at = port;
+        for _ in 0..CIRCLE_STEPS {
+            if carries(at) {
+                return true;
+            }
+            match self.ports.get(at).map(|p| p.receiver) {
+                Some(Receiver::Transit { within: Some(next) }) => at = next,
+                _ => return false,
+            }
+        }
+        message.rights.iter().any(|r| matches!(r, Right::Receive(_)))
+    }
+
+    /// Takes the next message from the port or set that `name` denotes.
+    ///
+    /// # Errors
+    ///
+    /// `RCV_INVALID_NAME`: no receive right and no set; `RCV_IN_SET`: a port that is in a set.
+    pub fn receive(&mut self, space: SpaceId, name: Name, waiter: Option<Waiter>) -> Result<Received, MachMsg> {
+        match self.entry(space, name).copied() {
+            Some(Entry::Port { port, receive: true, .. }) => self.receive_from_port(port, waiter),
+            Some(Entry::Set(set)) => Ok(self.receive_from_set(set, waiter)),
+            _ => Err(MachMsg::ReceiveInvalidName),
+        }
+    }
+
+    fn receive_from_port(&mut self, port: PortId, waiter: Option<Waiter>) -> Result<Received, MachMsg> {
+        let p = self.ports.get_mut(port).ok_or(MachMsg::ReceiveInvalidName)?;
+        if p.set.is_some() {
+            return Err(MachMsg::ReceiveInSet);
+        }
+        match self.dequeue(port) {
+            Some(message) => Ok(Received::Message(message, port)),
+            None => {
+                if let (Some(waiter), Some(p)) = (waiter, self.ports.get_mut(port)) {
+                    p.receivers.push_back(waiter);
+                }
+                Ok(Received::Nothing)
+            }
+        }
+    }
+
+    fn receive_from_set(&mut self, id: SetId, waiter: Option<Waiter>) -> Received {
+        let Some(set) = self.sets.get_mut(id) else { return Received::Nothing };
+        let count = set.members.len();
+        let order: Vec<PortId> = (0..count).map(|i| set.members[(set.next + i) % count]).collect();
+        for (i, port) in order.into_iter().enumerate() {
+            if let Some(message) = self.dequeue(port) {
+                if let Some(set) = self.sets.get_mut(id) {
+                    set.next = (set.next + i + 1) % count;
+                }
+                return Received::Message(message, port);
+            }
+        }
+        if let (Some(waiter), Some(set)) = (waiter, self.sets.get_mut(id)) {
+            set.receivers.push_back(waiter);
+        }
+        Received::Nothing
+    }
+
+    fn dequeue(&mut self, port: PortId) -> Option<Message> {
+        let p = self.ports.get_mut(port)?;
+        let mut message = p.queue.pop_front()?;
+        message.sequence = p.sequence;
+        p.sequence = p.sequence.wrapping_add(1);
+        if p.queue.len() < p.limit as usize
+            && let Some(waiter) = p.senders.pop_front()
+        {
+            self.events.push_back(Event::Wake(waiter));
+        }
+        Some(message)
+    }
+
+    /// Gives a dequeued message to the receiver: its rights get names in `space`. `local` is the port it was
+    /// queued on.
+    pub fn deliver(&mut self, space: SpaceId, mut message: Message, local: PortId) -> Delivered {
+        let local_disposition = message.destination.received_disposition();
+        let local = self.spaces.get(space).and_then(|s| s.table.name_of(local)).unwrap_or(DEAD);
+        self.use_destination(&mut message);
+        let mut trouble = None;
+        let reply = message.take_reply();
+        let mut remote = DeliveredRight { name: NULL, disposition: reply.received_disposition() };
+        if reply == Right::Null {
+            remote.disposition = 0;
+        }
+        match self.copy_out(space, reply) {
+            Ok(name) => remote.name = name,
+            Err(_) => {
+                let id = message.id;
+                let sequence = message.sequence;
+                self.destroy_message(message);
+                let trouble = Some(MachMsg::ReceiveHeaderNoSpace);
+                return Delivered { trouble, remote, local, local_disposition, id, sequence, words: Vec::new(), rights: Vec::new() };
+            }
+        }
+        let mut rights = Vec::with_capacity(message.rights.len());
+        for right in core::mem::take(&mut message.rights) {
+            let disposition = right.received_disposition();
+            let name = self.copy_out(space, right).unwrap_or_else(|_| {
+                trouble = Some(MachMsg::ReceiveBodyNoSpace);
+                NULL
+            });
+            rights.push(DeliveredRight { name, disposition });
+        }
+        let Message { id, sequence, words, .. } = message;
+        Delivered { trouble, remote, local, local_disposition, id, sequence, words, rights }
+    }
+
+    /// Gives a message back to its sender, whose send timed out or was interrupted: the pseudo-receive of D.6.
+    /// Destination and reply are not swapped.
+    pub fn give_back(&mut self, space: SpaceId, message: Message) -> Delivered {
+        let Message { destination, reply, id, words, rights, .. } = message;
+        let mut trouble = None;
+        let mut out = |ports: &mut Self, right: Right| {
+            let disposition = if right == Right::Null { 0 } else { right.received_disposition() };
+            let name = ports.copy_out(space, right).unwrap_or_else(|_| {
+                trouble = Some(MachMsg::ReceiveBodyNoSpace);
+                NULL
+            });
+            DeliveredRight { name, disposition }
+        };
+        let remote = out(self, destination);
+        let back = out(self, reply);
+        let rights = rights.into_iter().map(|right| out(self, right)).collect();
+        Delivered { trouble, remote, local: back.name, local_disposition: back.disposition, id, sequence: 0, words, rights }
+    }
+
+    /// Uses up the right that addressed a message, now that it is received.
+    fn use_destination(&mut self, message: &mut Message) {
+        match core::mem::replace(&mut message.destination, Right::Null) {
+            Right::SendOnce(port) => self.consume_send_once(port),
+            right => self.release(right),
+        }
+    }
+
+    /// A waiter gave up (interrupted, timed out, or its task died): it is in no queue afterwards.
+    pub fn forget(&mut self, port: PortId, waiter: Waiter) {
+        if let Some(p) = self.ports.get_mut(port) {
+            p.senders.retain(|w| *w != waiter);
+            p.receivers.retain(|w| *w != waiter);
+        }
+    }
+
+    /// As [`Ports::forget`], for a receiver known by the name it receives on.
+    pub fn forget_receiver(&mut self, space: SpaceId, name: Name, waiter: Waiter) {
+        match self.entry(space, name).copied() {
+            Some(Entry::Port { port, .. }) => self.forget(port, waiter),
+            Some(Entry::Set(id)) => {
+                if let Some(set) = self.sets.get_mut(id) {
+                    set.receivers.retain(|w| *w != waiter);
+                }
+            }
+            _ => {}
+        }
+    }
+}

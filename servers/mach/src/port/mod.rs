@@ -1,0 +1,362 @@
+//! Ports, rights and name spaces: Mach's naming of capabilities, as pure logic.
+//!
+//! A *port* is a bounded message queue with one receive right. A task names its rights by 32-bit
+//! names in a *space* of its own. This module keeps ports and spaces, moves rights between them,
+//! queues messages and produces notifications; it never waits and makes no system call. Who would
+//! have to wait registers a [`Waiter`] and is told by an [`Event`] when to try again.
+//!
+//! Source: `spec/mach-ports-tasks.md` D, the GNU numbers and codes.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `slab` | arenas with generations, so that a stale identity is recognised |
+//! | `table` | name → entry, port → name, for one space |
+//! | `right` | rights on their way, dispositions, releasing |
+//! | `space` | the `mach_port_*` calls on a space |
+//! | `message` | copy-in, queueing, receiving, copy-out |
+//! | `notify` | requests for notifications, and the notifications |
+//! | `death` | what happens when a port or a space goes |
+//!
+//! # Invariants (checked by [`Ports::assert_valid`])
+//!
+//! - PORT-1: a live port's receive right is in exactly one place: a space's entry, a message, or the server.
+//! - PORT-2: `send_rights` counts the entries and messages that hold a send right to the port; user references do not count.
+//! - PORT-3: `send_once_rights` counts the entries, messages and requests that hold a send-once right to it.
+//! - PORT-4: a space names one port's send and receive rights by one name.
+//! - PORT-5: an entry that names a port that is gone counts as a dead name with the entry's send references; it is rewritten when next looked at.
+//! - PORT-6: a member's `set` and the set's `members` agree, and both belong to one space.
+
+mod death;
+mod message;
+mod notify;
+mod right;
+mod slab;
+mod space;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+pub use message::{
+    BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Message, Received, Sent,
+};
+pub use notify::{Notification, RequestKind};
+pub use right::{Disposition, Right, RightKind};
+pub use slab::Id;
+pub use space::{NameType, ReceiveStatus};
+
+use slab::Slab;
+use table::Table;
+
+/// `MACH_PORT_NULL`.
+pub const NULL: Name = Name(0);
+/// `MACH_PORT_DEAD`.
+pub const DEAD: Name = Name(u32::MAX);
+/// User references to one send right or dead name stop here (GNU's limit).
+pub const REFERENCES_MAX: u32 = 65_535;
+/// Queue limit of a new port.
+pub const QUEUE_LIMIT_DEFAULT: u32 = 5;
+/// Largest queue limit that `mach_port_set_qlimit` accepts.
+pub const QUEUE_LIMIT_MAX: u32 = 1024;
+/// Names that one space may hold: what bounds the memory a task can make the server use.
+pub const NAMES_MAX: usize = 16_384;
+
+/// A port name: an index that means something in one space only.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Name(pub u32);
+
+impl Name {
+    /// Whether the name can denote a right at all: neither `NULL` nor `DEAD`.
+    pub fn is_valid(self) -> bool {
+        self != NULL && self != DEAD
+    }
+}
+
+/// Identity of a port; stale once the port is gone.
+pub type PortId = Id<Port>;
+/// Identity of a task's name space.
+pub type SpaceId = Id<Space>;
+/// Identity of a port set.
+pub type SetId = Id<PortSet>;
+
+/// Whoever waits for a port to get a message or room: the caller's own number, handed back in [`Event`]s.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Waiter(pub u64);
+
+/// What a port whose receiver is the server stands for. A message to such a port is a call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Object {
+    /// Which kind of thing `id` numbers.
+    pub kind: ObjectKind,
+    /// The thing, numbered by its owner.
+    pub id: u64,
+}
+
+/// The kinds of things that the server gives ports to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ObjectKind {
+    /// The host, unprivileged.
+    Host,
+    /// The host, privileged.
+    HostPrivileged,
+    /// A task.
+    Task,
+    /// A thread.
+    Thread,
+    /// A memory object's cache control.
+    MemoryControl,
+    /// A memory object's name.
+    MemoryName,
+    /// Where the reply to a message that the server sent is expected.
+    Reply,
+}
+
+/// Who holds a port's receive right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Receiver {
+    /// A task, under this name.
+    Space(SpaceId, Name),
+    /// The server: the port stands for an object.
+    Server(Object),
+    /// A message, queued in `within` if it is queued already.
+    Transit {
+        /// The port whose queue holds the message.
+        within: Option<PortId>,
+    },
+}
+
+/// Something the caller must act on after a call into this module.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The waiter should try again: a message came, or there is room, or what it waits for is gone.
+    Wake(Waiter),
+    /// The waiting receiver must end with this code.
+    ReceiveFails(Waiter, MachMsg),
+    /// A message for a port whose receiver is the server, other than by [`Ports::send`].
+    Serve(Object, Message),
+    /// The last send right to a server port is gone.
+    NoSenders(Object),
+    /// A port with a receiver is gone that the server asked to be told about.
+    PortDied(PortId),
+}
+
+/// One port.
+pub struct Port {
+    receiver: Receiver,
+    queue: VecDeque<Message>,
+    limit: u32,
+    sequence: u32,
+    make_send: u32,
+    send_rights: u32,
+    send_once_rights: u32,
+    set: Option<SetId>,
+    /// Send-once right to tell when the last send right goes.
+    no_senders: Option<PortId>,
+    /// Send-once right that gets the receive right instead of its destruction.
+    port_destroyed: Option<PortId>,
+    /// Entries to look at when the port dies because a dead-name request stands in them.
+    dead_name_requests: Vec<(SpaceId, Name)>,
+    /// The server wants [`Event::PortDied`].
+    watched: bool,
+    senders: VecDeque<Waiter>,
+    receivers: VecDeque<Waiter>,
+}
+
+impl Port {
+    fn new(receiver: Receiver) -> Self {
+        Port {
+            receiver,
+            queue: VecDeque::new(),
+            limit: QUEUE_LIMIT_DEFAULT,
+            sequence: 0,
+            make_send: 0,
+            send_rights: 0,
+            send_once_rights: 0,
+            set: None,
+            no_senders: None,
+            port_destroyed: None,
+            dead_name_requests: Vec::new(),
+            watched: false,
+            senders: VecDeque::new(),
+            receivers: VecDeque::new(),
+        }
+    }
+}
+
+/// A group of receive rights of one space, received from together.
+pub struct PortSet {
+    space: SpaceId,
+    name: Name,
+    members: Vec<PortId>,
+    /// Where the next search for a message starts, so that no member starves the others.
+    next: usize,
+    receivers: VecDeque<Waiter>,
+}
+
+/// A task's name space.
+pub struct Space {
+    table: Table,
+}
+
+/// All ports, sets and spaces of the server.
+#[derive(Default)]
+pub struct Ports {
+    ports: Slab<Port>,
+    sets: Slab<PortSet>,
+    spaces: Slab<Space>,
+    events: VecDeque<Event>,
+    /// Rights to release that were found while releasing others: a list instead of recursion.
+    doomed: Vec<Right>,
+}
+
+impl Ports {
+    /// No ports, no spaces.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes an empty space.
+    pub fn create_space(&mut self) -> SpaceId {
+        self.spaces.insert(Space { table: Table::new() })
+    }
+
+    /// Makes a port whose receiver is the server.
+    pub fn create_server_port(&mut self, object: Object) -> PortId {
+        self.ports.insert(Port::new(Receiver::Server(object)))
+    }
+
+    /// What the server must still act on; call until it gives `None`.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Where a send right of `space` leads, without using it up: the first step of every call.
+    ///
+    /// # Errors
+    ///
+    /// `MACH_SEND_INVALID_DEST` for `NULL`, `DEAD`, an unused name, a dead name, or a name without a send or
+    /// send-once right.
+    pub fn destination(&mut self, space: SpaceId, name: Name) -> Result<(PortId, Receiver), MachMsg> {
+        use table::Entry;
+        let port = match self.entry(space, name) {
+            Some(Entry::Port { port, send, .. }) if *send > 0 => *port,
+            Some(Entry::SendOnce { port, .. }) => *port,
+            _ => return Err(MachMsg::SendInvalidDest),
+        };
+        let receiver = self.ports.get(port).ok_or(MachMsg::SendInvalidDest)?.receiver;
+        Ok((port, receiver))
+    }
+
+    /// The object that a send right of `space` stands for, if the server receives there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ports::destination`]. `Ok(None)` when a task receives there.
+    pub fn object(&mut self, space: SpaceId, name: Name) -> Result<Option<Object>, MachMsg> {
+        match self.destination(space, name)?.1 {
+            Receiver::Server(object) => Ok(Some(object)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What an identity that the server keeps stands for now.
+    pub fn receiver(&self, port: PortId) -> Option<Receiver> {
+        self.ports.get(port).map(|p| p.receiver)
+    }
+
+    /// Makes a send right to `port` and gives it to `space`, as when a call returns a port.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_NO_SPACE` when the space is full; `KERN_INVALID_CAPABILITY` when the port is gone.
+    pub fn give_send(&mut self, space: SpaceId, port: PortId) -> Result<Name, KernReturn> {
+        let right = self.make_send(port).ok_or(KernReturn::InvalidCapability)?;
+        self.copy_out(space, right)
+    }
+
+    /// Makes a send right out of nothing but the server's knowledge of the port. `None`: the port is gone.
+    pub fn make_send(&mut self, port: PortId) -> Option<Right> {
+        let p = self.ports.get_mut(port)?;
+        p.make_send = p.make_send.wrapping_add(1);
+        p.send_rights += 1;
+        Some(Right::Send(port))
+    }
+
+    /// Makes a send-once right to `port`. `None`: the port is gone.
+    pub fn make_send_once(&mut self, port: PortId) -> Option<Right> {
+        self.ports.get_mut(port)?.send_once_rights += 1;
+        Some(Right::SendOnce(port))
+    }
+
+    /// One more send right beside an existing one. A dead port gives a dead right.
+    pub fn copy_send(&mut self, right: &Right) -> Right {
+        match right {
+            Right::Send(port) => match self.ports.get_mut(*port) {
+                Some(p) => {
+                    p.send_rights += 1;
+                    Right::Send(*port)
+                }
+                None => Right::Dead,
+            },
+            _ => Right::Dead,
+        }
+    }
+
+    /// Asks for [`Event::PortDied`] when `port` goes. False: it is gone already.
+    pub fn watch(&mut self, port: PortId) -> bool {
+        self.ports.get_mut(port).is_some_and(|p| {
+            p.watched = true;
+            true
+        })
+    }
+
+    /// Numbers of live ports, sets and spaces: what a leak would show in.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (self.ports.len(), self.sets.len(), self.spaces.len())
+    }
+}
+
+/// The `kern_return_t` codes that calls on name spaces answer with.
+pub use mach_protocol::KernReturn;
+
+/// The `mach_msg` result codes that this module answers with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum MachMsg {
+    /// The destination is no usable send right, or its port is dead.
+    SendInvalidDest = 0x1000_0003,
+    /// The queue is full and the sender would not wait.
+    SendTimedOut = 0x1000_0004,
+    /// The sender was interrupted while it waited.
+    SendInterrupted = 0x1000_0007,
+    /// The message is larger than a message can be, or shorter than it says.
+    SendMsgTooSmall = 0x1000_0008,
+    /// The reply right is not there or of another kind.
+    SendInvalidReply = 0x1000_0009,
+    /// A right in the body is not there or of another kind.
+    SendInvalidRight = 0x1000_000a,
+    /// A disposition in the body is none.
+    SendInvalidType = 0x1000_000f,
+    /// The header's dispositions are none.
+    SendInvalidHeader = 0x1000_0010,
+    /// The name is no receive right and no set.
+    ReceiveInvalidName = 0x1000_4002,
+    /// Nothing came in time.
+    ReceiveTimedOut = 0x1000_4003,
+    /// The message did not fit.
+    ReceiveTooLarge = 0x1000_4004,
+    /// The receiver was interrupted while it waited.
+    ReceiveInterrupted = 0x1000_4005,
+    /// The port was moved into a set while its owner waited on it alone.
+    ReceivePortChanged = 0x1000_4006,
+    /// The port or set died or moved away while its owner waited on it.
+    ReceivePortDied = 0x1000_4009,
+    /// The port is in a set: receive from the set.
+    ReceiveInSet = 0x1000_400a,
+    /// Received, but rights did not fit into the space and came as `NULL`.
+    ReceiveBodyNoSpace = 0x1000_600c,
+    /// The reply right did not fit into the space; the message is gone.
+    ReceiveHeaderNoSpace = 0x1000_600b,
+}

@@ -1,0 +1,686 @@
+//! The `mach_port_*` calls on one space (`spec/mach-ports-tasks.md` D.3, GNU ids 3200–3217).
+//!
+//! Each call's checks run in the order of its error list; the first to fail is the answer, and a refused
+//! call changes nothing. `KERN_INVALID_TASK` is the caller's: a space identity that is stale gives it too.
+
+use alloc::vec::Vec;
+
+use super::table::Entry;
+use super::{
+    DEAD, Event, KernReturn, MachMsg, NULL, Name, Port, PortId, PortSet, Ports, QUEUE_LIMIT_MAX,
+    REFERENCES_MAX, Receiver, Right, RightKind, SetId, SpaceId,
+};
+use super::right::Disposition;
+
+/// A name and its `mach_port_type_t`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NameType {
+    /// The name.
+    pub name: Name,
+    /// `MACH_PORT_TYPE_*` bits.
+    pub kind: u32,
+}
+
+/// `mach_port_status_t`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceiveStatus {
+    /// Name of the set that the port is in, or `NULL`.
+    pub set: Name,
+    /// Sequence number of the next message.
+    pub sequence: u32,
+    /// Send rights ever made.
+    pub make_send: u32,
+    /// Queue limit.
+    pub limit: u32,
+    /// Messages queued.
+    pub queued: u32,
+    /// Send-once rights that exist.
+    pub send_once_rights: u32,
+    /// Whether send rights exist.
+    pub has_senders: bool,
+    /// Whether a port-destroyed notification is requested.
+    pub port_destroyed_request: bool,
+    /// Whether a no-senders notification is requested.
+    pub no_senders_request: bool,
+}
+
+const REQUEST_BIT: u32 = 0x8000_0000;
+
+impl Ports {
+    /// `mach_port_names` (3200): every name with its type, ascending.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_TASK`.
+    pub fn names(&mut self, space: SpaceId) -> Result<Vec<NameType>, KernReturn> {
+        let s = self.spaces.get(space).ok_or(KernReturn::InvalidTask)?;
+        let names: Vec<Name> = s.table.names().collect();
+        Ok(names
+            .into_iter()
+            .filter_map(|name| self.port_type(space, name).ok().map(|kind| NameType { name, kind }))
+            .collect())
+    }
+
+    /// `mach_port_type` (3201).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_TASK`; `KERN_INVALID_NAME`.
+    pub fn port_type(&mut self, space: SpaceId, name: Name) -> Result<u32, KernReturn> {
+        Ok(match self.live_entry(space, name)? {
+            Entry::Port { receive, send, request, .. } => {
+                let bit = |held: bool, kind: RightKind| if held { kind.type_bit() } else { 0 };
+                bit(receive, RightKind::Receive)
+                    | bit(send > 0, RightKind::Send)
+                    | if request.is_some() { REQUEST_BIT } else { 0 }
+            }
+            Entry::SendOnce { request, .. } => {
+                RightKind::SendOnce.type_bit() | if request.is_some() { REQUEST_BIT } else { 0 }
+            }
+            Entry::Set(_) => RightKind::PortSet.type_bit(),
+            Entry::DeadName { .. } => RightKind::DeadName.type_bit(),
+        })
+    }
+
+    /// `mach_port_rename` (3202).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_VALUE` (new name is `NULL` or `DEAD`); `KERN_NAME_EXISTS`; `KERN_INVALID_NAME`.
+    pub fn rename(&mut self, space: SpaceId, old: Name, new: Name) -> Result<(), KernReturn> {
+        if !new.is_valid() {
+            return Err(KernReturn::InvalidValue);
+        }
+        if self.entry(space, new).is_some() {
+            return Err(KernReturn::NameExists);
+        }
+        let entry = self.live_entry(space, old)?;
+        let s = self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?;
+        s.table.remove(old);
+        s.table.insert(new, entry);
+        match entry {
+            Entry::Port { port, receive, request, .. } => {
+                if receive && let Some(p) = self.ports.get_mut(port) {
+                    p.receiver = Receiver::Space(space, new);
+                }
+                self.rename_request(port, request, (space, old), (space, new));
+            }
+            Entry::SendOnce { port, request } => {
+                self.rename_request(port, request, (space, old), (space, new));
+            }
+            Entry::Set(set) => {
+                if let Some(set) = self.sets.get_mut(set) {
+                    set.name = new;
+                }
+            }
+            Entry::DeadName { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn rename_request(
+        &mut self,
+        port: PortId,
+        request: Option<PortId>,
+        old: (SpaceId, Name),
+        new: (SpaceId, Name),
+    ) {
+        if request.is_some() && let Some(p) = self.ports.get_mut(port) {
+            for r in p.dead_name_requests.iter_mut().filter(|r| **r == old) {
+                *r = new;
+            }
+        }
+    }
+
+    /// `mach_port_allocate` (3204).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_TASK`; `KERN_INVALID_VALUE` (a kind that cannot be allocated); `KERN_NO_SPACE`.
+    pub fn allocate(&mut self, space: SpaceId, kind: u32) -> Result<Name, KernReturn> {
+        let kind = allocatable(kind)?;
+        let s = self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?;
+        let name = s.table.unused().ok_or(KernReturn::NoSpace)?;
+        self.create(space, name, kind);
+        Ok(name)
+    }
+
+    /// `mach_port_allocate_name` (3203).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_TASK`; `KERN_INVALID_VALUE`; `KERN_NAME_EXISTS`; `KERN_NO_SPACE`.
+    pub fn allocate_name(&mut self, space: SpaceId, kind: u32, name: Name) -> Result<(), KernReturn> {
+        let kind = allocatable(kind)?;
+        if !name.is_valid() {
+            return Err(KernReturn::InvalidValue);
+        }
+        if self.entry(space, name).is_some() {
+            return Err(KernReturn::NameExists);
+        }
+        let s = self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?;
+        if s.table.is_full() {
+            return Err(KernReturn::NoSpace);
+        }
+        self.create(space, name, kind);
+        Ok(())
+    }
+
+    fn create(&mut self, space: SpaceId, name: Name, kind: RightKind) {
+        let entry = match kind {
+            RightKind::PortSet => Entry::Set(self.sets.insert(PortSet {
+                space,
+                name,
+                members: Vec::new(),
+                next: 0,
+                receivers: Default::default(),
+            })),
+            RightKind::DeadName => Entry::DeadName { references: 1 },
+            _ => {
+                let port = self.ports.insert(Port::new(Receiver::Space(space, name)));
+                Entry::Port { port, receive: true, send: 0, request: None }
+            }
+        };
+        if let Some(s) = self.space_mut(space) {
+            s.table.insert(name, entry);
+        }
+    }
+
+    /// `mach_port_destroy` (3205): everything under the name goes.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_TASK`; `KERN_INVALID_NAME`.
+    pub fn destroy(&mut self, space: SpaceId, name: Name) -> Result<(), KernReturn> {
+        self.live_entry(space, name)?;
+        self.remove_entry(space, name);
+        self.release_doomed();
+        Ok(())
+    }
+
+    /// `mach_port_deallocate` (3206): one send, send-once or dead-name reference less. `NULL` and `DEAD`: success.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_TASK`; `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
+    pub fn deallocate(&mut self, space: SpaceId, name: Name) -> Result<(), KernReturn> {
+        if !name.is_valid() {
+            return Ok(());
+        }
+        match self.live_entry(space, name)? {
+            Entry::Port { send: 0, .. } | Entry::Set(_) => Err(KernReturn::InvalidRight),
+            Entry::Port { .. } => self.mod_refs(space, name, RightKind::Send as u32, -1),
+            Entry::SendOnce { .. } => self.mod_refs(space, name, RightKind::SendOnce as u32, -1),
+            Entry::DeadName { .. } => self.mod_refs(space, name, RightKind::DeadName as u32, -1),
+        }
+    }
+
+    /// `mach_port_get_refs` (3207): user references of one kind; 0 for a kind not held.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_TASK`; `KERN_INVALID_VALUE` (no such kind); `KERN_INVALID_NAME`.
+    pub fn get_refs(&mut self, space: SpaceId, name: Name, kind: u32) -> Result<u32, KernReturn> {
+        let kind = RightKind::from_number(kind).ok_or(KernReturn::InvalidValue)?;
+        Ok(match (self.live_entry(space, name)?, kind) {
+            (Entry::Port { send, .. }, RightKind::Send) => send,
+            (Entry::Port { receive, .. }, RightKind::Receive) => u32::from(receive),
+            (Entry::SendOnce { .. }, RightKind::SendOnce) | (Entry::Set(_), RightKind::PortSet) => 1,
+            (Entry::DeadName { references }, RightKind::DeadName) => references,
+            _ => 0,
+        })
+    }
+
+    /// `mach_port_mod_refs` (3208).
+    ///
+    /// | # | check | error |
+    /// |---|---|---|
+    /// | 1 | the kind exists | `INVALID_VALUE` |
+    /// | 2 | the name denotes something | `INVALID_NAME` |
+    /// | 3 | it holds a right of that kind | `INVALID_RIGHT` |
+    /// | 4 | result not negative; receive, set, send-once: delta 0 or −1 | `INVALID_VALUE` |
+    /// | 5 | result not above the limit | `UREFS_OVERFLOW` |
+    ///
+    /// # Errors
+    ///
+    /// As above, and `KERN_INVALID_TASK`.
+    pub fn mod_refs(&mut self, space: SpaceId, name: Name, kind: u32, delta: i32) -> Result<(), KernReturn> {
+        let kind = RightKind::from_number(kind).ok_or(KernReturn::InvalidValue)?;
+        let entry = self.live_entry(space, name)?;
+        match (entry, kind) {
+            (Entry::Port { port, receive, send, request }, RightKind::Send) if send > 0 => {
+                let send = counted(send, delta)?;
+                if send > 0 {
+                    self.put(space, name, Entry::Port { port, receive, send, request });
+                } else if receive {
+                    self.put(space, name, Entry::Port { port, receive, send, request });
+                    self.doomed.push(Right::Send(port));
+                } else {
+                    self.remove_entry(space, name);
+                }
+            }
+            (Entry::DeadName { references }, RightKind::DeadName) => {
+                match counted(references, delta)? {
+                    0 => self.remove_entry(space, name),
+                    references => self.set_dead_references(space, name, references),
+                }
+            }
+            (Entry::Port { port, receive: true, send, request }, RightKind::Receive) => {
+                if single(delta)? {
+                    self.drop_receive(space, name, port, send, request);
+                }
+            }
+            (Entry::SendOnce { .. }, RightKind::SendOnce) | (Entry::Set(_), RightKind::PortSet) => {
+                if single(delta)? {
+                    self.remove_entry(space, name);
+                }
+            }
+            _ => return Err(KernReturn::InvalidRight),
+        }
+        self.release_doomed();
+        Ok(())
+    }
+
+    /// The receive right under `name` is destroyed; send references there stay, as a dead name or, when a
+    /// port-destroyed request saves the port, as a send right.
+    fn drop_receive(&mut self, space: SpaceId, name: Name, port: PortId, send: u32, request: Option<PortId>) {
+        if send > 0 || request.is_some() {
+            self.put(space, name, Entry::Port { port, receive: false, send, request });
+        }
+        self.kill(port);
+        if self.ports.get(port).is_some() {
+            if send == 0 {
+                self.unname(space, name, port, request);
+            }
+        } else if send == 0 && matches!(self.peek(space, name), Some(Entry::Port { .. })) {
+            if let Some(s) = self.space_mut(space) {
+                s.table.remove(name);
+            }
+        }
+    }
+
+    fn peek(&self, space: SpaceId, name: Name) -> Option<Entry> {
+        self.spaces.get(space)?.table.get(name).copied()
+    }
+
+    fn put(&mut self, space: SpaceId, name: Name, entry: Entry) {
+        if let Some(cell) = self.space_mut(space).and_then(|s| s.table.get_mut(name)) {
+            *cell = entry;
+        }
+    }
+
+    /// `mach_port_set_qlimit` (3210).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT` (no receive right); `KERN_INVALID_VALUE` (above the maximum).
+    pub fn set_limit(&mut self, space: SpaceId, name: Name, limit: u32) -> Result<(), KernReturn> {
+        let port = self.receive_right(space, name)?;
+        if limit > QUEUE_LIMIT_MAX {
+            return Err(KernReturn::InvalidValue);
+        }
+        let p = self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?;
+        p.limit = limit;
+        let room = (limit as usize).saturating_sub(p.queue.len()).min(p.senders.len());
+        self.events.extend(p.senders.drain(..room).map(Event::Wake));
+        Ok(())
+    }
+
+    /// `mach_port_set_mscount` (3211).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
+    pub fn set_make_send(&mut self, space: SpaceId, name: Name, count: u32) -> Result<(), KernReturn> {
+        let port = self.receive_right(space, name)?;
+        self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?.make_send = count;
+        Ok(())
+    }
+
+    /// `mach_port_set_seqno` (3218).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
+    pub fn set_sequence(&mut self, space: SpaceId, name: Name, sequence: u32) -> Result<(), KernReturn> {
+        let port = self.receive_right(space, name)?;
+        self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?.sequence = sequence;
+        Ok(())
+    }
+
+    /// `mach_port_get_receive_status` (3217).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
+    pub fn receive_status(&mut self, space: SpaceId, name: Name) -> Result<ReceiveStatus, KernReturn> {
+        let port = self.receive_right(space, name)?;
+        let p = self.ports.get(port).ok_or(KernReturn::InvalidName)?;
+        Ok(ReceiveStatus {
+            set: p.set.and_then(|set| self.sets.get(set)).map_or(NULL, |set| set.name),
+            sequence: p.sequence,
+            make_send: p.make_send,
+            limit: p.limit,
+            queued: p.queue.len() as u32,
+            send_once_rights: p.send_once_rights,
+            has_senders: p.send_rights > 0,
+            port_destroyed_request: p.port_destroyed.is_some(),
+            no_senders_request: p.no_senders.is_some(),
+        })
+    }
+
+    /// `mach_port_get_set_status` (3212): the names of a set's members.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT` (not a set).
+    pub fn set_members(&mut self, space: SpaceId, name: Name) -> Result<Vec<Name>, KernReturn> {
+        let Entry::Set(set) = self.live_entry(space, name)? else {
+            return Err(KernReturn::InvalidRight);
+        };
+        let set = self.sets.get(set).ok_or(KernReturn::InvalidName)?;
+        let table = &self.spaces.get(space).ok_or(KernReturn::InvalidTask)?.table;
+        Ok(set.members.iter().filter_map(|port| table.name_of(*port)).collect())
+    }
+
+    /// `mach_port_move_member` (3213): into the set `after`, or out of any set with `NULL`.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME`, `KERN_INVALID_RIGHT` of the member; `KERN_NOT_IN_SET` (`NULL`, and in none);
+    /// `KERN_INVALID_NAME`, `KERN_INVALID_RIGHT` of the set.
+    pub fn move_member(&mut self, space: SpaceId, member: Name, after: Name) -> Result<(), KernReturn> {
+        let port = self.receive_right(space, member)?;
+        if after == NULL {
+            return if self.leave_set(port) { Ok(()) } else { Err(KernReturn::NotInSet) };
+        }
+        let Entry::Set(id) = self.live_entry(space, after)? else {
+            return Err(KernReturn::InvalidRight);
+        };
+        self.leave_set(port);
+        let set = self.sets.get_mut(id).ok_or(KernReturn::InvalidName)?;
+        set.members.push(port);
+        let wake = set.receivers.pop_front();
+        let p = self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?;
+        p.set = Some(id);
+        for waiter in core::mem::take(&mut p.receivers) {
+            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortChanged));
+        }
+        if let Some(waiter) = wake {
+            self.events.push_back(Event::Wake(waiter));
+        }
+        Ok(())
+    }
+
+    /// Takes a port out of its set. False: it was in none.
+    pub(super) fn leave_set(&mut self, port: PortId) -> bool {
+        let Some(id) = self.ports.get_mut(port).and_then(|p| p.set.take()) else { return false };
+        if let Some(set) = self.sets.get_mut(id) {
+            set.members.retain(|member| *member != port);
+        }
+        true
+    }
+
+    /// `mach_port_insert_right` (3215): puts a right, taken from the caller already, under a name of the space.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_VALUE` (name); `KERN_INVALID_CAPABILITY` (null or dead right); `KERN_NAME_EXISTS`;
+    /// `KERN_RIGHT_EXISTS` (the space knows the port under another name); `KERN_UREFS_OVERFLOW`;
+    /// `KERN_NO_SPACE`. The right is then released.
+    pub fn insert_right(&mut self, space: SpaceId, name: Name, right: Right) -> Result<(), KernReturn> {
+        match self.check_insert(space, name, &right) {
+            Ok(()) => {
+                self.place(space, name, right);
+                self.release_doomed();
+                Ok(())
+            }
+            Err(code) => {
+                self.release(right);
+                Err(code)
+            }
+        }
+    }
+
+    fn check_insert(&mut self, space: SpaceId, name: Name, right: &Right) -> Result<(), KernReturn> {
+        if !name.is_valid() {
+            return Err(KernReturn::InvalidValue);
+        }
+        let port = right.port().filter(|port| self.ports.get(*port).is_some());
+        let port = port.ok_or(KernReturn::InvalidCapability)?;
+        let entry = self.entry(space, name).copied();
+        let table = &mut self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?.table;
+        match entry {
+            Some(Entry::Port { port: held, send, .. }) if held == port && !matches!(right, Right::SendOnce(_)) => {
+                if matches!(right, Right::Send(_)) && send >= REFERENCES_MAX {
+                    return Err(KernReturn::UrefsOverflow);
+                }
+                Ok(())
+            }
+            Some(_) => Err(KernReturn::NameExists),
+            None if !matches!(right, Right::SendOnce(_)) && table.name_of(port).is_some() => {
+                Err(KernReturn::RightExists)
+            }
+            None if table.is_full() => Err(KernReturn::NoSpace),
+            None => Ok(()),
+        }
+    }
+
+    /// `mach_port_extract_right` (3216): a right out of a space, for whoever asked.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_VALUE` (no disposition); `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
+    pub fn extract_right(&mut self, space: SpaceId, name: Name, disposition: u8) -> Result<Right, KernReturn> {
+        let disposition = Disposition::from_number(disposition).ok_or(KernReturn::InvalidValue)?;
+        self.live_entry(space, name)?;
+        let right = self.take(space, name, disposition);
+        self.release_doomed();
+        right.ok_or(KernReturn::InvalidRight)
+    }
+
+    /// Puts a received right into a space: merged into the name that the port has there, or under a new one.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_NO_SPACE`: the space is full; the right is released.
+    pub fn copy_out(&mut self, space: SpaceId, right: Right) -> Result<Name, KernReturn> {
+        let port = match right {
+            Right::Null => return Ok(NULL),
+            Right::Dead => return Ok(DEAD),
+            Right::Send(port) | Right::SendOnce(port) | Right::Receive(port) => port,
+        };
+        if self.ports.get(port).is_none() {
+            return Ok(DEAD);
+        }
+        let known = match right {
+            Right::SendOnce(_) => None,
+            _ => self.spaces.get(space).and_then(|s| s.table.name_of(port)),
+        };
+        let name = match known {
+            Some(name) => Some(name),
+            None => self.space_mut(space).and_then(|s| s.table.unused()),
+        };
+        let Some(name) = name else {
+            self.release(right);
+            return Err(KernReturn::NoSpace);
+        };
+        self.place(space, name, right);
+        self.release_doomed();
+        Ok(name)
+    }
+
+    /// Puts a live right under a name that is unused or denotes the same port.
+    fn place(&mut self, space: SpaceId, name: Name, right: Right) {
+        let Some(s) = self.spaces.get_mut(space) else { return self.doomed.push(right) };
+        match right {
+            Right::Null | Right::Dead => {}
+            Right::SendOnce(port) => s.table.insert(name, Entry::SendOnce { port, request: None }),
+            Right::Send(port) => match s.table.get_mut(name) {
+                Some(Entry::Port { send, .. }) => {
+                    // The entry counts once for the port, however many references it has (PORT-2).
+                    if *send > 0 {
+                        self.doomed.push(Right::Send(port));
+                    }
+                    *send = (*send + 1).min(REFERENCES_MAX);
+                }
+                _ => s.table.insert(name, Entry::Port { port, receive: false, send: 1, request: None }),
+            },
+            Right::Receive(port) => {
+                match s.table.get_mut(name) {
+                    Some(Entry::Port { receive, .. }) => *receive = true,
+                    _ => s.table.insert(name, Entry::Port { port, receive: true, send: 0, request: None }),
+                }
+                if let Some(p) = self.ports.get_mut(port) {
+                    p.receiver = Receiver::Space(space, name);
+                }
+            }
+        }
+    }
+
+    /// Turns a name into a right as `disposition` says. `None`: the name holds no such right, nothing changed.
+    /// A dead name gives [`Right::Dead`] where a send or send-once right was asked for.
+    pub(super) fn take(&mut self, space: SpaceId, name: Name, disposition: Disposition) -> Option<Right> {
+        use Disposition::*;
+        let entry = *self.entry(space, name)?;
+        match (entry, disposition) {
+            (Entry::Port { port, receive: true, send, request }, MoveReceive) => {
+                if send > 0 {
+                    self.put(space, name, Entry::Port { port, receive: false, send, request });
+                } else {
+                    self.space_mut(space)?.table.remove(name);
+                    self.cancel_request(space, name, port, request);
+                }
+                self.detach_receive(port);
+                Some(Right::Receive(port))
+            }
+            (Entry::Port { port, receive, send, request }, MoveSend) if send > 0 => {
+                if send == 1 && !receive {
+                    // The entry's right becomes the message's; the port's count stays.
+                    self.space_mut(space)?.table.remove(name);
+                    self.cancel_request(space, name, port, request);
+                } else {
+                    self.put(space, name, Entry::Port { port, receive, send: send - 1, request });
+                    if send > 1 {
+                        self.ports.get_mut(port)?.send_rights += 1;
+                    }
+                }
+                Some(Right::Send(port))
+            }
+            (Entry::SendOnce { port, request }, MoveSendOnce) => {
+                self.space_mut(space)?.table.remove(name);
+                self.cancel_request(space, name, port, request);
+                Some(Right::SendOnce(port))
+            }
+            (Entry::Port { port, send, .. }, CopySend) if send > 0 => {
+                self.ports.get_mut(port)?.send_rights += 1;
+                Some(Right::Send(port))
+            }
+            (Entry::Port { port, receive: true, .. }, MakeSend) => self.make_send(port),
+            (Entry::Port { port, receive: true, .. }, MakeSendOnce) => self.make_send_once(port),
+            (Entry::DeadName { references }, MoveSend | MoveSendOnce) => {
+                match references {
+                    1 => drop(self.space_mut(space)?.table.remove(name)),
+                    _ => self.set_dead_references(space, name, references - 1),
+                }
+                Some(Right::Dead)
+            }
+            (Entry::DeadName { .. }, CopySend) => Some(Right::Dead),
+            _ => None,
+        }
+    }
+
+    /// Removes everything under a name; what falls free goes to the doomed list.
+    pub(super) fn remove_entry(&mut self, space: SpaceId, name: Name) {
+        let entry = self.entry(space, name).copied();
+        match entry {
+            None => {}
+            Some(Entry::Port { port, receive: true, send, request }) => {
+                // The name goes first: a dead-name request of its own answers with 65, not 72.
+                self.unname(space, name, port, request);
+                if send > 0 {
+                    self.doomed.push(Right::Send(port));
+                }
+                self.kill(port);
+            }
+            Some(Entry::Port { port, request, .. }) => {
+                self.unname(space, name, port, request);
+                self.doomed.push(Right::Send(port));
+            }
+            Some(Entry::SendOnce { port, request }) => {
+                self.unname(space, name, port, request);
+                self.doomed.push(Right::SendOnce(port));
+            }
+            Some(Entry::Set(id)) => {
+                if let Some(s) = self.space_mut(space) {
+                    s.table.remove(name);
+                }
+                self.destroy_set(id);
+            }
+            Some(Entry::DeadName { .. }) => {
+                if let Some(s) = self.space_mut(space) {
+                    s.table.remove(name);
+                }
+            }
+        }
+    }
+
+    fn unname(&mut self, space: SpaceId, name: Name, port: PortId, request: Option<PortId>) {
+        if let Some(s) = self.space_mut(space) {
+            s.table.remove(name);
+        }
+        self.cancel_request(space, name, port, request);
+    }
+
+    fn destroy_set(&mut self, id: SetId) {
+        let Some(set) = self.sets.remove(id) else { return };
+        for member in set.members {
+            if let Some(p) = self.ports.get_mut(member) {
+                p.set = None;
+            }
+        }
+        for waiter in set.receivers {
+            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortDied));
+        }
+    }
+
+    fn live_entry(&mut self, space: SpaceId, name: Name) -> Result<Entry, KernReturn> {
+        if self.spaces.get(space).is_none() {
+            return Err(KernReturn::InvalidTask);
+        }
+        self.entry(space, name).copied().ok_or(KernReturn::InvalidName)
+    }
+
+    fn receive_right(&mut self, space: SpaceId, name: Name) -> Result<PortId, KernReturn> {
+        match self.live_entry(space, name)? {
+            Entry::Port { port, receive: true, .. } => Ok(port),
+            _ => Err(KernReturn::InvalidRight),
+        }
+    }
+}
+
+fn allocatable(kind: u32) -> Result<RightKind, KernReturn> {
+    match RightKind::from_number(kind) {
+        Some(kind @ (RightKind::Receive | RightKind::PortSet | RightKind::DeadName)) => Ok(kind),
+        _ => Err(KernReturn::InvalidValue),
+    }
+}
+
+/// References after `delta`.
+fn counted(references: u32, delta: i32) -> Result<u32, KernReturn> {
+    let sum = i64::from(references) + i64::from(delta);
+    match u32::try_from(sum) {
+        Err(_) if sum < 0 => Err(KernReturn::InvalidValue),
+        Ok(sum) if sum <= REFERENCES_MAX => Ok(sum),
+        _ => Err(KernReturn::UrefsOverflow),
+    }
+}
+
+/// For rights that have exactly one reference: whether it goes.
+fn single(delta: i32) -> Result<bool, KernReturn> {
+    match delta {
+        0 => Ok(false),
+        -1 => Ok(true),
+        _ => Err(KernReturn::InvalidValue),
+    }
+}
