@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod port;
 pub mod badge;
 pub mod machine;
 pub mod memory;

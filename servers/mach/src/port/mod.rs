@@ -319,7 +319,32 @@ impl Ports {
 }
 
 /// The `kern_return_t` codes that calls on name spaces answer with.
-pub use mach_protocol::KernReturn;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(i32)]
+pub enum KernReturn {
+    /// `KERN_` and the name.
+    NoSpace = 3,
+    /// `KERN_` and the name.
+    InvalidArgument = 4,
+    /// `KERN_` and the name.
+    NotInSet = 12,
+    /// `KERN_` and the name.
+    NameExists = 13,
+    /// `KERN_` and the name.
+    InvalidName = 15,
+    /// `KERN_` and the name.
+    InvalidTask = 16,
+    /// `KERN_` and the name.
+    InvalidRight = 17,
+    /// `KERN_` and the name.
+    InvalidValue = 18,
+    /// `KERN_` and the name.
+    UrefsOverflow = 19,
+    /// `KERN_` and the name.
+    InvalidCapability = 20,
+    /// `KERN_` and the name.
+    RightExists = 21,
+}
 
 /// The `mach_msg` result codes that this module answers with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,677 @@
+//! Conformance cases of `spec/mach-ports-tasks.md` "I-PT" that need no task around them, by number, and random
+//! operations with every invariant asserted after each.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::table::Entry;
+use super::*;
+use KernReturn as K;
+
+const SEND: u32 = RightKind::Send as u32;
+const RECEIVE: u32 = RightKind::Receive as u32;
+const SET: u32 = RightKind::PortSet as u32;
+const DEAD_NAME: u32 = RightKind::DeadName as u32;
+const MAKE_SEND: u8 = Disposition::MakeSend as u8;
+const MAKE_ONCE: u8 = Disposition::MakeSendOnce as u8;
+const COPY_SEND: u8 = Disposition::CopySend as u8;
+const MOVE_SEND: u8 = Disposition::MoveSend as u8;
+const MOVE_ONCE: u8 = Disposition::MoveSendOnce as u8;
+const MOVE_RECEIVE: u8 = Disposition::MoveReceive as u8;
+
+impl Ports {
+    /// Recomputes every count from scratch and compares (PORT-1 to PORT-6).
+    pub(super) fn assert_valid(&self) {
+        assert!(self.doomed.is_empty(), "rights left to release");
+        let messages = || self.ports.iter().flat_map(|(_, p)| p.queue.iter());
+        let rights = || messages().flat_map(|m| m.rights.iter().chain([&m.destination, &m.reply]));
+        let entries = || {
+            self.spaces.iter().flat_map(|(s, space)| {
+                space.table.names().map(move |n| (s, n, *space.table.get(n).expect("listed")))
+            })
+        };
+        for (id, p) in self.ports.iter() {
+            let mut send = rights().filter(|r| **r == Right::Send(id)).count();
+            let mut once = rights().filter(|r| **r == Right::SendOnce(id)).count();
+            let mut receive = rights().filter(|r| **r == Right::Receive(id)).count();
+            for (space, name, entry) in entries() {
+                match entry {
+                    Entry::Port { port, receive: r, send: s, request } => {
+                        if port == id {
+                            send += usize::from(s > 0);
+                            receive += usize::from(r);
+                            assert!(r || s > 0, "an entry that holds nothing");
+                            assert_eq!(self.spaces.get(space).expect("live").table.name_of(id), Some(name), "PORT-4");
+                            if r {
+                                assert_eq!(p.receiver, Receiver::Space(space, name), "PORT-1");
+                            }
+                            assert_eq!(request.is_some(), p.dead_name_requests.contains(&(space, name)));
+                        }
+                        once += usize::from(request == Some(id));
+                    }
+                    Entry::SendOnce { port, request } => {
+                        once += usize::from(port == id) + usize::from(request == Some(id));
+                    }
+                    _ => {}
+                }
+            }
+            for (_, other) in self.ports.iter() {
+                once += usize::from(other.no_senders == Some(id));
+                once += usize::from(other.port_destroyed == Some(id));
+            }
+            assert_eq!(p.send_rights as usize, send, "PORT-2 {id:?}");
+            assert_eq!(p.send_once_rights as usize, once, "PORT-3 {id:?}");
+            let server = usize::from(matches!(p.receiver, Receiver::Server(_)));
+            assert_eq!(receive + server, 1, "PORT-1 {id:?}");
+            if let Some(set) = p.set {
+                assert!(self.sets.get(set).expect("live").members.contains(&id), "PORT-6");
+            }
+        }
+        for (id, set) in self.sets.iter() {
+            for member in &set.members {
+                assert_eq!(self.ports.get(*member).expect("live").set, Some(id), "PORT-6");
+            }
+        }
+    }
+
+    fn new_port(&mut self, space: SpaceId) -> Name {
+        let name = self.allocate(space, RECEIVE).expect("room");
+        self.add_send(space, name);
+        name
+    }
+
+    fn add_send(&mut self, space: SpaceId, name: Name) {
+        let right = self.extract_right(space, name, MAKE_SEND).expect("receive right");
+        self.insert_right(space, name, right).expect("same name");
+    }
+
+    /// A send-once right to `name` of `space` as an argument.
+    fn once(&mut self, space: SpaceId, name: Name) -> Right {
+        self.extract_right(space, name, MAKE_ONCE).expect("receive right")
+    }
+
+    fn post(&mut self, space: SpaceId, to: Name, disposition: u8, id: i32, rights: &[(Name, u8)]) -> Result<Sent, MachMsg> {
+        let header = Header { remote: to, remote_disposition: disposition, local: NULL, local_disposition: 0, id };
+        let message = self.copy_in(space, header, vec![id as u64], rights)?;
+        Ok(self.send(message, None))
+    }
+
+    fn get(&mut self, space: SpaceId, name: Name) -> Option<Delivered> {
+        match self.receive(space, name, None).expect("receivable") {
+            Received::Message(message, port) => Some(self.deliver(space, message, port)),
+            Received::Nothing => None,
+        }
+    }
+
+    /// Moves a send right to `name` of `from` into `to`.
+    fn share(&mut self, from: SpaceId, name: Name, to: SpaceId) -> Name {
+        let right = self.extract_right(from, name, MAKE_SEND).expect("receive right");
+        self.copy_out(to, right).expect("room")
+    }
+}
+
+fn one() -> (Ports, SpaceId) {
+    let mut ports = Ports::new();
+    let space = ports.create_space();
+    (ports, space)
+}
+
+#[test]
+fn ipt_01_allocate_receive() {
+    let (mut p, s) = one();
+    let n = p.allocate(s, RECEIVE).expect("room");
+    assert_eq!(p.port_type(s, n), Ok(0x20000));
+    assert_eq!(p.get_refs(s, n, RECEIVE), Ok(1));
+    assert_eq!(p.get_refs(s, n, SEND), Ok(0));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_02_insert_make_send_counts() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    assert_eq!(p.port_type(s, n), Ok(0x30000));
+    assert_eq!(p.get_refs(s, n, SEND), Ok(1));
+    p.add_send(s, n);
+    assert_eq!(p.get_refs(s, n, SEND), Ok(2));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_03_to_05_insert_refusals() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let other = p.allocate(s, RECEIVE).expect("room");
+    for (name, code) in [(Name(900), K::RightExists), (other, K::NameExists), (NULL, K::InvalidValue), (DEAD, K::InvalidValue)] {
+        let right = p.extract_right(s, n, MAKE_SEND).expect("receive right");
+        assert_eq!(p.insert_right(s, name, right), Err(code), "{name:?}");
+        p.assert_valid();
+    }
+    assert_eq!(p.insert_right(s, Name(900), Right::Dead), Err(K::InvalidCapability));
+}
+
+#[test]
+fn ipt_06_to_08_mod_refs() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    assert_eq!(p.mod_refs(s, n, SEND, -1), Ok(()));
+    assert_eq!(p.port_type(s, n), Ok(0x20000));
+    assert_eq!(p.mod_refs(s, n, SEND, -1), Err(K::InvalidRight));
+    assert_eq!(p.mod_refs(s, n, RECEIVE, 1), Err(K::InvalidValue));
+    assert_eq!(p.mod_refs(s, n, RECEIVE, 0), Ok(()));
+    p.add_send(s, n);
+    assert_eq!(p.mod_refs(s, n, SEND, -2), Err(K::InvalidValue));
+    assert_eq!(p.mod_refs(s, n, SEND, i32::MAX), Err(K::UrefsOverflow));
+    assert_eq!(p.mod_refs(s, n, 9, -1), Err(K::InvalidValue));
+    assert_eq!(p.mod_refs(s, Name(999), SEND, -1), Err(K::InvalidName));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_09_10_death_leaves_a_dead_name_with_the_references() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    p.add_send(s, n);
+    assert_eq!(p.mod_refs(s, n, RECEIVE, -1), Ok(()));
+    assert_eq!(p.port_type(s, n), Ok(0x100000));
+    assert_eq!(p.get_refs(s, n, DEAD_NAME), Ok(2));
+    assert_eq!(p.mod_refs(s, n, SEND, -1), Err(K::InvalidRight));
+    assert_eq!(p.deallocate(s, n), Ok(()));
+    assert_eq!(p.deallocate(s, n), Ok(()));
+    assert_eq!(p.deallocate(s, n), Err(K::InvalidName));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_11_to_18_refusals_and_names() {
+    let (mut p, s) = one();
+    let n = p.allocate(s, RECEIVE).expect("room");
+    assert_eq!(p.deallocate(s, n), Err(K::InvalidRight));
+    assert_eq!(p.get_refs(s, n, 5), Err(K::InvalidValue));
+    assert_eq!(p.get_refs(s, Name(777), SEND), Err(K::InvalidName));
+    let set = p.allocate(s, SET).expect("room");
+    assert_eq!(p.move_member(s, n, set), Ok(()));
+    assert_eq!(p.destroy(s, set), Ok(()));
+    assert_eq!(p.receive_status(s, n).map(|r| r.set), Ok(NULL));
+    assert_eq!(p.allocate(s, SEND), Err(K::InvalidValue));
+    assert_eq!(p.allocate_name(s, RECEIVE, Name(1000)), Ok(()));
+    assert_eq!(p.allocate_name(s, RECEIVE, Name(1000)), Err(K::NameExists));
+    assert_eq!(p.allocate_name(s, RECEIVE, DEAD), Err(K::InvalidValue));
+    p.add_send(s, Name(1000));
+    assert_eq!(p.post(s, Name(1000), COPY_SEND, 5, &[]), Ok(Sent::Done));
+    assert_eq!(p.rename(s, Name(1000), Name(1001)), Ok(()));
+    assert_eq!(p.port_type(s, Name(1000)), Err(K::InvalidName));
+    assert_eq!(p.get(s, Name(1001)).map(|m| (m.id, m.local)), Some((5, Name(1001))));
+    assert_eq!(p.set_limit(s, n, QUEUE_LIMIT_MAX + 1), Err(K::InvalidValue));
+    assert_eq!(p.set_limit(s, n, u32::MAX), Err(K::InvalidValue));
+    p.add_send(s, n);
+    assert_eq!(p.set_limit(s, n, 0), Ok(()));
+    let Ok(Sent::Full(message)) = p.post(s, n, COPY_SEND, 1, &[]) else { panic!("not full") };
+    p.destroy_message(message);
+    assert_eq!(p.post(s, n, MAKE_ONCE, 2, &[]), Ok(Sent::Done));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_19_to_21_sets_and_status() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let set = p.allocate(s, SET).expect("room");
+    assert_eq!(p.move_member(s, n, set), Ok(()));
+    assert_eq!(p.set_members(s, set), Ok(vec![n]));
+    assert_eq!(p.receive(s, n, None), Err(MachMsg::ReceiveInSet));
+    assert_eq!(p.post(s, n, COPY_SEND, 3, &[]), Ok(Sent::Done));
+    assert_eq!(p.get(s, set).map(|m| (m.id, m.local)), Some((3, n)));
+    assert_eq!(p.move_member(s, n, NULL), Ok(()));
+    assert_eq!(p.move_member(s, n, NULL), Err(K::NotInSet));
+    assert_eq!(p.move_member(s, n, n), Err(K::InvalidRight));
+    for id in 0..4 {
+        assert_eq!(p.post(s, n, COPY_SEND, id, &[]), Ok(Sent::Done));
+    }
+    assert_eq!(p.get(s, n).map(|m| m.sequence), Some(1));
+    assert_eq!(p.get(s, n).map(|m| m.sequence), Some(2));
+    let status = p.receive_status(s, n).expect("receive right");
+    assert_eq!((status.queued, status.sequence, status.make_send), (2, 3, 1));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_22_stale_space() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    assert!(p.destroy_space_step(s, 64));
+    assert_eq!(p.port_type(s, n), Err(K::InvalidTask));
+    assert_eq!(p.allocate(s, RECEIVE), Err(K::InvalidTask));
+    assert_eq!(p.counts(), (0, 0, 0));
+}
+
+#[test]
+fn ipt_23_names_and_types_agree() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let set = p.allocate(s, SET).expect("room");
+    let far = Name(70_000);
+    assert_eq!(p.allocate_name(s, DEAD_NAME, far), Ok(()));
+    let list = p.names(s).expect("live");
+    let expected = [(n, 0x30000), (set, 0x80000), (far, 0x100000)];
+    assert_eq!(list.iter().map(|e| (e.name, e.kind)).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn ipt_24_33_dead_name_notification() {
+    let (mut p, a) = one();
+    let b = p.create_space();
+    let port = p.new_port(b);
+    let name = p.share(b, port, a);
+    let notify = p.new_port(a);
+    let once = p.once(a, notify);
+    assert_eq!(p.request_notification(a, name, RequestKind::DeadName, 0, once), Ok(Right::Null));
+    assert_eq!(p.port_type(a, name), Ok(0x8001_0000));
+    p.assert_valid();
+    while !p.destroy_space_step(b, 1) {}
+    let message = p.get(a, notify).expect("72");
+    assert_eq!((message.id, message.words), (72, vec![u64::from(name.0)]));
+    assert_eq!(p.get_refs(a, name, DEAD_NAME), Ok(2));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_25_request_on_a_dead_name() {
+    let (mut p, s) = one();
+    let dead = p.allocate(s, DEAD_NAME).expect("room");
+    let n = p.new_port(s);
+    let once = p.once(s, n);
+    assert_eq!(p.request_notification(s, dead, RequestKind::DeadName, 0, once), Err(K::InvalidArgument));
+    assert_eq!(p.get(s, n).map(|m| m.id), Some(71), "the refused right is destroyed unused");
+    let once = p.once(s, n);
+    assert_eq!(p.request_notification(s, dead, RequestKind::DeadName, 1, once), Ok(Right::Null));
+    assert_eq!(p.get(s, n).map(|m| m.id), Some(72));
+    assert_eq!(p.get_refs(s, dead, DEAD_NAME), Ok(2));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_26_27_no_senders() {
+    let (mut p, s) = one();
+    let n = p.allocate(s, RECEIVE).expect("room");
+    let to = p.new_port(s);
+    let once = p.once(s, to);
+    assert_eq!(p.request_notification(s, n, RequestKind::NoSenders, 0, once), Ok(Right::Null));
+    let at_once = p.get(s, to).expect("70");
+    assert_eq!((at_once.id, at_once.words), (70, vec![0]));
+    p.add_send(s, n);
+    p.add_send(s, n);
+    let once = p.once(s, to);
+    assert_eq!(p.request_notification(s, n, RequestKind::NoSenders, 0, once), Ok(Right::Null));
+    assert_eq!(p.deallocate(s, n), Ok(()));
+    assert_eq!(p.get(s, to), None);
+    assert_eq!(p.deallocate(s, n), Ok(()));
+    let last = p.get(s, to).expect("70");
+    assert_eq!((last.id, last.words), (70, vec![2]));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_28_second_request_returns_the_first() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let to = p.new_port(s);
+    let first = p.once(s, to);
+    assert_eq!(p.request_notification(s, n, RequestKind::DeadName, 0, first), Ok(Right::Null));
+    let second = p.once(s, to);
+    let previous = p.request_notification(s, n, RequestKind::DeadName, 0, second).expect("replaced");
+    assert!(matches!(previous, Right::SendOnce(_)));
+    p.release(previous);
+    assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_29_send_once_destroyed_unused() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let once = p.once(s, n);
+    let name = p.copy_out(s, once).expect("room");
+    assert_eq!(p.port_type(s, name), Ok(0x40000));
+    assert_eq!(p.deallocate(s, name), Ok(()));
+    assert_eq!(p.get(s, n).map(|m| (m.id, m.local_disposition)), Some((71, MOVE_ONCE)));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_30_32_port_destroyed() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let to = p.new_port(s);
+    assert_eq!(p.post(s, n, COPY_SEND, 9, &[]), Ok(Sent::Done));
+    let once = p.once(s, to);
+    assert_eq!(p.request_notification(s, n, RequestKind::PortDestroyed, 1, once), Err(K::InvalidValue));
+    assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
+    let once = p.once(s, to);
+    assert_eq!(p.request_notification(s, n, RequestKind::PortDestroyed, 0, once), Ok(Right::Null));
+    assert_eq!(p.mod_refs(s, n, RECEIVE, -1), Ok(()));
+    assert_eq!(p.port_type(s, n), Ok(0x10000), "the send right lives");
+    p.assert_valid();
+    let message = p.get(s, to).expect("69");
+    assert_eq!((message.id, message.rights[0].disposition), (69, MOVE_RECEIVE));
+    assert_eq!(message.rights[0].name, n, "send and receive share a name");
+    assert_eq!(p.get(s, n).map(|m| m.id), Some(9), "queue intact");
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_31_deleted_name_with_a_request() {
+    let (mut p, a) = one();
+    let b = p.create_space();
+    let port = p.new_port(b);
+    let name = p.share(b, port, a);
+    let to = p.new_port(a);
+    let once = p.once(a, to);
+    assert_eq!(p.request_notification(a, name, RequestKind::DeadName, 0, once), Ok(Right::Null));
+    assert_eq!(p.deallocate(a, name), Ok(()));
+    let message = p.get(a, to).expect("65");
+    assert_eq!((message.id, message.words), (65, vec![u64::from(name.0)]));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_34_35_messages_and_replies() {
+    let (mut p, client) = one();
+    let server = p.create_space();
+    let service = p.new_port(server);
+    let to = p.share(server, service, client);
+    let reply = p.allocate(client, RECEIVE).expect("room");
+    let header = Header { remote: to, remote_disposition: COPY_SEND, local: reply, local_disposition: MAKE_ONCE, id: 42 };
+    let message = p.copy_in(client, header, vec![1, 2, 3], &[]).expect("sendable");
+    assert_eq!(p.send(message, None), Sent::Done);
+    let got = p.get(server, service).expect("there");
+    assert_eq!((got.id, got.words, got.remote.disposition, got.local_disposition), (42, vec![1, 2, 3], MOVE_ONCE, MOVE_SEND));
+    assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Ok(Sent::Done));
+    assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Err(MachMsg::SendInvalidDest));
+    assert_eq!(p.get(client, reply).map(|m| m.id), Some(142));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_36_full_queue_gives_the_rights_back() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let carried = p.new_port(s);
+    for id in 0..QUEUE_LIMIT_DEFAULT {
+        assert_eq!(p.post(s, n, COPY_SEND, id as i32, &[]), Ok(Sent::Done));
+    }
+    let Ok(Sent::Full(message)) = p.post(s, n, COPY_SEND, 9, &[(carried, MOVE_SEND)]) else { panic!("not full") };
+    assert_eq!(p.get_refs(s, carried, SEND), Ok(0));
+    let back = p.give_back(s, message);
+    assert_eq!((back.remote.name, back.rights[0].name, back.trouble), (n, carried, None));
+    assert_eq!(p.get_refs(s, carried, SEND), Ok(1));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_39_40_receivers_are_told_of_death() {
+    let (mut p, s) = one();
+    let n = p.allocate(s, RECEIVE).expect("room");
+    assert_eq!(p.receive(s, n, Some(Waiter(7))), Ok(Received::Nothing));
+    assert_eq!(p.mod_refs(s, n, RECEIVE, -1), Ok(()));
+    assert_eq!(p.next_event(), Some(Event::ReceiveFails(Waiter(7), MachMsg::ReceivePortDied)));
+    assert_eq!(p.next_event(), None);
+}
+
+#[test]
+fn ipt_46_47_rights_in_messages() {
+    let (mut p, a) = one();
+    let b = p.create_space();
+    let to = p.new_port(b);
+    let to_b = p.share(b, to, a);
+    let moved = p.new_port(a);
+    let kept = p.new_port(a);
+    assert_eq!(p.post(a, moved, COPY_SEND, 77, &[]), Ok(Sent::Done));
+    let body = [(moved, MOVE_RECEIVE), (kept, MAKE_SEND), (kept, MAKE_ONCE), (NULL, COPY_SEND)];
+    assert_eq!(p.post(a, to_b, COPY_SEND, 1, &body), Ok(Sent::Done));
+    assert_eq!(p.port_type(a, moved), Ok(0x10000));
+    p.assert_valid();
+    let got = p.get(b, to).expect("there");
+    assert_eq!(got.rights.iter().map(|r| r.disposition).collect::<Vec<_>>(), [MOVE_RECEIVE, MOVE_SEND, MOVE_ONCE, MOVE_SEND]);
+    assert_eq!(got.rights[3].name, NULL);
+    let status = p.receive_status(b, got.rights[0].name).expect("receive right");
+    assert_eq!((status.sequence, status.make_send, status.queued), (0, 0, 1));
+    assert_eq!(p.get(b, got.rights[0].name).map(|m| m.id), Some(77));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_49_header_corner_cases() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let head = |rd, l, ld| Header { remote: n, remote_disposition: rd, local: l, local_disposition: ld, id: 0 };
+    assert_eq!(p.copy_in(s, head(0, NULL, 0), vec![], &[]), Err(MachMsg::SendInvalidHeader));
+    assert_eq!(p.copy_in(s, head(MOVE_SEND, n, MOVE_SEND), vec![], &[]), Err(MachMsg::SendInvalidReply));
+    assert_eq!(p.get_refs(s, n, SEND), Ok(1));
+    let other = p.allocate(s, RECEIVE).expect("room");
+    assert_eq!(p.copy_in(s, head(COPY_SEND, other, COPY_SEND), vec![], &[]), Err(MachMsg::SendInvalidReply));
+    let message = p.copy_in(s, head(MOVE_SEND, n, COPY_SEND), vec![], &[]).expect("one reference is enough");
+    p.destroy_message(message);
+    assert_eq!(p.get_refs(s, n, SEND), Ok(0));
+    let dead = p.allocate(s, DEAD_NAME).expect("room");
+    assert!(matches!(p.post(s, dead, COPY_SEND, 0, &[]), Err(MachMsg::SendInvalidDest)));
+    assert_eq!(p.copy_in(s, head(COPY_SEND, NULL, 0), vec![0; BODY_WORDS_MAX + 1], &[]), Err(MachMsg::SendMsgTooSmall));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_50_dying_port_releases_the_rights_in_its_queue() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let to = p.new_port(s);
+    let header = Header { remote: n, remote_disposition: COPY_SEND, local: to, local_disposition: MAKE_ONCE, id: 1 };
+    let message = p.copy_in(s, header, vec![], &[]).expect("sendable");
+    assert_eq!(p.send(message, None), Sent::Done);
+    assert_eq!(p.destroy(s, n), Ok(()));
+    assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
+    p.assert_valid();
+}
+
+#[test]
+fn ipt_51_order_is_kept() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    assert_eq!(p.set_limit(s, n, QUEUE_LIMIT_MAX), Ok(()));
+    for id in 0..1000 {
+        assert_eq!(p.post(s, n, COPY_SEND, id, &[]), Ok(Sent::Done));
+    }
+    for id in 0..1000 {
+        assert_eq!(p.get(s, n).map(|m| m.id), Some(id));
+    }
+}
+
+#[test]
+fn a_circle_of_receive_rights_is_destroyed() {
+    let (mut p, s) = one();
+    let a = p.new_port(s);
+    let b = p.new_port(s);
+    assert_eq!(p.post(s, a, COPY_SEND, 1, &[(b, MOVE_RECEIVE)]), Ok(Sent::Done));
+    assert_eq!(p.post(s, b, COPY_SEND, 2, &[(a, MOVE_RECEIVE)]), Ok(Sent::Done));
+    assert_eq!(p.port_type(s, a), Ok(0x100000), "both ports died with the circle");
+    assert_eq!(p.port_type(s, b), Ok(0x100000));
+    assert_eq!(p.counts().0, 0);
+    let own = p.new_port(s);
+    assert_eq!(p.post(s, own, MAKE_SEND, 3, &[(own, MOVE_RECEIVE)]), Ok(Sent::Done));
+    assert_eq!(p.counts().0, 0);
+    p.assert_valid();
+}
+
+#[test]
+fn senders_are_woken_one_for_each_message_taken() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    assert_eq!(p.set_limit(s, n, 1), Ok(()));
+    assert_eq!(p.post(s, n, COPY_SEND, 0, &[]), Ok(Sent::Done));
+    let header = Header { remote: n, remote_disposition: COPY_SEND, local: NULL, local_disposition: 0, id: 1 };
+    let message = p.copy_in(s, header, vec![], &[]).expect("sendable");
+    let Sent::Full(message) = p.send(message, Some(Waiter(1))) else { panic!("not full") };
+    assert_eq!(p.next_event(), None);
+    assert!(p.get(s, n).is_some());
+    assert_eq!(p.next_event(), Some(Event::Wake(Waiter(1))));
+    assert_eq!(p.send(message, Some(Waiter(1))), Sent::Done);
+    assert_eq!(p.get(s, n).map(|m| m.id), Some(1));
+}
+
+#[test]
+fn a_full_space_refuses_and_loses_nothing() {
+    let (mut p, s) = one();
+    let other = p.create_space();
+    let port = p.new_port(other);
+    while p.allocate(s, DEAD_NAME).is_ok() {}
+    assert_eq!(p.allocate(s, RECEIVE), Err(K::NoSpace));
+    assert_eq!(p.allocate_name(s, RECEIVE, Name(1 << 20)), Err(K::NoSpace));
+    let right = p.extract_right(other, port, MAKE_SEND).expect("receive right");
+    assert_eq!(p.copy_out(s, right), Err(K::NoSpace));
+    while !p.destroy_space_step(s, 64) {}
+    p.assert_valid();
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Allocate(bool, u32),
+    AllocateName(bool, u32, u32),
+    Destroy(bool, usize),
+    Deallocate(bool, usize),
+    ModRefs(bool, usize, u32, i32),
+    Rename(bool, usize, u32),
+    Insert(bool, usize, usize, u8),
+    Share(bool, usize, u8),
+    Send(bool, usize, u8, usize, u8, usize, u8),
+    Receive(bool, usize),
+    Move(bool, usize, usize),
+    Notify(bool, usize, i32, u32, usize),
+    Limit(bool, usize, u32),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let disposition = 15u8..23;
+    let index = 0usize..12;
+    prop_oneof![
+        4 => (any::<bool>(), 0u32..6).prop_map(|(s, k)| Op::Allocate(s, k)),
+        1 => (any::<bool>(), 0u32..6, 0u32..20).prop_map(|(s, k, n)| Op::AllocateName(s, k, n)),
+        1 => (any::<bool>(), index.clone()).prop_map(|(s, n)| Op::Destroy(s, n)),
+        2 => (any::<bool>(), index.clone()).prop_map(|(s, n)| Op::Deallocate(s, n)),
+        2 => (any::<bool>(), index.clone(), 0u32..6, -2i32..3).prop_map(|(s, n, k, d)| Op::ModRefs(s, n, k, d)),
+        1 => (any::<bool>(), index.clone(), 0u32..30).prop_map(|(s, n, m)| Op::Rename(s, n, m)),
+        4 => (any::<bool>(), index.clone(), index.clone(), disposition.clone()).prop_map(|(s, n, m, d)| Op::Insert(s, n, m, d)),
+        4 => (any::<bool>(), index.clone(), disposition.clone()).prop_map(|(s, n, d)| Op::Share(s, n, d)),
+        8 => (any::<bool>(), index.clone(), disposition.clone(), index.clone(), disposition.clone(), index.clone(), disposition)
+            .prop_map(|(s, n, d, m, e, b, f)| Op::Send(s, n, d, m, e, b, f)),
+        6 => (any::<bool>(), index.clone()).prop_map(|(s, n)| Op::Receive(s, n)),
+        2 => (any::<bool>(), index.clone(), index.clone()).prop_map(|(s, n, m)| Op::Move(s, n, m)),
+        4 => (any::<bool>(), index.clone(), 68i32..73, 0u32..2, index.clone()).prop_map(|(s, n, i, y, t)| Op::Notify(s, n, i, y, t)),
+        1 => (any::<bool>(), index, 0u32..4).prop_map(|(s, n, l)| Op::Limit(s, n, l)),
+    ]
+}
+
+fn apply(p: &mut Ports, spaces: [SpaceId; 2], op: Op) {
+    let space = |which: bool| spaces[usize::from(which)];
+    let name = |p: &mut Ports, which: bool, index: usize| {
+        let names = p.names(space(which)).expect("live");
+        names.get(index % names.len().max(1)).map_or(Name(index as u32), |n| n.name)
+    };
+    match op {
+        Op::Allocate(s, kind) => {
+            let _ = p.allocate(space(s), kind);
+        }
+        Op::AllocateName(s, kind, n) => {
+            let _ = p.allocate_name(space(s), kind, Name(n));
+        }
+        Op::Destroy(s, n) => {
+            let n = name(p, s, n);
+            let _ = p.destroy(space(s), n);
+        }
+        Op::Deallocate(s, n) => {
+            let n = name(p, s, n);
+            let _ = p.deallocate(space(s), n);
+        }
+        Op::ModRefs(s, n, kind, delta) => {
+            let n = name(p, s, n);
+            let _ = p.mod_refs(space(s), n, kind, delta);
+        }
+        Op::Rename(s, n, new) => {
+            let n = name(p, s, n);
+            let _ = p.rename(space(s), n, Name(new));
+        }
+        Op::Insert(s, n, to, d) => {
+            let n = name(p, s, n);
+            if let Ok(right) = p.extract_right(space(s), n, d) {
+                let to = name(p, s, to);
+                let _ = p.insert_right(space(s), to, right);
+            }
+        }
+        Op::Share(s, n, d) => {
+            let n = name(p, s, n);
+            if let Ok(right) = p.extract_right(space(s), n, d) {
+                let _ = p.copy_out(space(!s), right);
+            }
+        }
+        Op::Send(s, n, d, m, e, b, f) => {
+            let header = Header {
+                remote: name(p, s, n),
+                remote_disposition: d,
+                local: if e == 15 { NULL } else { name(p, s, m) },
+                local_disposition: if e == 15 { 0 } else { e },
+                id: 1,
+            };
+            let body = [(name(p, s, b), f)];
+            if let Ok(message) = p.copy_in(space(s), header, vec![7], &body)
+                && let Sent::Full(message) = p.send(message, None)
+            {
+                p.give_back(space(s), message);
+            }
+        }
+        Op::Receive(s, n) => {
+            let n = name(p, s, n);
+            if let Ok(Received::Message(message, port)) = p.receive(space(s), n, None) {
+                p.deliver(space(s), message, port);
+            }
+        }
+        Op::Move(s, n, set) => {
+            let (n, set) = (name(p, s, n), name(p, s, set));
+            let _ = p.move_member(space(s), n, set);
+        }
+        Op::Notify(s, n, id, sync, to) => {
+            let to = name(p, s, to);
+            if let Some(kind) = RequestKind::from_id(id)
+                && let Ok(notify) = p.extract_right(space(s), to, MAKE_ONCE)
+            {
+                let n = name(p, s, n);
+                if let Ok(previous) = p.request_notification(space(s), n, kind, sync, notify) {
+                    p.release(previous);
+                }
+            }
+        }
+        Op::Limit(s, n, limit) => {
+            let n = name(p, s, n);
+            let _ = p.set_limit(space(s), n, limit);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    /// Whatever two tasks do, the counts hold after each step, and nothing is left when both are gone.
+    #[test]
+    fn random_operations_keep_the_invariants(ops in prop::collection::vec(op(), 1..120)) {
+        let mut p = Ports::new();
+        let spaces = [p.create_space(), p.create_space()];
+        for op in ops {
+            apply(&mut p, spaces, op);
+            p.assert_valid();
+        }
+        for space in spaces {
+            while !p.destroy_space_step(space, 3) {
+                p.assert_valid();
+            }
+        }
+        prop_assert_eq!(p.counts(), (0, 0, 0));
+    }
+}
