@@ -4,9 +4,9 @@
 
 extern crate alloc;
 
-pub mod port;
 pub mod badge;
 pub mod machine;
 pub mod memory;
 pub mod pmap;
+pub mod port;
 pub mod table;

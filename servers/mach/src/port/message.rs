@@ -4,9 +4,7 @@ use alloc::vec::Vec;
 
 use super::right::Disposition;
 use super::table::Entry;
-use super::{
-    DEAD, Event, MachMsg, NULL, Name, Object, PortId, Ports, Receiver, Right, SetId, SpaceId, Waiter,
-};
+use super::{DEAD, Event, MachMsg, NULL, Name, Object, PortId, Ports, Receiver, Right, SetId, SpaceId, Waiter};
 
 /// Words of data that one message carries.
 pub const BODY_WORDS_MAX: usize = 119;
@@ -368,7 +366,16 @@ impl Ports {
                 let sequence = message.sequence;
                 self.destroy_message(message);
                 let trouble = Some(MachMsg::ReceiveHeaderNoSpace);
-                return Delivered { trouble, remote, local, local_disposition, id, sequence, words: Vec::new(), rights: Vec::new() };
+                return Delivered {
+                    trouble,
+                    remote,
+                    local,
+                    local_disposition,
+                    id,
+                    sequence,
+                    words: Vec::new(),
+                    rights: Vec::new(),
+                };
             }
         }
         let mut rights = Vec::with_capacity(message.rights.len());
@@ -400,7 +407,16 @@ impl Ports {
         let remote = out(self, destination);
         let back = out(self, reply);
         let rights = rights.into_iter().map(|right| out(self, right)).collect();
-        Delivered { trouble, remote, local: back.name, local_disposition: back.disposition, id, sequence: 0, words, rights }
+        Delivered {
+            trouble,
+            remote,
+            local: back.name,
+            local_disposition: back.disposition,
+            id,
+            sequence: 0,
+            words,
+            rights,
+        }
     }
 
     /// Uses up the right that addressed a message, now that it is received.

@@ -39,9 +39,7 @@ mod tests;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-pub use message::{
-    BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Message, Received, Sent,
-};
+pub use message::{BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Message, Received, Sent};
 pub use notify::{Notification, RequestKind};
 pub use right::{Disposition, Right, RightKind};
 pub use slab::Id;

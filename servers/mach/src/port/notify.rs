@@ -4,9 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::table::Entry;
-use super::{
-    Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId,
-};
+use super::{Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
 
 /// What a notification says, besides its id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,9 +44,7 @@ impl Notification {
 
     fn word(self) -> Option<u64> {
         match self {
-            Notification::PortDeleted { name } | Notification::DeadName { name } => {
-                Some(u64::from(name.0))
-            }
+            Notification::PortDeleted { name } | Notification::DeadName { name } => Some(u64::from(name.0)),
             Notification::NoSenders { make_send } => Some(u64::from(make_send)),
             Notification::SendOnce => None,
         }
@@ -154,8 +150,7 @@ impl Ports {
         notify_port: Option<PortId>,
     ) -> Result<Right, KernReturn> {
         let entry = *self.entry(space, name).ok_or(KernReturn::InvalidName)?;
-        let dead = matches!(notify, Right::Dead)
-            || notify_port.is_some_and(|port| self.ports.get(port).is_none());
+        let dead = matches!(notify, Right::Dead) || notify_port.is_some_and(|port| self.ports.get(port).is_none());
         match (kind, entry) {
             (RequestKind::PortDestroyed | RequestKind::NoSenders, Entry::Port { port, receive: true, .. }) => {
                 if dead {
@@ -184,8 +179,7 @@ impl Ports {
                     return Err(KernReturn::InvalidCapability);
                 }
                 let table = &mut self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?.table;
-                let Some(Entry::Port { request, .. } | Entry::SendOnce { request, .. }) = table.get_mut(name)
-                else {
+                let Some(Entry::Port { request, .. } | Entry::SendOnce { request, .. }) = table.get_mut(name) else {
                     return Err(KernReturn::InvalidName);
                 };
                 let old = core::mem::replace(request, notify_port);

@@ -5,12 +5,12 @@
 
 use alloc::vec::Vec;
 
+use super::right::Disposition;
 use super::table::Entry;
 use super::{
-    DEAD, Event, KernReturn, MachMsg, NULL, Name, Port, PortId, PortSet, Ports, QUEUE_LIMIT_MAX,
-    REFERENCES_MAX, Receiver, Right, RightKind, SetId, SpaceId,
+    DEAD, Event, KernReturn, MachMsg, NULL, Name, Port, PortId, PortSet, Ports, QUEUE_LIMIT_MAX, REFERENCES_MAX,
+    Receiver, Right, RightKind, SetId, SpaceId,
 };
-use super::right::Disposition;
 
 /// A name and its `mach_port_type_t`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,14 +118,10 @@ impl Ports {
         Ok(())
     }
 
-    fn rename_request(
-        &mut self,
-        port: PortId,
-        request: Option<PortId>,
-        old: (SpaceId, Name),
-        new: (SpaceId, Name),
-    ) {
-        if request.is_some() && let Some(p) = self.ports.get_mut(port) {
+    fn rename_request(&mut self, port: PortId, request: Option<PortId>, old: (SpaceId, Name), new: (SpaceId, Name)) {
+        if request.is_some()
+            && let Some(p) = self.ports.get_mut(port)
+        {
             for r in p.dead_name_requests.iter_mut().filter(|r| **r == old) {
                 *r = new;
             }
@@ -259,12 +255,10 @@ impl Ports {
                     self.remove_entry(space, name);
                 }
             }
-            (Entry::DeadName { references }, RightKind::DeadName) => {
-                match counted(references, delta)? {
-                    0 => self.remove_entry(space, name),
-                    references => self.set_dead_references(space, name, references),
-                }
-            }
+            (Entry::DeadName { references }, RightKind::DeadName) => match counted(references, delta)? {
+                0 => self.remove_entry(space, name),
+                references => self.set_dead_references(space, name, references),
+            },
             (Entry::Port { port, receive: true, send, request }, RightKind::Receive) => {
                 if single(delta)? {
                     self.drop_receive(space, name, port, send, request);

@@ -28,9 +28,9 @@ impl Ports {
         let messages = || self.ports.iter().flat_map(|(_, p)| p.queue.iter());
         let rights = || messages().flat_map(|m| m.rights.iter().chain([&m.destination, &m.reply]));
         let entries = || {
-            self.spaces.iter().flat_map(|(s, space)| {
-                space.table.names().map(move |n| (s, n, *space.table.get(n).expect("listed")))
-            })
+            self.spaces
+                .iter()
+                .flat_map(|(s, space)| space.table.names().map(move |n| (s, n, *space.table.get(n).expect("listed"))))
         };
         for (id, p) in self.ports.iter() {
             let mut send = rights().filter(|r| **r == Right::Send(id)).count();
@@ -92,7 +92,14 @@ impl Ports {
         self.extract_right(space, name, MAKE_ONCE).expect("receive right")
     }
 
-    fn post(&mut self, space: SpaceId, to: Name, disposition: u8, id: i32, rights: &[(Name, u8)]) -> Result<Sent, MachMsg> {
+    fn post(
+        &mut self,
+        space: SpaceId,
+        to: Name,
+        disposition: u8,
+        id: i32,
+        rights: &[(Name, u8)],
+    ) -> Result<Sent, MachMsg> {
         let header = Header { remote: to, remote_disposition: disposition, local: NULL, local_disposition: 0, id };
         let message = self.copy_in(space, header, vec![id as u64], rights)?;
         Ok(self.send(message, None))
@@ -144,7 +151,9 @@ fn ipt_03_to_05_insert_refusals() {
     let (mut p, s) = one();
     let n = p.new_port(s);
     let other = p.allocate(s, RECEIVE).expect("room");
-    for (name, code) in [(Name(900), K::RightExists), (other, K::NameExists), (NULL, K::InvalidValue), (DEAD, K::InvalidValue)] {
+    for (name, code) in
+        [(Name(900), K::RightExists), (other, K::NameExists), (NULL, K::InvalidValue), (DEAD, K::InvalidValue)]
+    {
         let right = p.extract_right(s, n, MAKE_SEND).expect("receive right");
         assert_eq!(p.insert_right(s, name, right), Err(code), "{name:?}");
         p.assert_valid();
@@ -383,11 +392,15 @@ fn ipt_34_35_messages_and_replies() {
     let service = p.new_port(server);
     let to = p.share(server, service, client);
     let reply = p.allocate(client, RECEIVE).expect("room");
-    let header = Header { remote: to, remote_disposition: COPY_SEND, local: reply, local_disposition: MAKE_ONCE, id: 42 };
+    let header =
+        Header { remote: to, remote_disposition: COPY_SEND, local: reply, local_disposition: MAKE_ONCE, id: 42 };
     let message = p.copy_in(client, header, vec![1, 2, 3], &[]).expect("sendable");
     assert_eq!(p.send(message, None), Sent::Done);
     let got = p.get(server, service).expect("there");
-    assert_eq!((got.id, got.words, got.remote.disposition, got.local_disposition), (42, vec![1, 2, 3], MOVE_ONCE, MOVE_SEND));
+    assert_eq!(
+        (got.id, got.words, got.remote.disposition, got.local_disposition),
+        (42, vec![1, 2, 3], MOVE_ONCE, MOVE_SEND)
+    );
     assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Ok(Sent::Done));
     assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Err(MachMsg::SendInvalidDest));
     assert_eq!(p.get(client, reply).map(|m| m.id), Some(142));
@@ -434,7 +447,10 @@ fn ipt_46_47_rights_in_messages() {
     assert_eq!(p.port_type(a, moved), Ok(0x10000));
     p.assert_valid();
     let got = p.get(b, to).expect("there");
-    assert_eq!(got.rights.iter().map(|r| r.disposition).collect::<Vec<_>>(), [MOVE_RECEIVE, MOVE_SEND, MOVE_ONCE, MOVE_SEND]);
+    assert_eq!(
+        got.rights.iter().map(|r| r.disposition).collect::<Vec<_>>(),
+        [MOVE_RECEIVE, MOVE_SEND, MOVE_ONCE, MOVE_SEND]
+    );
     assert_eq!(got.rights[3].name, NULL);
     let status = p.receive_status(b, got.rights[0].name).expect("receive right");
     assert_eq!((status.sequence, status.make_send, status.queued), (0, 0, 1));
