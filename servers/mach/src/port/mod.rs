@@ -12,7 +12,9 @@
 //! | `slab` | arenas with generations, so that a stale identity is recognised |
 //! | `table` | name → entry, port → name, for one space |
 //! | `right` | rights on their way, dispositions, releasing |
-//! | `space` | the `mach_port_*` calls on a space |
+//! | `space` | the `mach_port_*` calls on one name |
+//! | `set` | port sets |
+//! | `transfer` | rights into spaces and out of them |
 //! | `message` | copy-in, queueing, receiving, copy-out |
 //! | `notify` | requests for notifications, and the notifications |
 //! | `death` | what happens when a port or a space goes |
@@ -30,11 +32,13 @@ mod death;
 mod message;
 mod notify;
 mod right;
+mod set;
 mod slab;
 mod space;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -5,11 +5,10 @@
 
 use alloc::vec::Vec;
 
-use super::right::Disposition;
 use super::table::Entry;
 use super::{
-    DEAD, Event, KernReturn, MachMsg, NULL, Name, Port, PortId, PortSet, Ports, QUEUE_LIMIT_MAX, REFERENCES_MAX,
-    Receiver, Right, RightKind, SetId, SpaceId,
+    Event, KernReturn, NULL, Name, Port, PortId, PortSet, Ports, QUEUE_LIMIT_MAX, REFERENCES_MAX, Receiver, Right,
+    RightKind, SpaceId,
 };
 
 /// A name and its `mach_port_type_t`.
@@ -297,7 +296,7 @@ impl Ports {
         self.spaces.get(space)?.table.get(name).copied()
     }
 
-    fn put(&mut self, space: SpaceId, name: Name, entry: Entry) {
+    pub(super) fn put(&mut self, space: SpaceId, name: Name, entry: Entry) {
         if let Some(cell) = self.space_mut(space).and_then(|s| s.table.get_mut(name)) {
             *cell = entry;
         }
@@ -363,227 +362,6 @@ impl Ports {
         })
     }
 
-    /// `mach_port_get_set_status` (3212): the names of a set's members.
-    ///
-    /// # Errors
-    ///
-    /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT` (not a set).
-    pub fn set_members(&mut self, space: SpaceId, name: Name) -> Result<Vec<Name>, KernReturn> {
-        let Entry::Set(set) = self.live_entry(space, name)? else {
-            return Err(KernReturn::InvalidRight);
-        };
-        let set = self.sets.get(set).ok_or(KernReturn::InvalidName)?;
-        let table = &self.spaces.get(space).ok_or(KernReturn::InvalidTask)?.table;
-        Ok(set.members.iter().filter_map(|port| table.name_of(*port)).collect())
-    }
-
-    /// `mach_port_move_member` (3213): into the set `after`, or out of any set with `NULL`.
-    ///
-    /// # Errors
-    ///
-    /// `KERN_INVALID_NAME`, `KERN_INVALID_RIGHT` of the member; `KERN_NOT_IN_SET` (`NULL`, and in none);
-    /// `KERN_INVALID_NAME`, `KERN_INVALID_RIGHT` of the set.
-    pub fn move_member(&mut self, space: SpaceId, member: Name, after: Name) -> Result<(), KernReturn> {
-        let port = self.receive_right(space, member)?;
-        if after == NULL {
-            return if self.leave_set(port) { Ok(()) } else { Err(KernReturn::NotInSet) };
-        }
-        let Entry::Set(id) = self.live_entry(space, after)? else {
-            return Err(KernReturn::InvalidRight);
-        };
-        self.leave_set(port);
-        let set = self.sets.get_mut(id).ok_or(KernReturn::InvalidName)?;
-        set.members.push(port);
-        let wake = set.receivers.pop_front();
-        let p = self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?;
-        p.set = Some(id);
-        for waiter in core::mem::take(&mut p.receivers) {
-            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortChanged));
-        }
-        if let Some(waiter) = wake {
-            self.events.push_back(Event::Wake(waiter));
-        }
-        Ok(())
-    }
-
-    /// Takes a port out of its set. False: it was in none.
-    pub(super) fn leave_set(&mut self, port: PortId) -> bool {
-        let Some(id) = self.ports.get_mut(port).and_then(|p| p.set.take()) else { return false };
-        if let Some(set) = self.sets.get_mut(id) {
-            set.members.retain(|member| *member != port);
-        }
-        true
-    }
-
-    /// `mach_port_insert_right` (3215): puts a right, taken from the caller already, under a name of the space.
-    ///
-    /// # Errors
-    ///
-    /// `KERN_INVALID_VALUE` (name); `KERN_INVALID_CAPABILITY` (null or dead right); `KERN_NAME_EXISTS`;
-    /// `KERN_RIGHT_EXISTS` (the space knows the port under another name); `KERN_UREFS_OVERFLOW`;
-    /// `KERN_NO_SPACE`. The right is then released.
-    pub fn insert_right(&mut self, space: SpaceId, name: Name, right: Right) -> Result<(), KernReturn> {
-        match self.check_insert(space, name, &right) {
-            Ok(()) => {
-                self.place(space, name, right);
-                self.release_doomed();
-                Ok(())
-            }
-            Err(code) => {
-                self.release(right);
-                Err(code)
-            }
-        }
-    }
-
-    fn check_insert(&mut self, space: SpaceId, name: Name, right: &Right) -> Result<(), KernReturn> {
-        if !name.is_valid() {
-            return Err(KernReturn::InvalidValue);
-        }
-        let port = right.port().filter(|port| self.ports.get(*port).is_some());
-        let port = port.ok_or(KernReturn::InvalidCapability)?;
-        let entry = self.entry(space, name).copied();
-        let table = &mut self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?.table;
-        match entry {
-            Some(Entry::Port { port: held, send, .. }) if held == port && !matches!(right, Right::SendOnce(_)) => {
-                if matches!(right, Right::Send(_)) && send >= REFERENCES_MAX {
-                    return Err(KernReturn::UrefsOverflow);
-                }
-                Ok(())
-            }
-            Some(_) => Err(KernReturn::NameExists),
-            None if !matches!(right, Right::SendOnce(_)) && table.name_of(port).is_some() => {
-                Err(KernReturn::RightExists)
-            }
-            None if table.is_full() => Err(KernReturn::NoSpace),
-            None => Ok(()),
-        }
-    }
-
-    /// `mach_port_extract_right` (3216): a right out of a space, for whoever asked.
-    ///
-    /// # Errors
-    ///
-    /// `KERN_INVALID_VALUE` (no disposition); `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
-    pub fn extract_right(&mut self, space: SpaceId, name: Name, disposition: u8) -> Result<Right, KernReturn> {
-        let disposition = Disposition::from_number(disposition).ok_or(KernReturn::InvalidValue)?;
-        self.live_entry(space, name)?;
-        let right = self.take(space, name, disposition);
-        self.release_doomed();
-        right.ok_or(KernReturn::InvalidRight)
-    }
-
-    /// Puts a received right into a space: merged into the name that the port has there, or under a new one.
-    ///
-    /// # Errors
-    ///
-    /// `KERN_NO_SPACE`: the space is full; the right is released.
-    pub fn copy_out(&mut self, space: SpaceId, right: Right) -> Result<Name, KernReturn> {
-        let port = match right {
-            Right::Null => return Ok(NULL),
-            Right::Dead => return Ok(DEAD),
-            Right::Send(port) | Right::SendOnce(port) | Right::Receive(port) => port,
-        };
-        if self.ports.get(port).is_none() {
-            return Ok(DEAD);
-        }
-        let known = match right {
-            Right::SendOnce(_) => None,
-            _ => self.spaces.get(space).and_then(|s| s.table.name_of(port)),
-        };
-        let name = match known {
-            Some(name) => Some(name),
-            None => self.space_mut(space).and_then(|s| s.table.unused()),
-        };
-        let Some(name) = name else {
-            self.release(right);
-            return Err(KernReturn::NoSpace);
-        };
-        self.place(space, name, right);
-        self.release_doomed();
-        Ok(name)
-    }
-
-    /// Puts a live right under a name that is unused or denotes the same port.
-    fn place(&mut self, space: SpaceId, name: Name, right: Right) {
-        let Some(s) = self.spaces.get_mut(space) else { return self.doomed.push(right) };
-        match right {
-            Right::Null | Right::Dead => {}
-            Right::SendOnce(port) => s.table.insert(name, Entry::SendOnce { port, request: None }),
-            Right::Send(port) => match s.table.get_mut(name) {
-                Some(Entry::Port { send, .. }) => {
-                    // The entry counts once for the port, however many references it has (PORT-2).
-                    if *send > 0 {
-                        self.doomed.push(Right::Send(port));
-                    }
-                    *send = (*send + 1).min(REFERENCES_MAX);
-                }
-                _ => s.table.insert(name, Entry::Port { port, receive: false, send: 1, request: None }),
-            },
-            Right::Receive(port) => {
-                match s.table.get_mut(name) {
-                    Some(Entry::Port { receive, .. }) => *receive = true,
-                    _ => s.table.insert(name, Entry::Port { port, receive: true, send: 0, request: None }),
-                }
-                if let Some(p) = self.ports.get_mut(port) {
-                    p.receiver = Receiver::Space(space, name);
-                }
-            }
-        }
-    }
-
-    /// Turns a name into a right as `disposition` says. `None`: the name holds no such right, nothing changed.
-    /// A dead name gives [`Right::Dead`] where a send or send-once right was asked for.
-    pub(super) fn take(&mut self, space: SpaceId, name: Name, disposition: Disposition) -> Option<Right> {
-        use Disposition::*;
-        let entry = *self.entry(space, name)?;
-        match (entry, disposition) {
-            (Entry::Port { port, receive: true, send, request }, MoveReceive) => {
-                if send > 0 {
-                    self.put(space, name, Entry::Port { port, receive: false, send, request });
-                } else {
-                    self.space_mut(space)?.table.remove(name);
-                    self.cancel_request(space, name, port, request);
-                }
-                self.detach_receive(port);
-                Some(Right::Receive(port))
-            }
-            (Entry::Port { port, receive, send, request }, MoveSend) if send > 0 => {
-                if send == 1 && !receive {
-                    // The entry's right becomes the message's; the port's count stays.
-                    self.space_mut(space)?.table.remove(name);
-                    self.cancel_request(space, name, port, request);
-                } else {
-                    self.put(space, name, Entry::Port { port, receive, send: send - 1, request });
-                    if send > 1 {
-                        self.ports.get_mut(port)?.send_rights += 1;
-                    }
-                }
-                Some(Right::Send(port))
-            }
-            (Entry::SendOnce { port, request }, MoveSendOnce) => {
-                self.space_mut(space)?.table.remove(name);
-                self.cancel_request(space, name, port, request);
-                Some(Right::SendOnce(port))
-            }
-            (Entry::Port { port, send, .. }, CopySend) if send > 0 => {
-                self.ports.get_mut(port)?.send_rights += 1;
-                Some(Right::Send(port))
-            }
-            (Entry::Port { port, receive: true, .. }, MakeSend) => self.make_send(port),
-            (Entry::Port { port, receive: true, .. }, MakeSendOnce) => self.make_send_once(port),
-            (Entry::DeadName { references }, MoveSend | MoveSendOnce) => {
-                match references {
-                    1 => drop(self.space_mut(space)?.table.remove(name)),
-                    _ => self.set_dead_references(space, name, references - 1),
-                }
-                Some(Right::Dead)
-            }
-            (Entry::DeadName { .. }, CopySend) => Some(Right::Dead),
-            _ => None,
-        }
-    }
-
     /// Removes everything under a name; what falls free goes to the doomed list.
     pub(super) fn remove_entry(&mut self, space: SpaceId, name: Name) {
         let entry = self.entry(space, name).copied();
@@ -626,26 +404,14 @@ impl Ports {
         self.cancel_request(space, name, port, request);
     }
 
-    fn destroy_set(&mut self, id: SetId) {
-        let Some(set) = self.sets.remove(id) else { return };
-        for member in set.members {
-            if let Some(p) = self.ports.get_mut(member) {
-                p.set = None;
-            }
-        }
-        for waiter in set.receivers {
-            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortDied));
-        }
-    }
-
-    fn live_entry(&mut self, space: SpaceId, name: Name) -> Result<Entry, KernReturn> {
+    pub(super) fn live_entry(&mut self, space: SpaceId, name: Name) -> Result<Entry, KernReturn> {
         if self.spaces.get(space).is_none() {
             return Err(KernReturn::InvalidTask);
         }
         self.entry(space, name).copied().ok_or(KernReturn::InvalidName)
     }
 
-    fn receive_right(&mut self, space: SpaceId, name: Name) -> Result<PortId, KernReturn> {
+    pub(super) fn receive_right(&mut self, space: SpaceId, name: Name) -> Result<PortId, KernReturn> {
         match self.live_entry(space, name)? {
             Entry::Port { port, receive: true, .. } => Ok(port),
             _ => Err(KernReturn::InvalidRight),
