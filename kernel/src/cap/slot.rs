@@ -1,0 +1,112 @@
+//! A slot: a capability and its place in the derivation list.
+
+use core::cell::Cell;
+
+use super::{Cap, RawCap};
+use crate::kernel::Kernel;
+use crate::kobj::{KRef, Tagged};
+
+/// A reference to a slot.
+pub type SlotRef = KRef<Slot>;
+
+/// Room for one capability: 32 bytes.
+#[derive(Debug)]
+#[repr(C, align(32))]
+pub struct Slot {
+    /// Written by [`super::cdt`], and by [`SlotRef::update`] for changes that keep the object.
+    cap: Cell<RawCap>,
+    /// The entry in front, and this entry's marks (bit 0 original, bit 1 first). Written by
+    /// [`super::cdt`] only.
+    prev: Cell<Tagged<Slot>>,
+    /// The entry behind. Written by [`super::cdt`] only.
+    next: Cell<Tagged<Slot>>,
+}
+
+/// The links and marks of an entry of the derivation list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Links {
+    pub(super) prev: Option<SlotRef>,
+    pub(super) next: Option<SlotRef>,
+    /// The capability can be the parent of others ("revocable").
+    pub(super) is_original: bool,
+    /// The capability starts a group of equal badges ("first badged").
+    pub(super) is_first: bool,
+}
+
+impl Links {
+    pub(super) const NONE: Links = Links {
+        prev: None,
+        next: None,
+        is_original: false,
+        is_first: false,
+    };
+}
+
+impl Slot {
+    /// A slot without a capability.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Slot {
+            cap: Cell::new(RawCap::NULL),
+            prev: Cell::new(Tagged::NONE),
+            next: Cell::new(Tagged::NONE),
+        }
+    }
+
+    /// The capability.
+    #[must_use]
+    pub fn cap(&self) -> Cap {
+        self.cap.get().unpack()
+    }
+
+    /// Is there no capability?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cap.get().is_null()
+    }
+
+    pub(super) fn set_cap(&self, cap: Cap) {
+        self.cap.set(RawCap::pack(cap));
+    }
+
+    pub(super) fn links(&self) -> Links {
+        let prev = self.prev.get();
+        Links {
+            prev: prev.target(),
+            next: self.next.get().target(),
+            is_original: prev.flags() & 1 != 0,
+            is_first: prev.flags() & 2 != 0,
+        }
+    }
+
+    pub(super) fn set_links(&self, links: Links) {
+        let flags = usize::from(links.is_original) | usize::from(links.is_first) << 1;
+        self.prev.set(Tagged::new(links.prev, flags));
+        self.next.set(Tagged::new(links.next, 0));
+    }
+}
+
+impl SlotRef {
+    /// The capability in the slot.
+    #[must_use]
+    pub fn cap(self, k: &Kernel) -> Cap {
+        self.get(k).cap()
+    }
+
+    /// Is the slot empty?
+    #[must_use]
+    pub fn is_empty(self, k: &Kernel) -> bool {
+        self.get(k).is_empty()
+    }
+
+    /// Changes what the capability says about its object (a mapping, an ASID, a watermark, a guard)
+    /// without changing the object that it names, nor the slot's place in the derivation list.
+    pub fn update(self, k: &Kernel, cap: Cap) {
+        debug_assert_eq!(
+            cap.is_null(),
+            self.is_empty(k),
+            "CAP-3: only the derivation list fills and empties slots"
+        );
+        self.get(k).set_cap(cap);
+    }
+}

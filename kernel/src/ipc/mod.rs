@@ -1,0 +1,1 @@
+//! Messages between threads, and faults as messages.

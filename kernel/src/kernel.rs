@@ -1,0 +1,72 @@
+//! `Kernel`: all state that is not in kernel objects.
+
+use core::cell::Cell;
+
+use crate::irq::IrqTable;
+use crate::kobj::{KRef, SlotArray};
+use crate::object::{SchedContext, Tcb};
+use crate::percpu::PerCpu;
+use crate::vspace::AsidTable;
+
+/// The state of the kernel, and the proof of having entered it.
+///
+/// A `&Kernel` is what one needs to look at kernel objects and to change them; a `&mut Kernel`
+/// is what one needs to make new ones out of memory. Both come from the entry code, which holds the
+/// kernel lock, and from nowhere else.
+#[derive(Debug)]
+pub struct Kernel {
+    /// The state of this core.
+    pub(crate) cpu: PerCpu,
+    /// The address spaces.
+    pub(crate) asids: AsidTable,
+    /// The interrupts.
+    pub(crate) irqs: IrqTable,
+    /// What boot found out.
+    pub(crate) config: Config,
+    /// Preemption points passed since the last check.
+    pub(crate) work_units: Cell<u32>,
+}
+
+/// What boot found out and never changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Frequency of the virtual counter, in Hz.
+    pub timer_hz: u64,
+    /// The largest interrupt number that can be handed out.
+    pub max_irq: u16,
+    /// The interrupt of the kernel's timer.
+    pub timer_irq: u16,
+}
+
+/// What the kernel is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// The idle thread.
+    pub idle: KRef<Tcb>,
+    /// The idle thread's scheduling context.
+    pub idle_sched_context: KRef<SchedContext>,
+    /// A slot for each interrupt, `max_irq + 1` at least.
+    pub irq_slots: SlotArray,
+    /// What boot found out.
+    pub config: Config,
+}
+
+impl Kernel {
+    /// A kernel without user threads.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Kernel {
+            cpu: PerCpu::new(parts.idle),
+            asids: AsidTable::new(),
+            irqs: IrqTable::new(parts.irq_slots),
+            config: parts.config,
+            work_units: Cell::new(0),
+        }
+    }
+
+    /// The thread that entered the kernel, or that will leave it.
+    #[must_use]
+    pub fn current(&self) -> KRef<Tcb> {
+        self.cpu.current.get()
+    }
+}
