@@ -16,7 +16,17 @@ _default:
 # All tests; the last line says `N passed, N failed`
 [no-cd, no-exit-message]
 @test *filter:
-    cargo test
+    {{ tessera }} test "$@"
+
+# Tests that run on this machine
+[no-cd, no-exit-message]
+@t *filter:
+    {{ tessera }} test --ring host "$@"
+
+# Tests that boot a machine
+[no-cd, no-exit-message]
+@q *filter:
+    {{ tessera }} test --ring machine "$@"
 
 # Boot any seL4 root task directly on the kernel
 [no-cd, no-exit-message]

@@ -1,7 +1,7 @@
 //! What the tools must know about a board: `board-configs/*.toml`.
 //!
 //! The hardware itself is described by the device tree at run time; here is only how to start QEMU, which
-//! serial line carries what, and how long things may take. A key that is not known is an error.
+//! serial line carries what. A key that is not known is an error.
 
 use crate::paths;
 use anyhow::{Context, Result, bail};
@@ -18,7 +18,6 @@ pub(crate) struct Board {
     pub(crate) _description: String,
     pub(crate) qemu: Qemu,
     pub(crate) serial: Serial,
-    pub(crate) limits: Limits,
 }
 
 /// How QEMU plays the board.
@@ -49,14 +48,6 @@ pub(crate) struct Qemu {
 pub(crate) struct Serial {
     pub(crate) log: usize,
     pub(crate) console: usize,
-}
-
-/// How long things may take.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// From power-on to the start of a task.
-    pub(crate) boot_seconds: u64,
 }
 
 impl Board {

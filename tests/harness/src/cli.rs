@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::qemu::{Level, Options};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Boot any seL4 root task directly on the kernel
     Root(RootArgs),
+    /// Run the tests; the last line says `N passed, N failed`
+    Test(TestArgs),
     /// Write the bootable image, kernel8.img
     Image(ImageArgs),
 }
@@ -44,6 +46,27 @@ pub(crate) struct RootArgs {
     pub(crate) machine: MachineArgs,
     /// ELF file of a root task for AArch64
     pub(crate) elf: PathBuf,
+}
+
+/// What `test` takes.
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Only the tests that run here, or only those that boot a machine
+    #[arg(long, value_enum)]
+    pub(crate) ring: Option<Ring>,
+    /// Show warnings of the compiler
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Only tests and suites whose name holds this
+    #[arg(default_value = "")]
+    pub(crate) filter: String,
+}
+
+/// Where a test runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ring {
+    Host,
+    Machine,
 }
 
 /// What `image` takes.

@@ -13,29 +13,47 @@ const OTHER_KERNEL: &str = "TESSERA_KERNEL";
 
 /// Writes the image that the arguments describe.
 pub(crate) fn write(arguments: &ImageArgs) -> Result<u8> {
-    let image = match (&arguments.root, &arguments.task) {
-        (Some(root), _) => compose(&fs::read(root).with_context(|| root.display().to_string())?, false)?,
+    let base = Base::build(false)?;
+    let root = match (&arguments.root, &arguments.task) {
+        (Some(root), _) => fs::read(root).with_context(|| root.display().to_string())?,
         (None, Some(task)) => {
-            System::build(&[Task::find(task)?], false)?.image(&arguments.arguments, Then::Halt, false)?
+            System::build(&[Task::find(task)?], false)?.only_task(&arguments.arguments, Then::Halt)?
         }
         (None, None) => bail!("name a task, or a root task with --root"),
     };
+    let image = base.compose(&root, "image")?;
     fs::copy(&image, &arguments.output).with_context(|| arguments.output.display().to_string())?;
     eprintln!("tessera: wrote {}", arguments.output.display());
     Ok(0)
 }
 
-/// Builds boot stage and kernel and packs them with that root task.
-pub(crate) fn compose(root: &[u8], verbose: bool) -> Result<PathBuf> {
-    let mut build = cargo::Build::release(cargo::PRIVILEGED).verbose(verbose).package("boot");
-    let other = env::var_os(OTHER_KERNEL).map(PathBuf::from);
-    if other.is_none() {
-        build = build.package("kernel");
+/// What every image begins with: the boot stage and a kernel.
+pub(crate) struct Base {
+    boot: Vec<u8>,
+    kernel: Vec<u8>,
+}
+
+impl Base {
+    /// Builds both, or takes the kernel that the environment names.
+    pub(crate) fn build(verbose: bool) -> Result<Self> {
+        let mut build = cargo::Build::release(cargo::PRIVILEGED).verbose(verbose).package("boot");
+        let other = env::var_os(OTHER_KERNEL).map(PathBuf::from);
+        if other.is_none() {
+            build = build.package("kernel");
+        }
+        let built = build.run()?;
+        let read = |path: Option<&PathBuf>, what| {
+            let path = path.with_context(|| format!("cargo built no {what}"))?;
+            fs::read(path).with_context(|| path.display().to_string())
+        };
+        let boot = read(built.get("boot"), "boot stage")?;
+        let kernel = read(other.as_ref().or_else(|| built.get("kernel")), "kernel")?;
+        Ok(Self { boot, kernel })
     }
-    let built = build.run()?;
-    let kernel = other.as_ref().or_else(|| built.get("kernel")).context("cargo built no kernel")?;
-    let _kernel = fs::read(kernel).with_context(|| kernel.display().to_string())?;
-    let path = paths::product(format!("kernel8-{}.img", std::process::id()))?;
-    let _ = root;
-    bail!("no packing yet: {}", path.display())
+
+    /// Writes the image that starts that root task; `name` keeps images apart that are in use together.
+    pub(crate) fn compose(&self, root: &[u8], name: &str) -> Result<PathBuf> {
+        let path = paths::product(format!("{name}-{}.img", std::process::id()))?;
+        bail!("no packing yet: {} {} {} {}", self.boot.len(), self.kernel.len(), root.len(), path.display())
+    }
 }

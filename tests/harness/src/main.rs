@@ -15,13 +15,17 @@ mod cargo;
 mod cli;
 mod cpio;
 mod elf;
+mod host;
 mod image;
+mod judge;
 mod paths;
 mod qemu;
 mod root;
 mod run;
+mod suite;
 mod symbols;
 mod task;
+mod test;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         cli::Command::Run(options) => run::run(&options),
         cli::Command::Root(options) => root::run(&options),
+        cli::Command::Test(options) => test::run(&options),
         cli::Command::Image(options) => image::write(&options),
     };
     match outcome {

@@ -2,7 +2,7 @@
 
 use crate::board::Board;
 use crate::cli::RootArgs;
-use crate::image;
+use crate::image::Base;
 use crate::qemu::{self, Console, End, Next};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -10,7 +10,7 @@ use std::fs;
 /// Boots that ELF file until QEMU ends or the time limit is over.
 pub(crate) fn run(arguments: &RootArgs) -> Result<u8> {
     let elf = fs::read(&arguments.elf).with_context(|| arguments.elf.display().to_string())?;
-    let image = image::compose(&elf, arguments.machine.verbose)?;
+    let image = Base::build(arguments.machine.verbose)?.compose(&elf, "root")?;
     let board = Board::load(&arguments.machine.board)?;
     let command = qemu::command(&board, &arguments.machine.options(), &image)?;
     let outcome = qemu::run(command, Console::Mine, arguments.machine.timeout, |line| {

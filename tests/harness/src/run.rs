@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::cli::RunArgs;
+use crate::image::Base;
 use crate::qemu::{self, Console, End, Next, Outcome};
 use crate::symbols;
 use crate::task::{self, System, Task, Then};
@@ -22,7 +23,8 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
         None => (task::examples()?.into_iter().map(Task::Example).collect(), Then::Shell),
     };
     let system = System::build(&tasks, verbose)?;
-    let image = system.image(&arguments.arguments, then, verbose)?;
+    let root = system.only_task(&arguments.arguments, then)?;
+    let image = Base::build(verbose)?.compose(&root, "run")?;
     let board = Board::load(&arguments.machine.board)?;
     let command = qemu::command(&board, &arguments.machine.options(), &image)?;
     let mut watch = Watch { verbose, ..Watch::default() };

@@ -2,7 +2,7 @@
 
 use crate::cargo::{self, Build, Executables};
 use crate::cpio::Archive;
-use crate::{elf, image, paths};
+use crate::{elf, paths};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,13 @@ const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
 const SERVERS: [&str; 1] = ["console"];
 
 /// What a user named.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Task {
     /// An example of libmach.
     Example(String),
-    /// A Cargo package.
+    /// A package of this workspace.
+    Package(String),
+    /// A Cargo package anywhere.
     Folder(PathBuf),
     /// A program that is already built.
     Elf(PathBuf),
@@ -91,9 +93,11 @@ impl System {
             build = build.package(name);
         }
         for task in tasks {
-            if let Task::Example(name) = task {
-                build = build.example(name);
-            }
+            build = match task {
+                Task::Example(name) => build.example(name),
+                Task::Package(name) => build.package(name),
+                Task::Folder(_) | Task::Elf(_) => build,
+            };
         }
         let executables = build.run()?;
         let programs = tasks.iter().map(|task| program(task, &executables, verbose)).collect::<Result<_>>()?;
@@ -116,10 +120,10 @@ impl System {
         elf::with_archive(&self.executable(ROOT)?, &archive.finish())
     }
 
-    /// The image that runs the only task of this system.
-    pub(crate) fn image(&self, arguments: &[String], then: Then, verbose: bool) -> Result<PathBuf> {
-        let task = self.programs.first().filter(|_| then != Then::Shell).map(|p| (p.name.as_str(), arguments));
-        image::compose(&self.root(task, then)?, verbose)
+    /// Root's ELF that runs the first task of this system, or starts the shell.
+    pub(crate) fn only_task(&self, arguments: &[String], then: Then) -> Result<Vec<u8>> {
+        let task = self.programs.first().filter(|_| then != Then::Shell);
+        self.root(task.map(|program| (program.name.as_str(), arguments)), then)
     }
 
     fn executable(&self, name: &str) -> Result<Vec<u8>> {
@@ -143,7 +147,7 @@ fn description(task: Option<&str>, then: Then) -> String {
 
 fn program(task: &Task, built: &Executables, verbose: bool) -> Result<Program> {
     let (name, path) = match task {
-        Task::Example(name) => {
+        Task::Example(name) | Task::Package(name) => {
             (name.clone(), built.get(name).cloned().with_context(|| format!("cargo built no `{name}`"))?)
         }
         Task::Folder(folder) => only_binary(folder, verbose)?,

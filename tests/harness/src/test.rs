@@ -1,0 +1,216 @@
+//! `test`: everything that can be judged, and the count.
+//!
+//! Host tests first, then the machines, as many at a time as this computer has processors. Whatever goes
+//! wrong on the way, a build included, becomes a failed test with a name; the run goes on.
+
+use crate::board::Board;
+use crate::cli::{Ring, TestArgs};
+use crate::image::Base;
+use crate::judge::{self, Case};
+use crate::qemu::{self, Console};
+use crate::run::Watch;
+use crate::suite::{self, Image, Machine, Suite};
+use crate::task::{System, Task, Then};
+use crate::{FAILED, cargo, host};
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Runs the tests of the rings that the arguments name; the last line says `N passed, N failed`.
+pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
+    let mut score = Score::default();
+    let filter = &arguments.filter;
+    if arguments.ring != Some(Ring::Machine) {
+        let started = Instant::now();
+        match host::run(filter) {
+            Ok(cases) => score.host(&cases, started.elapsed()),
+            Err(error) => score.one(&Case::failed("host", format!("{error:#}")), None),
+        }
+    }
+    if arguments.ring != Some(Ring::Host) {
+        match suite::load(filter) {
+            Ok(suites) => machines(&suites, &mut score, arguments.verbose),
+            Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
+        }
+    }
+    println!("{} passed, {} failed", score.passed, score.failed);
+    Ok(if score.failed == 0 && score.passed > 0 { 0 } else { FAILED })
+}
+
+/// The count so far.
+#[derive(Default)]
+struct Score {
+    passed: usize,
+    failed: usize,
+}
+
+impl Score {
+    fn count(&mut self, case: &Case) {
+        if case.failure.is_none() {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+
+    /// Counts a case and prints it.
+    fn one(&mut self, case: &Case, time: Option<Duration>) {
+        self.count(case);
+        let time = time.map(|t| format!(" ({:.1} s)", t.as_secs_f64())).unwrap_or_default();
+        match &case.failure {
+            None => println!("pass {}{time}", case.name),
+            Some(why) => println!("FAIL {}{time}: {why}", case.name),
+        }
+    }
+
+    /// Counts the host tests; there are too many to print each.
+    fn host(&mut self, cases: &[Case], time: Duration) {
+        cases.iter().filter(|c| c.failure.is_some()).for_each(|c| self.one(c, None));
+        let passed = cases.iter().filter(|c| c.failure.is_none()).count();
+        self.passed += passed;
+        println!("pass host tests: {passed} ({:.1} s)", time.as_secs_f64());
+    }
+}
+
+/// One image on one machine.
+struct Job {
+    name: String,
+    suite: Suite,
+    machine: Machine,
+    image: PathBuf,
+}
+
+/// What came of a job.
+struct Judged {
+    cases: Vec<Case>,
+    time: Duration,
+    /// The last lines of the log, when something failed.
+    tail: Vec<String>,
+}
+
+/// Builds the images and runs every machine.
+fn machines(suites: &[Suite], score: &mut Score, verbose: bool) {
+    if suites.is_empty() {
+        return;
+    }
+    let mut jobs = Vec::new();
+    match Images::build(suites, verbose) {
+        Ok(images) => {
+            for suite in suites {
+                match images.jobs(suite) {
+                    Ok(mut new) => jobs.append(&mut new),
+                    Err(error) => score.one(&Case::failed(&suite.name, format!("{error:#}")), None),
+                }
+            }
+        }
+        Err(error) => {
+            // Nothing can boot: each suite is a failure with this reason.
+            for suite in suites {
+                score.one(&Case::failed(&suite.name, format!("{error:#}")), None);
+            }
+        }
+    }
+    jobs.reverse();
+    let queue = Mutex::new(jobs);
+    let (results, done) = channel();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            let results = results.clone();
+            scope.spawn(|| work(&queue, results));
+        }
+        drop(results);
+        for judged in done {
+            for case in &judged.cases {
+                score.one(case, Some(judged.time));
+            }
+            judged.tail.iter().for_each(|line| println!("  | {line}"));
+        }
+    });
+}
+
+/// Runs jobs until there are none left.
+fn work(queue: &Mutex<Vec<Job>>, results: Sender<Judged>) {
+    loop {
+        let next = queue.lock().ok().and_then(|mut jobs| jobs.pop());
+        let Some(job) = next else { return };
+        let judged = boot(&job).unwrap_or_else(|error| Judged {
+            cases: vec![Case::failed(&job.name, format!("{error:#}"))],
+            time: Duration::ZERO,
+            tail: Vec::new(),
+        });
+        if results.send(judged).is_err() {
+            return;
+        }
+    }
+}
+
+/// Boots one machine and judges it.
+fn boot(job: &Job) -> Result<Judged> {
+    let board = Board::load(&job.machine.board)?;
+    let mut options = job.machine.options.clone();
+    options.count_instructions = job.suite.counted;
+    let command = qemu::command(&board, &options, &job.image)?;
+    let mut watch = Watch::default();
+    let limit = Duration::from_secs(job.suite.seconds);
+    let outcome = qemu::run(command, Console::Kept, Some(limit), |line| watch.see(line))?;
+    let cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
+    let failed = cases.iter().any(|c| c.failure.is_some());
+    let keep = if failed { outcome.log.len().saturating_sub(TAIL) } else { outcome.log.len() };
+    Ok(Judged { cases, time: outcome.time, tail: outcome.log.get(keep..).unwrap_or_default().to_vec() })
+}
+
+/// Lines of the log that are shown of a run that failed.
+const TAIL: usize = 30;
+
+/// Everything that the suites boot, built with as few calls of cargo as there are targets.
+struct Images {
+    base: Base,
+    /// Tessera's root with servers and all tasks, if any suite needs it.
+    system: Option<System>,
+    roots: cargo::Executables,
+}
+
+impl Images {
+    fn build(suites: &[Suite], verbose: bool) -> Result<Self> {
+        let base = Base::build(verbose)?;
+        let (mut tasks, mut roots) = (Vec::new(), Vec::new());
+        for suite in suites {
+            match suite.image()? {
+                Image::Example(name) => tasks.push(Task::Example(name)),
+                Image::Task(name) => tasks.push(Task::Package(name)),
+                Image::Root(name) => roots.push(name),
+            }
+        }
+        tasks.sort();
+        tasks.dedup();
+        roots.sort();
+        roots.dedup();
+        let system = if tasks.is_empty() { None } else { Some(System::build(&tasks, verbose)?) };
+        let roots = if roots.is_empty() {
+            cargo::Executables::new()
+        } else {
+            roots.iter().fold(cargo::Build::release(cargo::USER).verbose(verbose), |b, name| b.package(name)).run()?
+        };
+        Ok(Self { base, system, roots })
+    }
+
+    /// The runs of one suite, with its image written.
+    fn jobs(&self, suite: &Suite) -> Result<Vec<Job>> {
+        let root = match suite.image()? {
+            Image::Example(name) | Image::Task(name) => {
+                let Some(system) = &self.system else { bail!("the system was not built") };
+                system.root(Some((&name, &suite.arguments)), Then::Semihosting)?
+            }
+            Image::Root(name) => std::fs::read(self.roots.get(&name).with_context(|| format!("no {name} was built"))?)?,
+        };
+        let image = self.base.compose(&root, &suite.name)?;
+        let jobs = suite.on.iter().map(|on| {
+            let name = if suite.on.len() > 1 { format!("{} on {on}", suite.name) } else { suite.name.clone() };
+            Ok(Job { name, suite: suite.clone(), machine: on.parse()?, image: image.clone() })
+        });
+        jobs.collect()
+    }
+}
