@@ -18,9 +18,6 @@ impl PerCpu {
     /// A core that runs its idle thread.
     #[must_use]
     pub const fn new(idle: KRef<Tcb>) -> Self {
-        PerCpu {
-            current: Cell::new(idle),
-            idle,
-        }
+        PerCpu { current: Cell::new(idle), idle }
     }
 }

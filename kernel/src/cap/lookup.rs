@@ -1,1 +1,122 @@
-//! (see below)
+//! Resolving capability addresses (manual §3.3).
+//!
+//! There are two uses with different rules. A *CPtr* (what a thread invokes, sends or receives on)
+//! resolves 64 bits from the thread's root, and bits that no level uses are ignored. A *CNode
+//! operation* names root, index and depth, and must use the depth up exactly.
+
+use super::{CNodeCap, Cap, SlotRef};
+use crate::error::{LookupFault, LookupSide, SyscallError};
+use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::object::{Tcb, TcbSlot};
+use sel4_abi::object::WORD_BITS;
+
+/// Where an address led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The slot.
+    pub slot: SlotRef,
+    /// Address bits that no level used.
+    pub bits_left: u32,
+}
+
+/// `2^bits − 1`, for up to 64 bits.
+const fn mask(bits: u32) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+}
+
+/// One level: the slot that a CNode has for the top of the address's low `bits` bits, and the bits
+/// left.
+fn step(cnode: CNodeCap, addr: u64, bits: u32) -> Result<(SlotRef, u32), LookupFault> {
+    let guard_size = cnode.guard_size;
+    let guard = addr.checked_shr(bits.saturating_sub(guard_size)).unwrap_or(0) & mask(guard_size);
+    if guard_size > bits || guard != cnode.guard {
+        return Err(LookupFault::GuardMismatch {
+            bits_left: bits.into(),
+            guard_found: cnode.guard,
+            bits_found: guard_size.into(),
+        });
+    }
+    let radix = cnode.radix();
+    let too_short = LookupFault::DepthMismatch { bits_left: bits.into(), bits_found: (guard_size + radix).into() };
+    let Some(left) = bits.checked_sub(guard_size + radix) else {
+        return Err(too_short);
+    };
+    let index = addr.checked_shr(left).unwrap_or(0) & mask(radix);
+    // The index has radix bits, so the slot exists.
+    let slot = usize::try_from(index).ok().and_then(|i| cnode.slots.slot(i)).ok_or(too_short)?;
+    Ok((slot, left))
+}
+
+/// Follows the low `bits` bits of an address from a root, as far as there are CNodes.
+///
+/// # Errors
+///
+/// | # | check, at each level | fault |
+/// |---|---|---|
+/// | 1 | the root is a CNode | `InvalidRoot` |
+/// | 2 | the guard matches | `GuardMismatch` |
+/// | 3 | the level does not use more bits than are left | `DepthMismatch` |
+pub fn resolve(k: &Kernel, root: Cap, addr: u64, bits: u32) -> Result<Resolved, LookupFault> {
+    let Cap::CNode(mut cnode) = root else {
+        return Err(LookupFault::InvalidRoot);
+    };
+    let mut bits_left = bits;
+    loop {
+        let (slot, left) = step(cnode, addr, bits_left)?;
+        match slot.cap(k) {
+            Cap::CNode(next) if left > 0 => cnode = next,
+            _ => return Ok(Resolved { slot, bits_left: left }),
+        }
+        bits_left = left;
+    }
+}
+
+/// Finds the slot that a CPtr of a thread names. Bits that no level uses are ignored.
+///
+/// # Errors
+///
+/// As [`resolve`].
+pub fn lookup_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, LookupFault> {
+    let root = thread.slot(k, TcbSlot::CSpaceRoot).cap(k);
+    resolve(k, root, cptr, WORD_BITS).map(|found| found.slot)
+}
+
+/// Finds the slot that a CNode operation names. All bits must be used.
+///
+/// # Errors
+///
+/// | # | check | error |
+/// |---|---|---|
+/// | 1 | the root is a CNode | `FailedLookup` (`InvalidRoot`) |
+/// | 2 | the depth is 1 to 64 | `RangeError { 1, 64 }` |
+/// | 3 | the address resolves | `FailedLookup` with the cause |
+/// | 4 | no bits are left | `FailedLookup` (`DepthMismatch`, 0 bits found) |
+pub fn target_slot(k: &Kernel, root: Cap, index: u64, depth: u64, side: LookupSide) -> Result<SlotRef, SyscallError> {
+    let failed = |fault| SyscallError::FailedLookup { side, fault };
+    if !matches!(root, Cap::CNode(_)) {
+        return Err(failed(LookupFault::InvalidRoot));
+    }
+    let bits = u32::try_from(depth)
+        .ok()
+        .filter(|d| (1..=WORD_BITS).contains(d))
+        .ok_or(SyscallError::RangeError { min: 1, max: WORD_BITS.into() })?;
+    let found = resolve(k, root, index, bits).map_err(failed)?;
+    if found.bits_left != 0 {
+        return Err(failed(LookupFault::DepthMismatch { bits_left: found.bits_left.into(), bits_found: 0 }));
+    }
+    Ok(found.slot)
+}
+
+/// Finds the empty slot that a CNode operation names as its destination.
+///
+/// # Errors
+///
+/// As [`target_slot`]; then `DeleteFirst` if the slot is not empty.
+pub fn empty_slot(k: &Kernel, root: Cap, index: u64, depth: u64) -> Result<SlotRef, SyscallError> {
+    let slot = target_slot(k, root, index, depth, LookupSide::Destination)?;
+    if !slot.is_empty(k) {
+        return Err(SyscallError::DeleteFirst);
+    }
+    Ok(slot)
+}

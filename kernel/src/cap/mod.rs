@@ -11,7 +11,6 @@
 //! - **CAP-3** A slot is in the derivation list if and only if its capability is not null.
 
 pub mod cdt;
-pub mod delete;
 pub mod derive;
 pub mod lookup;
 mod raw;
@@ -95,10 +94,7 @@ impl UntypedCap {
     /// The capability with no room left.
     #[must_use]
     pub const fn full(region: MemRegion) -> Self {
-        UntypedCap {
-            region,
-            watermark: region.bytes(),
-        }
+        UntypedCap { region, watermark: region.bytes() }
     }
 
     /// Bytes above the watermark.
@@ -123,8 +119,7 @@ impl EndpointCap {
     /// May a sender be replied to?
     #[must_use]
     pub const fn can_be_replied_to(self) -> bool {
-        self.rights
-            .intersects(CapRights::GRANT.union(CapRights::GRANT_REPLY))
+        self.rights.intersects(CapRights::GRANT.union(CapRights::GRANT_REPLY))
     }
 
     /// Is the capability good as a fault handler?

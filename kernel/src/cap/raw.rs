@@ -21,15 +21,11 @@
 //! | zombie | radix 5–10 (63: thread) | slots | remaining |
 //!
 //! A mapping is the ASID in bits 48–63 and the page-aligned address in bits 12–47, with bit 0 set.
-#![expect(
-    unsafe_code,
-    reason = "unpacks references; see docs/unsafe.md, zone cap/raw"
-)]
+#![expect(unsafe_code, reason = "unpacks references; see docs/unsafe.md, zone cap/raw")]
 
 use super::{
-    AsidPoolCap, Badge, CNodeCap, Cap, EndpointCap, FrameCap, Mapping, NotificationCap,
-    PageTableCap, ReplyCap, SchedContextCap, SgiSignalCap, Slot, UntypedCap, VSpaceCap, VmRights,
-    ZombieCap, ZombieKind,
+    AsidPoolCap, Badge, CNodeCap, Cap, EndpointCap, FrameCap, Mapping, NotificationCap, PageTableCap, ReplyCap,
+    SchedContextCap, SgiSignalCap, Slot, UntypedCap, VSpaceCap, VmRights, ZombieCap, ZombieKind,
 };
 use crate::irq::Irq;
 use crate::kobj::{KRef, MemRegion, SlotArray};
@@ -73,10 +69,7 @@ const fn unpack_mapping(word: u64) -> Option<Mapping> {
     if word & 1 == 0 {
         return None;
     }
-    Some(Mapping {
-        asid: Asid((word >> 48) as u16),
-        vaddr: UserVa(word & 0xffff_ffff_f000),
-    })
+    Some(Mapping { asid: Asid((word >> 48) as u16), vaddr: UserVa(word & 0xffff_ffff_f000) })
 }
 
 const FRAME_SIZES: [u32; 4] = [PAGE_BITS, LARGE_PAGE_BITS, HUGE_PAGE_BITS, PAGE_BITS];
@@ -96,19 +89,15 @@ impl RawCap {
     pub fn pack(cap: Cap) -> RawCap {
         let (fields, addr, word1) = match cap {
             Cap::Null | Cap::Domain | Cap::IrqControl | Cap::AsidControl => (0, 0, 0),
-            Cap::Untyped(c) => (
-                u64::from(c.region.size_bits()) | u64::from(c.region.is_device()) << 6,
-                c.region.base().0,
-                c.watermark,
-            ),
+            Cap::Untyped(c) => {
+                (u64::from(c.region.size_bits()) | u64::from(c.region.is_device()) << 6, c.region.base().0, c.watermark)
+            }
             Cap::Endpoint(c) => (c.rights.bits(), c.endpoint.expose() as u64, c.badge.0),
             Cap::Notification(c) => (c.rights.bits(), c.notification.expose() as u64, c.badge.0),
             Cap::Reply(c) => (u64::from(c.can_grant), c.reply.expose() as u64, 0),
-            Cap::CNode(c) => (
-                u64::from(c.radix()) | u64::from(c.guard_size) << 6,
-                c.slots.first().expose() as u64,
-                c.guard,
-            ),
+            Cap::CNode(c) => {
+                (u64::from(c.radix()) | u64::from(c.guard_size) << 6, c.slots.first().expose() as u64, c.guard)
+            }
             Cap::Thread(t) => (0, t.expose() as u64, 0),
             Cap::SchedContext(c) => (u64::from(c.size_bits), c.sched_context.expose() as u64, 0),
             Cap::SchedControl { core } => (0, 0, u64::from(core)),
@@ -126,18 +115,12 @@ impl RawCap {
                     VmRights::ReadWrite => 2,
                 };
                 let device = u64::from(c.region.is_device());
-                (
-                    size | device << 2 | rights << 3,
-                    c.region.base().0,
-                    pack_mapping(c.mapping),
-                )
+                (size | device << 2 | rights << 3, c.region.base().0, pack_mapping(c.mapping))
             }
             Cap::PageTable(c) => (0, c.table.expose() as u64, pack_mapping(c.mapping)),
-            Cap::VSpace(c) => (
-                u64::from(c.asid.is_some()),
-                c.root.expose() as u64,
-                u64::from(c.asid.map_or(0, |a| a.0)),
-            ),
+            Cap::VSpace(c) => {
+                (u64::from(c.asid.is_some()), c.root.expose() as u64, u64::from(c.asid.map_or(0, |a| a.0)))
+            }
             Cap::AsidPool(c) => (0, c.pool.expose() as u64, u64::from(c.base.0)),
             Cap::Zombie(c) => {
                 let radix = match c.kind {
@@ -276,11 +259,7 @@ impl RawCap {
                 };
                 // SAFETY: as said above; the length is that of the array.
                 let slots = unsafe { self.slots(len) }?;
-                Cap::Zombie(ZombieCap {
-                    slots,
-                    kind,
-                    remaining: w1 as usize,
-                })
+                Cap::Zombie(ZombieCap { slots, kind, remaining: w1 as usize })
             }
             DOMAIN => Cap::Domain,
             SCHED_CONTEXT => Cap::SchedContext(SchedContextCap {
@@ -289,10 +268,7 @@ impl RawCap {
                 size_bits: field(w0, 5, 6) as u32,
             }),
             SCHED_CONTROL => Cap::SchedControl { core: w1 as u32 },
-            SGI_SIGNAL => Cap::SgiSignal(SgiSignalCap {
-                number: w1 as u8,
-                target: (w1 >> 32) as u32,
-            }),
+            SGI_SIGNAL => Cap::SgiSignal(SgiSignalCap { number: w1 as u8, target: (w1 >> 32) as u32 }),
             _ => return None,
         })
     }

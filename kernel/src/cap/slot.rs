@@ -34,23 +34,14 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) const NONE: Links = Links {
-        prev: None,
-        next: None,
-        is_original: false,
-        is_first: false,
-    };
+    pub(super) const NONE: Links = Links { prev: None, next: None, is_original: false, is_first: false };
 }
 
 impl Slot {
     /// A slot without a capability.
     #[must_use]
     pub const fn empty() -> Self {
-        Slot {
-            cap: Cell::new(RawCap::NULL),
-            prev: Cell::new(Tagged::NONE),
-            next: Cell::new(Tagged::NONE),
-        }
+        Slot { cap: Cell::new(RawCap::NULL), prev: Cell::new(Tagged::NONE), next: Cell::new(Tagged::NONE) }
     }
 
     /// The capability.
@@ -102,11 +93,7 @@ impl SlotRef {
     /// Changes what the capability says about its object (a mapping, an ASID, a watermark, a guard)
     /// without changing the object that it names, nor the slot's place in the derivation list.
     pub fn update(self, k: &Kernel, cap: Cap) {
-        debug_assert_eq!(
-            cap.is_null(),
-            self.is_empty(k),
-            "CAP-3: only the derivation list fills and empties slots"
-        );
+        debug_assert_eq!(cap.is_null(), self.is_empty(k), "CAP-3: only the derivation list fills and empties slots");
         self.get(k).set_cap(cap);
     }
 }

@@ -21,9 +21,7 @@ impl UserBuffer {
     /// aligned.
     #[must_use]
     pub fn new(frame: MemRegion, offset: u64) -> Option<Self> {
-        let fits = offset
-            .checked_add(IPC_BUFFER_BYTES)
-            .is_some_and(|end| end <= frame.bytes());
+        let fits = offset.checked_add(IPC_BUFFER_BYTES).is_some_and(|end| end <= frame.bytes());
         if frame.is_device() || !fits || offset % IPC_BUFFER_BYTES != 0 {
             return None;
         }

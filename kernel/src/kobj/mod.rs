@@ -17,10 +17,7 @@
 //! - **KOBJ-5** A [`MemRegion`] that is not device memory is RAM inside the kernel's window that boot
 //!   found free, and no part of the kernel image. Regions are made by boot, carved from others, or
 //!   unpacked from a capability.
-#![expect(
-    unsafe_code,
-    reason = "turns addresses into references; see docs/unsafe.md, zone kobj"
-)]
+#![expect(unsafe_code, reason = "turns addresses into references; see docs/unsafe.md, zone kobj")]
 
 mod buffer;
 mod kref;

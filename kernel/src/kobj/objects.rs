@@ -5,9 +5,7 @@ use core::ptr::NonNull;
 
 use super::{KRef, SlotArray};
 use crate::cap::Slot;
-use crate::object::{
-    AsidPool, Endpoint, Notification, PageTable, Refill, Reply, SchedContext, Tcb,
-};
+use crate::object::{AsidPool, Endpoint, Notification, PageTable, Refill, Reply, SchedContext, Tcb};
 use sel4_abi::object;
 
 /// A type that can be placed in retyped memory.
@@ -55,9 +53,7 @@ placeable! {
 const _: () = assert!(size_of::<Slot>() == 1 << object::SLOT_BITS);
 const _: () = assert!(align_of::<Slot>() == 1 << object::SLOT_BITS);
 const _: () = assert!(size_of::<Refill>() as u64 == object::REFILL_BYTES);
-const _: () = assert!(
-    size_of::<SchedContext>() as u64 + 2 * object::REFILL_BYTES == object::CORE_SCHED_CONTEXT_BYTES
-);
+const _: () = assert!(size_of::<SchedContext>() as u64 + 2 * object::REFILL_BYTES == object::CORE_SCHED_CONTEXT_BYTES);
 
 /// Initialises `len` slots.
 ///
@@ -125,10 +121,7 @@ pub struct SchedContextMemory {
 
 impl SchedContextMemory {
     /// Memory that holds nothing yet.
-    pub const EMPTY: Self = SchedContextMemory {
-        context: MaybeUninit::uninit(),
-        refills: MaybeUninit::uninit(),
-    };
+    pub const EMPTY: Self = SchedContextMemory { context: MaybeUninit::uninit(), refills: MaybeUninit::uninit() };
 }
 
 /// Makes a scheduling context in memory that will be nothing else.

@@ -26,21 +26,13 @@ impl MemRegion {
     /// The base is aligned to the size, and unless it is device memory KOBJ-5 holds for it.
     #[must_use]
     pub const unsafe fn new(base: PhysAddr, size_bits: u8, is_device: bool) -> Self {
-        MemRegion {
-            base,
-            size_bits,
-            is_device,
-        }
+        MemRegion { base, size_bits, is_device }
     }
 
     /// Describes device memory, which the kernel never accesses.
     #[must_use]
     pub const fn device(base: PhysAddr, size_bits: u8) -> Self {
-        MemRegion {
-            base,
-            size_bits,
-            is_device: true,
-        }
+        MemRegion { base, size_bits, is_device: true }
     }
 
     /// The physical address.
@@ -82,16 +74,10 @@ impl MemRegion {
     /// A region of `2^size_bits` bytes at `offset`; `None` unless aligned and inside.
     #[must_use]
     pub fn carve(self, offset: u64, size_bits: u32) -> Option<MemRegion> {
-        let bits = u8::try_from(size_bits)
-            .ok()
-            .filter(|b| *b <= self.size_bits)?;
+        let bits = u8::try_from(size_bits).ok().filter(|b| *b <= self.size_bits)?;
         let base = self.base.add(offset);
         let fits = offset <= self.bytes() - (1 << bits);
-        (fits && base.is_aligned(size_bits)).then_some(MemRegion {
-            base,
-            size_bits: bits,
-            is_device: self.is_device,
-        })
+        (fits && base.is_aligned(size_bits)).then_some(MemRegion { base, size_bits: bits, is_device: self.is_device })
     }
 
     fn pointer<T>(self) -> Option<NonNull<T>> {
@@ -141,21 +127,14 @@ impl MemRegion {
 
     /// Zeroes `bytes` bytes at `offset`; nothing for device memory or beyond the end.
     pub fn clear(self, _: &mut Kernel, offset: u64, bytes: u64) {
-        let inside = offset
-            .checked_add(bytes)
-            .is_some_and(|end| end <= self.bytes());
+        let inside = offset.checked_add(bytes).is_some_and(|end| end <= self.bytes());
         if self.is_device || !inside {
             return;
         }
         if let Some(start) = self.pointer::<u8>() {
             // SAFETY: inside the region, which is RAM in the window (KOBJ-5); KOBJ-2: no reference
             // into it is alive.
-            unsafe {
-                start
-                    .as_ptr()
-                    .wrapping_add(offset as usize)
-                    .write_bytes(0, bytes as usize)
-            };
+            unsafe { start.as_ptr().wrapping_add(offset as usize).write_bytes(0, bytes as usize) };
         }
     }
 }

@@ -15,19 +15,13 @@ impl<T> Tagged<T> {
     const MASK: usize = align_of::<T>() - 1;
 
     /// No reference, no flags.
-    pub const NONE: Self = Tagged {
-        word: 0,
-        target: PhantomData,
-    };
+    pub const NONE: Self = Tagged { word: 0, target: PhantomData };
 
     /// Packs a reference and flags; flags beyond the alignment of `T` are cut.
     #[must_use]
     pub fn new(target: Option<KRef<T>>, flags: usize) -> Self {
         let addr = target.map_or(0, KRef::expose);
-        Tagged {
-            word: addr | (flags & Self::MASK),
-            target: PhantomData,
-        }
+        Tagged { word: addr | (flags & Self::MASK), target: PhantomData }
     }
 
     /// The reference.
@@ -53,10 +47,7 @@ impl<T> Tagged<T> {
     /// The same reference with other flags.
     #[must_use]
     pub const fn with_flags(self, flags: usize) -> Self {
-        Tagged {
-            word: (self.word & !Self::MASK) | (flags & Self::MASK),
-            target: PhantomData,
-        }
+        Tagged { word: (self.word & !Self::MASK) | (flags & Self::MASK), target: PhantomData }
     }
 }
 

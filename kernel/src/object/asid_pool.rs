@@ -20,8 +20,6 @@ impl AsidPool {
     /// A pool whose ASIDs are all free.
     #[must_use]
     pub const fn initial() -> Self {
-        AsidPool {
-            roots: [const { Cell::new(None) }; 1 << ASID_POOL_INDEX_BITS],
-        }
+        AsidPool { roots: [const { Cell::new(None) }; 1 << ASID_POOL_INDEX_BITS] }
     }
 }

@@ -32,10 +32,7 @@ impl Endpoint {
     /// An endpoint on which nobody waits.
     #[must_use]
     pub const fn initial() -> Self {
-        Endpoint {
-            head: Cell::new(Tagged::NONE),
-            tail: Cell::new(None),
-        }
+        Endpoint { head: Cell::new(Tagged::NONE), tail: Cell::new(None) }
     }
 
     /// Who waits.
@@ -61,12 +58,7 @@ impl Endpoint {
     }
 
     /// Replaces state and queue ends.
-    pub(crate) fn set(
-        &self,
-        state: EndpointState,
-        head: Option<KRef<Tcb>>,
-        tail: Option<KRef<Tcb>>,
-    ) {
+    pub(crate) fn set(&self, state: EndpointState, head: Option<KRef<Tcb>>, tail: Option<KRef<Tcb>>) {
         let flags = match state {
             EndpointState::Idle => 0,
             EndpointState::Sending => 1,

@@ -18,8 +18,6 @@ impl PageTable {
     /// A table of invalid descriptors.
     #[must_use]
     pub const fn initial() -> Self {
-        PageTable {
-            entries: [const { Cell::new(0) }; 1 << TABLE_INDEX_BITS],
-        }
+        PageTable { entries: [const { Cell::new(0) }; 1 << TABLE_INDEX_BITS] }
     }
 }

@@ -35,10 +35,6 @@ impl Reply {
     /// A reply object that nobody uses.
     #[must_use]
     pub const fn initial() -> Self {
-        Reply {
-            tcb: Cell::new(None),
-            prev: Cell::new(None),
-            next: Cell::new(ReplyNext::None),
-        }
+        Reply { tcb: Cell::new(None), prev: Cell::new(None), next: Cell::new(ReplyNext::None) }
     }
 }

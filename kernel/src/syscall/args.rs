@@ -54,11 +54,7 @@ impl Args {
     /// Arguments with the first words of a message of `length` words.
     #[must_use]
     pub fn new(words: &[u64], length: usize) -> Self {
-        let mut args = Args {
-            words: [0; MAX_WORDS],
-            length,
-            caps: [None; MSG_MAX_EXTRA_CAPS],
-        };
+        let mut args = Args { words: [0; MAX_WORDS], length, caps: [None; MSG_MAX_EXTRA_CAPS] };
         for (to, from) in args.words.iter_mut().zip(words) {
             *to = *from;
         }
@@ -68,10 +64,7 @@ impl Args {
     /// Adds an extra capability; more than three are dropped.
     pub fn push_cap(&mut self, k: &Kernel, slot: SlotRef) {
         if let Some(free) = self.caps.iter_mut().find(|c| c.is_none()) {
-            *free = Some(ExtraCap {
-                slot,
-                cap: slot.cap(k),
-            });
+            *free = Some(ExtraCap { slot, cap: slot.cap(k) });
         }
     }
 
@@ -96,11 +89,7 @@ impl Args {
     /// A word; 0 beyond what was sent.
     #[must_use]
     pub fn word(&self, index: usize) -> Untrusted {
-        let sent = if index < self.length {
-            self.words.get(index)
-        } else {
-            None
-        };
+        let sent = if index < self.length { self.words.get(index) } else { None };
         Untrusted(sent.copied().unwrap_or(0))
     }
 
@@ -110,11 +99,7 @@ impl Args {
     ///
     /// `TruncatedMessage` if it was not sent.
     pub fn cap(&self, index: usize) -> Result<ExtraCap, SyscallError> {
-        self.caps
-            .get(index)
-            .copied()
-            .flatten()
-            .ok_or(SyscallError::TruncatedMessage)
+        self.caps.get(index).copied().flatten().ok_or(SyscallError::TruncatedMessage)
     }
 }
 

@@ -35,9 +35,7 @@ impl AsidTable {
     /// A table without pools.
     #[must_use]
     pub const fn new() -> Self {
-        AsidTable {
-            pools: [const { Cell::new(None) }; 1 << ASID_POOLS_BITS],
-        }
+        AsidTable { pools: [const { Cell::new(None) }; 1 << ASID_POOLS_BITS] }
     }
 }
 

@@ -13,9 +13,7 @@ impl FpuState {
     /// All registers zero.
     #[must_use]
     pub const fn new() -> Self {
-        FpuState {
-            words: [const { Cell::new(0) }; 65],
-        }
+        FpuState { words: [const { Cell::new(0) }; 65] }
     }
 }
 

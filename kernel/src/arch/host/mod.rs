@@ -3,8 +3,11 @@
 //! Physical and kernel addresses coincide with addresses of the process. What the hardware would be
 //! asked to do is recorded per test thread where a test wants to see it.
 
+mod arena;
 pub mod cache;
 pub mod fpu;
+
+pub use arena::Machine;
 
 /// Kernel-virtual minus physical address of the window on memory.
 pub const PHYS_WINDOW: u64 = 0;

@@ -94,10 +94,7 @@ pub struct QueueLinks {
 
 impl QueueLinks {
     const fn new() -> Self {
-        QueueLinks {
-            prev: Cell::new(None),
-            next: Cell::new(None),
-        }
+        QueueLinks { prev: Cell::new(None), next: Cell::new(None) }
     }
 }
 

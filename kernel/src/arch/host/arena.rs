@@ -1,0 +1,111 @@
+//! The arena that plays RAM, and a kernel over it.
+#![expect(unsafe_code, reason = "makes RAM out of an allocation; see docs/unsafe.md, zone arch/host")]
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::vec::Vec;
+
+use crate::cap::Slot;
+use crate::kernel::{Config, Kernel, Parts};
+use crate::kobj::{MemRegion, SchedContextMemory, adopt, adopt_sched_context, adopt_slots};
+use crate::mem::{KernelVa, PhysAddr};
+use crate::object::Tcb;
+
+/// Interrupts that the arena's machine has.
+const IRQS: usize = 256;
+
+/// A naturally aligned power of two of zeroed memory.
+#[derive(Debug)]
+struct Arena {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+impl Arena {
+    fn new(size_bits: u32) -> Self {
+        let bytes = 1usize << size_bits;
+        // SAFETY: not reached with a bad layout: size and alignment are the same power of two.
+        let layout = unsafe { Layout::from_size_align_unchecked(bytes, bytes) };
+        // SAFETY: the size is not zero.
+        let start = unsafe { alloc_zeroed(layout) };
+        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        let _ = start.as_ptr().expose_provenance();
+        Arena { start, layout }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout; `Machine` drops its kernel first.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+    }
+}
+
+/// A kernel, and the arena that is all the memory it has.
+///
+/// The upper half of the arena is one region for tests to make objects in; the kernel's own needs
+/// (idle thread, interrupt slots) come from the lower half.
+#[derive(Debug)]
+pub struct Machine {
+    /// The kernel. Before the arena, so that it goes first.
+    pub kernel: Kernel,
+    region: MemRegion,
+    used: u64,
+    arena: Arena,
+}
+
+#[repr(C, align(2048))]
+struct Own {
+    idle: MaybeUninit<Tcb>,
+    sched_context: SchedContextMemory,
+    irq_slots: [MaybeUninit<Slot>; IRQS],
+}
+
+impl Machine {
+    /// A machine with `2^size_bits` bytes, half of them for objects.
+    #[must_use]
+    pub fn new(size_bits: u32) -> Self {
+        let arena = Arena::new(size_bits);
+        assert!(size_of::<Own>() <= 1 << (size_bits - 1), "the arena is too small");
+        // SAFETY: zeroed memory of sufficient size and alignment; `Own` is uninitialised memory
+        // only. The reference claims to live for ever; it and what is made of it live in the kernel,
+        // which `Machine` drops before the arena.
+        let own: &'static mut Own = unsafe { &mut *arena.start.as_ptr().cast::<Own>() };
+        let kernel = Kernel::new(Parts {
+            idle: adopt(&mut own.idle),
+            idle_sched_context: adopt_sched_context(&mut own.sched_context),
+            irq_slots: adopt_slots(&mut own.irq_slots),
+            config: Config { timer_hz: 62_500_000, max_irq: 159, timer_irq: 27 },
+        });
+        let half = 1u64 << (size_bits - 1);
+        let base = KernelVa(arena.start.as_ptr().addr()).to_phys();
+        // SAFETY: KOBJ-5: the upper half of the arena, aligned to its size, used for nothing else.
+        let region = unsafe { MemRegion::new(PhysAddr(base.0 + half), (size_bits - 1) as u8, false) };
+        Machine { kernel, region, used: 0, arena }
+    }
+
+    /// Memory that nobody has yet, aligned to its size.
+    ///
+    /// # Panics
+    ///
+    /// If the arena is used up: the test needs a larger one.
+    pub fn take(&mut self, size_bits: u32) -> MemRegion {
+        let offset = self.used.next_multiple_of(1 << size_bits);
+        self.used = offset + (1 << size_bits);
+        match self.region.carve(offset, size_bits) {
+            Some(region) => region,
+            None => panic!("the arena is used up"),
+        }
+    }
+
+    /// A copy of all memory, for tests that compare before and after.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u64> {
+        let words = self.arena.layout.size() / 8;
+        let start = self.arena.start.as_ptr().cast::<u64>();
+        // SAFETY: inside the allocation, aligned; zeroed at first, so every word is initialised
+        // but for padding, which volatile reads take as it is.
+        (0..words).map(|i| unsafe { start.add(i).read_volatile() }).collect()
+    }
+}
