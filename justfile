@@ -28,6 +28,11 @@ _default:
 @q *filter:
     {{ tessera }} test --ring machine "$@"
 
+# Format, lints, documentation, direction of dependency
+[no-cd, no-exit-message]
+@check:
+    {{ tessera }} check
+
 # Boot any seL4 root task directly on the kernel
 [no-cd, no-exit-message]
 @root *arguments:

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Root(RootArgs),
     /// Run the tests; the last line says `N passed, N failed`
     Test(TestArgs),
+    /// Check form, lints, documentation and the direction of dependency
+    Check,
     /// Write the bootable image, kernel8.img
     Image(ImageArgs),
 }

@@ -5,19 +5,21 @@
 //! - [`paths`], [`board`], [`cargo`]: where things are, what a board is for the tools, building;
 //! - [`cpio`], [`elf`], [`image`]: the boot archive, root's ELF with it, the bootable image;
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
-//! - [`suite`], [`test`], [`host`], [`layers`], [`check`]: the verbs that judge.
+//! - [`suite`], [`mod@test`], [`host`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
 
 mod board;
 mod cargo;
+mod check;
 mod cli;
 mod cpio;
 mod elf;
 mod host;
 mod image;
 mod judge;
+mod layers;
 mod paths;
 mod qemu;
 mod root;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         cli::Command::Run(options) => run::run(&options),
         cli::Command::Root(options) => root::run(&options),
         cli::Command::Test(options) => test::run(&options),
+        cli::Command::Check => check::run(),
         cli::Command::Image(options) => image::write(&options),
     };
     match outcome {
