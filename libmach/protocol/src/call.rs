@@ -1,0 +1,177 @@
+//! Every request that the Mach server answers, in one type.
+
+use crate::PortName;
+use crate::host::HostRequest;
+use crate::message::{MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MsgRequest};
+use crate::port::PortRequest;
+use crate::private::PrivateRequest;
+use crate::table::DecodeError;
+use crate::task::TaskRequest;
+use crate::thread::ThreadRequest;
+use crate::vm::VmRequest;
+
+/// A decoded request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, where the message buffer would"
+)]
+pub enum Call {
+    /// On a task's map.
+    Vm(VmRequest),
+    /// To the host.
+    Host(HostRequest),
+    /// To a task.
+    Task(TaskRequest),
+    /// To a thread.
+    Thread(ThreadRequest),
+    /// On a task's name space.
+    Port(PortRequest),
+    /// Of Tessera's own.
+    Private(PrivateRequest),
+    /// `mach_msg`; the target is in the request.
+    Message(MsgRequest),
+}
+
+impl Call {
+    /// Reads the request with this label from all its words: the target's name and the call.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]; a missing or oversized target is among the bad arguments.
+    pub fn decode(label: u64, words: &[u64]) -> Result<(PortName, Self), DecodeError> {
+        let id = u32::try_from(label).map_err(|_| DecodeError::UnknownId)?;
+        let (target, body) = words.split_first().ok_or(DecodeError::BadArguments)?;
+        let target = PortName(u32::try_from(*target).map_err(|_| DecodeError::BadArguments)?);
+        let call = match id {
+            MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => {
+                Self::Message(MsgRequest::unpack(id, words)?)
+            }
+            _ => Self::decode_routine(id, body)?,
+        };
+        Ok((target, call))
+    }
+
+    fn decode_routine(id: u32, body: &[u64]) -> Result<Self, DecodeError> {
+        let subsystems = [
+            |id, body: &[u64]| VmRequest::decode(id, body).map(Self::Vm),
+            |id, body: &[u64]| HostRequest::decode(id, body).map(Self::Host),
+            |id, body: &[u64]| TaskRequest::decode(id, body).map(Self::Task),
+            |id, body: &[u64]| ThreadRequest::decode(id, body).map(Self::Thread),
+            |id, body: &[u64]| PortRequest::decode(id, body).map(Self::Port),
+            |id, body: &[u64]| PrivateRequest::decode(id, body).map(Self::Private),
+        ];
+        subsystems
+            .iter()
+            .map(|decode| decode(id, body))
+            .find(|outcome| *outcome != Err(DecodeError::UnknownId))
+            .unwrap_or(Err(DecodeError::UnknownId))
+    }
+
+    /// The name of the routine with this id, for logs.
+    #[must_use]
+    pub fn name_of(id: u32) -> Option<&'static str> {
+        const TABLES: [&[(u32, &str)]; 6] = [
+            VmRequest::IDS,
+            HostRequest::IDS,
+            TaskRequest::IDS,
+            ThreadRequest::IDS,
+            PortRequest::IDS,
+            PrivateRequest::IDS,
+        ];
+        match id {
+            MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => Some("MachMsg"),
+            _ => TABLES
+                .iter()
+                .copied()
+                .flatten()
+                .find(|(known, _)| *known == id)
+                .map(|(_, name)| *name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::table::pack_request;
+    use crate::vm::{VmAllocate, VmDeallocate};
+
+    #[test]
+    fn ids_belong_to_one_routine_each_and_leave_room_for_replies() {
+        let tables = [
+            VmRequest::IDS,
+            HostRequest::IDS,
+            TaskRequest::IDS,
+            ThreadRequest::IDS,
+            PortRequest::IDS,
+            PrivateRequest::IDS,
+        ];
+        let mut ids: Vec<u32> = tables
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(id, _)| *id)
+            .collect();
+        ids.extend([MACH_MSG_SEND, MACH_MSG_RECEIVE, MACH_MSG_RPC]);
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "an id is used twice");
+        for id in &ids {
+            assert!(*id > 10, "kernel errors must not look like replies");
+            assert!(Call::name_of(*id).is_some());
+        }
+        assert_eq!(Call::name_of(1), None);
+    }
+
+    #[test]
+    fn target_and_call_come_back() {
+        let request = VmAllocate {
+            address: 1,
+            size: 2,
+            flags: 3,
+        };
+        let words = pack_request(PortName(77), &request);
+        let decoded = Call::decode(4800, words.as_slice());
+        assert_eq!(
+            decoded,
+            Ok((PortName(77), Call::Vm(VmRequest::VmAllocate(request))))
+        );
+    }
+
+    #[test]
+    fn shapes_are_checked() {
+        let words = pack_request(
+            PortName(77),
+            &VmDeallocate {
+                address: 1,
+                size: 2,
+            },
+        );
+        let words = words.as_slice();
+        assert_eq!(
+            Call::decode(3802, &words[..2]),
+            Err(DecodeError::BadArguments)
+        );
+        assert_eq!(Call::decode(3802, &[]), Err(DecodeError::BadArguments));
+        assert_eq!(
+            Call::decode(1 << 32 | 3802, words),
+            Err(DecodeError::UnknownId)
+        );
+        assert_eq!(Call::decode(1, words), Err(DecodeError::UnknownId));
+        assert_eq!(
+            Call::decode(3802, &[1 << 32, 1, 2]),
+            Err(DecodeError::BadArguments)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_refused_or_understood(label in 0_u64..8000, words in proptest::collection::vec(any::<u64>(), 0..=120)) {
+            let _ = Call::decode(label, &words);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Calls of Tessera's own that Mach has no words for, ids from 7000 (`spec/mach-vm.md` F.9).
+//!
+//! | ids | subject | target |
+//! |---|---|---|
+//! | 7100–7101 | what root gives drivers: capabilities, device frames | thread, task |
+//! | 7110–7111 | how a task ends, and who is told | task |
+//! | 7120–7122 | messages: [`crate::message`] | the port |
+//! | 7130–7133 | what Mach's traps answer: reply port, task, thread, host | null: the caller |
+//! | 7140–7141 | parking | null: the caller; the thread to wake |
+//! | 7150–7152 | processor time | thread |
+//! | 7190 | the message that tells of a task's end: [`TaskEnded`] | |
+
+use crate::PortName;
+use crate::kern_return::KernReturn;
+use crate::message::PortMessage;
+use crate::table::subsystem;
+
+/// The first slot of a thread's CSpace that takes granted capabilities. Slot 1 is the server's endpoint.
+pub const FIRST_GRANT_SLOT: u32 = 4;
+
+/// Parking without a time limit.
+pub const PARK_FOREVER: u32 = u32::MAX;
+
+/// The id of the message [`TaskEnded`].
+pub const TASK_ENDED: i32 = 7190;
+
+subsystem! {
+    /// A request of Tessera's own.
+    PrivateRequest {
+        /// Copies a capability of root's into the CSpace of a thread. Root alone may ask.
+        ///
+        /// Checks: `host_priv` is the privileged host port, else INVALID_HOST; the target is a thread, else
+        /// INVALID_ARGUMENT; the slot is one of those for grants and empty, else INVALID_VALUE; the
+        /// kernel copies the capability, else INVALID_CAPABILITY.
+        ThreadGrantCap = 7100 {
+            /// The caller's name of the privileged host port.
+            host_priv: PortName,
+            /// The capability's address in root's CSpace.
+            cptr: u64,
+            /// The slot it gets in the thread's CSpace.
+            slot: u32,
+        } -> ThreadGrantCapReply {}
+
+        /// Maps a frame of root's, device memory as a rule, into the target task, uncached, beside its map.
+        ///
+        /// Checks: as [`ThreadGrantCap`], the target a task.
+        TaskMapDevice = 7101 {
+            /// The caller's name of the privileged host port.
+            host_priv: PortName,
+            /// The frame's capability in root's CSpace.
+            cptr: u64,
+        } -> TaskMapDeviceReply {
+            /// Where it is mapped in the task, readable and writable.
+            address: u64,
+        }
+
+        /// Ends the target task, usually the caller's own, with a status. Does not return to its threads.
+        ///
+        /// Checks: as `task_terminate`.
+        TaskExit = 7110 {
+            /// The status; 0 is success.
+            status: i32,
+        } -> TaskExitReply {}
+
+        /// Asks for the message [`TaskEnded`] when the target task ends; a second request replaces the
+        /// first. The server keeps a send right.
+        ///
+        /// Checks: the target is a task, else INVALID_ARGUMENT; a send right can be had from `notify`,
+        /// else INVALID_CAPABILITY.
+        TaskWatch = 7111 {
+            /// The caller's name of the port to tell.
+            notify: PortName,
+            /// How to make a send right of it: copy or make.
+            disposition: u32,
+            /// A word that comes back in the message.
+            cookie: u64,
+        } -> TaskWatchReply {}
+
+        /// `mach_reply_port`: a new receive right of the caller's.
+        MachReplyPort = 7130 {} -> MachReplyPortReply {
+            /// Its name.
+            name: PortName,
+        }
+
+        /// `mach_task_self`: a send right to the caller's task port; adds a reference.
+        MachTaskSelf = 7131 {} -> MachTaskSelfReply {
+            /// Its name.
+            name: PortName,
+        }
+
+        /// `mach_thread_self`: a send right to the caller's thread port; adds a reference.
+        MachThreadSelf = 7132 {} -> MachThreadSelfReply {
+            /// Its name.
+            name: PortName,
+        }
+
+        /// `mach_host_self`: a send right to the host port; adds a reference.
+        MachHostSelf = 7133 {} -> MachHostSelfReply {
+            /// Its name.
+            name: PortName,
+        }
+
+        /// Waits until the calling thread is unparked; at once if it was since it last parked.
+        ThreadPark = 7140 {
+            /// Milliseconds, never cut short; [`PARK_FOREVER`] for no limit.
+            timeout_ms: u32,
+        } -> ThreadParkReply {
+            /// Whether it was unparked, rather than the time being over.
+            unparked: bool,
+        }
+
+        /// Wakes the target thread, or lets its next parking return at once.
+        ///
+        /// Checks: the target is a thread, else INVALID_ARGUMENT.
+        ThreadUnpark = 7141 {} -> ThreadUnparkReply {}
+
+        /// Sets how much processor time the target thread has: `budget_us` in every `period_us`.
+        ///
+        /// Checks: the target is a thread, else INVALID_ARGUMENT; 1 ms <= budget <= period <= 10 s, else
+        /// INVALID_VALUE. Budgets equal to their period mean round robin with that slice.
+        ThreadSetBudget = 7150 {
+            /// Microseconds of processor time.
+            budget_us: u64,
+            /// Microseconds of real time.
+            period_us: u64,
+        } -> ThreadSetBudgetReply {}
+
+        /// Sets the priority of the target thread, 0 to 251. Above 128 only with the privileged host port.
+        ///
+        /// Checks: the target is a thread, else INVALID_ARGUMENT; the priority is in range, else
+        /// INVALID_VALUE; privilege where it is needed, else INVALID_HOST.
+        ThreadSetPriority = 7151 {
+            /// The caller's name of the privileged host port, or null.
+            host_priv: PortName,
+            /// The priority.
+            priority: u32,
+        } -> ThreadSetPriorityReply {}
+
+        /// The processor time that the target thread has used.
+        ///
+        /// Checks: the target is a thread, else INVALID_ARGUMENT.
+        ThreadCpuTime = 7152 {} -> ThreadCpuTimeReply {
+            /// Microseconds.
+            microseconds: u64,
+        }
+    }
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskEnd {
+    /// It exited with a status.
+    Exited {
+        /// The status.
+        status: i32,
+    },
+    /// Another task terminated it.
+    Terminated,
+    /// An exception that nobody handled.
+    Killed {
+        /// `EXC_*`.
+        exception: i32,
+        /// What the exception's table says; for a bad access a return code.
+        code: i32,
+        /// For a bad access the address.
+        subcode: u64,
+        /// Where the thread was.
+        pc: u64,
+        /// [`crate::vm::VmProt`] bits of the access; 0 where it was none.
+        access: u32,
+    },
+}
+
+/// The message [`TASK_ENDED`]: a watched task has ended. It carries seven words and no rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskEnded {
+    /// The word given to [`TaskWatch`].
+    pub cookie: u64,
+    /// How it ended.
+    pub end: TaskEnd,
+}
+
+const EXITED: u64 = 0;
+const TERMINATED: u64 = 1;
+const KILLED: u64 = 2;
+
+impl TaskEnded {
+    /// The words of the message.
+    #[must_use]
+    pub fn words(&self) -> [u64; 7] {
+        let signed = |value: i32| i64::from(value) as u64;
+        match self.end {
+            TaskEnd::Exited { status } => [self.cookie, EXITED, signed(status), 0, 0, 0, 0],
+            TaskEnd::Terminated => [self.cookie, TERMINATED, 0, 0, 0, 0, 0],
+            TaskEnd::Killed {
+                exception,
+                code,
+                subcode,
+                pc,
+                access,
+            } => [
+                self.cookie,
+                KILLED,
+                signed(exception),
+                signed(code),
+                subcode,
+                pc,
+                u64::from(access),
+            ],
+        }
+    }
+
+    /// The message that these words are.
+    #[must_use]
+    pub fn from_words(words: &[u64]) -> Option<Self> {
+        let [cookie, how, first, code, subcode, pc, access] = *words.first_chunk()?;
+        let signed = |word: u64| i32::try_from(word as i64).ok();
+        let end = match how {
+            EXITED => TaskEnd::Exited {
+                status: signed(first)?,
+            },
+            TERMINATED => TaskEnd::Terminated,
+            KILLED => TaskEnd::Killed {
+                exception: signed(first)?,
+                code: signed(code)?,
+                subcode,
+                pc,
+                access: u32::try_from(access).ok()?,
+            },
+            _ => return None,
+        };
+        Some(Self { cookie, end })
+    }
+
+    /// The whole message.
+    #[must_use]
+    pub fn to_message(&self) -> PortMessage {
+        PortMessage::with_words(TASK_ENDED, &self.words())
+    }
+}
+
+/// The status with which a run ends when its task was killed: 128 and the exception's number.
+#[must_use]
+pub const fn killed_status(exception: i32) -> i32 {
+    128 + (exception & 0x3f)
+}
+
+/// The status of a task that another one terminated.
+pub const TERMINATED_STATUS: i32 = 128 + KernReturn::TERMINATED.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_come_back_as_they_were_sent() {
+        let ends = [
+            TaskEnd::Exited { status: -3 },
+            TaskEnd::Terminated,
+            TaskEnd::Killed {
+                exception: 1,
+                code: 2,
+                subcode: u64::MAX,
+                pc: 0x40_0000,
+                access: 2,
+            },
+        ];
+        for end in ends {
+            let ended = TaskEnded { cookie: 9, end };
+            assert_eq!(
+                TaskEnded::from_words(ended.to_message().data_words()),
+                Some(ended)
+            );
+        }
+        assert_eq!(TaskEnded::from_words(&[0, 3, 0, 0, 0, 0, 0]), None);
+        assert_eq!(TaskEnded::from_words(&[0; 6]), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! Tasks (`spec/mach-ports-tasks.md` E.1). The target of every request is a task's name.
+
+use crate::PortName;
+use crate::table::subsystem;
+use crate::wire::{Ints, Text};
+
+/// `TASK_KERNEL_PORT`: what `mach_task_self` answers.
+pub const TASK_KERNEL_PORT: u32 = 1;
+/// `TASK_HOST_PORT`.
+pub const TASK_HOST_PORT: u32 = 2;
+/// `TASK_EXCEPTION_PORT`: who is told of the exceptions of threads without a handler of their own.
+pub const TASK_EXCEPTION_PORT: u32 = 3;
+/// `TASK_BOOTSTRAP_PORT`: the name service.
+pub const TASK_BOOTSTRAP_PORT: u32 = 4;
+
+/// GNU's `TASK_BASIC_INFO`, on id 2012.
+pub const TASK_BASIC_INFO: u32 = 1;
+/// The count of [`TASK_BASIC_INFO`].
+pub const TASK_BASIC_INFO_COUNT: u32 = 30;
+/// The longest information of `task_info`, in 32-bit units.
+pub const TASK_INFO_MAX: usize = 64;
+
+subsystem! {
+    /// A request to a task.
+    TaskRequest {
+        /// `task_create`: makes a child without threads, with memory by inheritance or none.
+        TaskCreate = 2007 {
+            /// Whether the child gets memory by inheritance.
+            inherit_memory: bool,
+        } -> TaskCreateReply {
+            /// A send right to the child's port.
+            child: PortName,
+        }
+
+        /// `task_terminate`: ends the task and all that it has.
+        TaskTerminate = 2008 | 3401 {} -> TaskTerminateReply {}
+
+        /// `task_threads`: names the threads of the task.
+        TaskThreads = 2011 | 3402 {} -> TaskThreadsReply {
+            /// Where the names are (32 bits each), in new memory of the caller's.
+            threads: u64,
+            /// How many.
+            count: u32,
+        }
+
+        /// `task_info`: describes the task.
+        TaskInfo = 2012 | 3405 {
+            /// What is asked.
+            flavor: u32,
+            /// 32-bit units that the caller has room for.
+            count: u32,
+        } -> TaskInfoReply {
+            /// The information that the flavor names.
+            info: Ints<TASK_INFO_MAX>,
+        }
+
+        /// `task_suspend`: holds all threads of the task; counts.
+        TaskSuspend = 2056 | 3407 {} -> TaskSuspendReply {}
+
+        /// `task_resume`: undoes one `task_suspend`.
+        TaskResume = 2057 | 3408 {} -> TaskResumeReply {}
+
+        /// `task_get_special_port`: a send right to one of the task's special ports.
+        TaskGetSpecialPort = 2058 {
+            /// `TASK_*_PORT`.
+            which: u32,
+        } -> TaskGetSpecialPortReply {
+            /// The right; null if none was set.
+            port: PortName,
+        }
+
+        /// `task_set_special_port`: sets one of the task's special ports.
+        TaskSetSpecialPort = 2059 {
+            /// `TASK_*_PORT`.
+            which: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            port: PortName,
+        } -> TaskSetSpecialPortReply {}
+
+        /// `task_set_name`: a name for diagnostics.
+        TaskSetName = 4202 {
+            /// The name.
+            name: Text<8>,
+        } -> TaskSetNameReply {}
+    }
+}

@@ -1,0 +1,184 @@
+//! Threads (`spec/mach-ports-tasks.md` E.2). The target of every request is a thread's name, but for
+//! `thread_create`, whose target is a task's.
+
+use crate::PortName;
+use crate::table::subsystem;
+use crate::wire::{Ints, Text};
+
+/// `THREAD_KERNEL_PORT`: what `mach_thread_self` answers.
+pub const THREAD_KERNEL_PORT: u32 = 1;
+/// `THREAD_EXCEPTION_PORT`: who is told of the thread's exceptions first.
+pub const THREAD_EXCEPTION_PORT: u32 = 3;
+
+/// GNU's `AARCH64_THREAD_STATE`, on ids 2017 and 2018: [`ThreadState`].
+pub const AARCH64_THREAD_STATE: u32 = 1;
+/// The count of [`AARCH64_THREAD_STATE`].
+pub const AARCH64_THREAD_STATE_COUNT: u32 = 70;
+/// GNU's `AARCH64_FLOAT_STATE`.
+pub const AARCH64_FLOAT_STATE: u32 = 2;
+/// The longest state, in 32-bit units.
+pub const THREAD_STATE_MAX: usize = 136;
+
+/// GNU's `THREAD_BASIC_INFO`, on id 2019.
+pub const THREAD_BASIC_INFO: u32 = 1;
+/// The longest information of `thread_info`, in 32-bit units.
+pub const THREAD_INFO_MAX: usize = 64;
+
+/// The registers of a thread, flavor [`AARCH64_THREAD_STATE`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadState {
+    /// `x0` to `x30`.
+    pub x: [u64; 31],
+    /// The stack pointer.
+    pub sp: u64,
+    /// Where the thread continues.
+    pub pc: u64,
+    /// The thread register.
+    pub tpidr_el0: u64,
+    /// The condition flags; other bits are ignored.
+    pub cpsr: u64,
+}
+
+/// Words of a [`ThreadState`].
+pub const THREAD_STATE_WORDS: usize = 35;
+
+impl ThreadState {
+    /// The state as 64-bit words.
+    #[must_use]
+    pub fn words(&self) -> [u64; THREAD_STATE_WORDS] {
+        let mut words = [0; THREAD_STATE_WORDS];
+        let all = self
+            .x
+            .into_iter()
+            .chain([self.sp, self.pc, self.tpidr_el0, self.cpsr]);
+        words
+            .iter_mut()
+            .zip(all)
+            .for_each(|(word, value)| *word = value);
+        words
+    }
+
+    /// The state as `thread_set_state` carries it.
+    #[must_use]
+    pub fn to_ints(&self) -> Ints<THREAD_STATE_MAX> {
+        Ints::from_words(&self.words())
+    }
+
+    /// The state that `thread_get_state` answered; `None` if it is too short.
+    #[must_use]
+    pub fn from_ints(ints: &Ints<THREAD_STATE_MAX>) -> Option<Self> {
+        if ints.len() < AARCH64_THREAD_STATE_COUNT as usize {
+            return None;
+        }
+        Some(Self {
+            x: core::array::from_fn(|index| ints.word(index)),
+            sp: ints.word(31),
+            pc: ints.word(32),
+            tpidr_el0: ints.word(33),
+            cpsr: ints.word(34),
+        })
+    }
+}
+
+subsystem! {
+    /// A request to a thread, or to a task for a thread.
+    #[expect(
+        clippy::large_enum_variant,
+        reason = "one lives at a time, where the message buffer would"
+    )]
+    ThreadRequest {
+        /// `thread_create`: makes a suspended thread in the target task.
+        ThreadCreate = 2061 | 3411 {} -> ThreadCreateReply {
+            /// A send right to the thread's port.
+            thread: PortName,
+        }
+
+        /// `thread_terminate`: ends the thread.
+        ThreadTerminate = 2016 | 3600 {} -> ThreadTerminateReply {}
+
+        /// `thread_get_state`: reads registers.
+        ThreadGetState = 2017 | 3603 {
+            /// Which.
+            flavor: u32,
+            /// 32-bit units that the caller has room for.
+            count: u32,
+        } -> ThreadGetStateReply {
+            /// The registers that the flavor names.
+            state: Ints<THREAD_STATE_MAX>,
+        }
+
+        /// `thread_set_state`: writes registers.
+        ThreadSetState = 2018 | 3604 {
+            /// Which.
+            flavor: u32,
+            /// The registers that the flavor names.
+            state: Ints<THREAD_STATE_MAX>,
+        } -> ThreadSetStateReply {}
+
+        /// `thread_info`: describes the thread.
+        ThreadInfo = 2019 | 3612 {
+            /// What is asked.
+            flavor: u32,
+            /// 32-bit units that the caller has room for.
+            count: u32,
+        } -> ThreadInfoReply {
+            /// The information that the flavor names.
+            info: Ints<THREAD_INFO_MAX>,
+        }
+
+        /// `thread_suspend`: holds the thread; counts.
+        ThreadSuspend = 2062 | 3605 {} -> ThreadSuspendReply {}
+
+        /// `thread_resume`: undoes one `thread_suspend`, or the suspension in which a thread is made.
+        ThreadResume = 2063 | 3606 {} -> ThreadResumeReply {}
+
+        /// `thread_abort`: interrupts the call or fault in which the thread waits.
+        ThreadAbort = 2064 | 3607 {} -> ThreadAbortReply {}
+
+        /// `thread_get_special_port`: a send right to one of the thread's special ports.
+        ThreadGetSpecialPort = 2067 | 3610 {
+            /// `THREAD_*_PORT`.
+            which: u32,
+        } -> ThreadGetSpecialPortReply {
+            /// The right; null if none was set.
+            port: PortName,
+        }
+
+        /// `thread_set_special_port`: sets one of the thread's special ports.
+        ThreadSetSpecialPort = 2068 | 3611 {
+            /// `THREAD_*_PORT`.
+            which: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            port: PortName,
+        } -> ThreadSetSpecialPortReply {}
+
+        /// `thread_set_name`: a name for diagnostics.
+        ThreadSetName = 4213 {
+            /// The name.
+            name: Text<4>,
+        } -> ThreadSetNameReply {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_keep_their_place() {
+        let state = ThreadState {
+            x: core::array::from_fn(|index| index as u64 | 0xffff_0000_0000_0000),
+            sp: 31,
+            pc: 32 << 32,
+            tpidr_el0: 33,
+            cpsr: 34,
+        };
+        let ints = state.to_ints();
+        assert_eq!(ints.len(), AARCH64_THREAD_STATE_COUNT as usize);
+        assert_eq!(ThreadState::from_ints(&ints), Some(state));
+        assert_eq!(
+            ThreadState::from_ints(&Ints::new(&ints.as_slice()[..69])),
+            None
+        );
+    }
+}
