@@ -147,16 +147,15 @@ pub trait Machine {
     /// What the kernel said.
     fn map_window(&mut self, frame: Slot, unit: Unit) -> Result<(), Refused>;
 
-    /// Fills a frame with zeros through the window.
-    fn zero(&mut self, unit: Unit);
-    /// Copies a whole frame through the window.
-    fn copy_frame(&mut self, from: Unit, to: Unit);
-    /// Copies bytes out of a frame; what lies beyond its end is left out.
+    /// Fills a part of a frame with zeros through the window. Here and below, what lies beyond the frame's end is
+    /// left out.
+    fn zero(&mut self, unit: Unit, offset: usize, len: usize);
+    /// Copies bytes out of a frame.
     fn read(&self, unit: Unit, offset: usize, out: &mut [u8]);
-    /// Copies bytes into a frame; what lies beyond its end is left out.
+    /// Copies bytes into a frame.
     fn write(&mut self, unit: Unit, offset: usize, bytes: &[u8]);
-    /// Copies `len` bytes from one frame to another.
-    fn move_bytes(&mut self, from: (Unit, usize), to: (Unit, usize), len: usize);
+    /// Copies bytes from one frame to another, or within one; the two parts may overlap.
+    fn copy_bytes(&mut self, from: (Unit, usize), to: (Unit, usize), len: usize);
 
     /// Puts a new thread together: capability table with its call capability, spaces, IPC buffer, fault handler,
     /// scheduling context, priority. It does not run yet.
@@ -201,15 +200,18 @@ pub trait Machine {
 
     /// Bytes of heap that one step may still use.
     fn heap_room(&self) -> usize;
-    /// Microseconds since some moment before the start.
-    fn now_us(&self) -> u64;
-    /// Asks for a tick, once a period, from now on or no longer.
-    fn arm_ticker(&mut self, armed: bool);
+    /// Asks for one tick.
+    fn wake_ticker(&mut self);
     /// Copies a capability of the first task into a thread's capability table.
     ///
     /// # Errors
     /// What the kernel said.
     fn grant(&mut self, from_cptr: u64, cnode: Slot, index: u64) -> Result<(), Refused>;
+    /// Copies a capability of the first task into a slot of the server's.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    fn adopt(&mut self, from_cptr: u64, to: Slot) -> Result<(), Refused>;
     /// Writes a line to the log.
     fn log(&mut self, line: core::fmt::Arguments<'_>);
 }

@@ -1,2 +1,15 @@
-//! The root task.
+//! The root task: starts the Mach server and the ticker, then, as the first Mach task, everything else.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`archive`] | the boot archive in root's image |
+//! | [`system`] | the system description in the archive |
+//! | [`untyped`] | the memory that the kernel gave root |
+//!
+//! This library is what can be tested on the host. The program around it makes the system calls.
 #![no_std]
+#![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod system;
+pub mod untyped;

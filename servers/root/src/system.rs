@@ -1,0 +1,116 @@
+//! The system description: the entry `system` of the boot archive, one statement a line.
+//!
+//! | statement                | meaning                                                          |
+//! |--------------------------|------------------------------------------------------------------|
+//! | `server NAME`            | start that entry of the archive as a server, in order             |
+//! | `task NAME [ARGS…]`      | the task of this run, with its arguments                          |
+//! | `exit semihosting`       | end the emulator with the task's status                           |
+//! | `exit halt`              | stop when the task has ended                                      |
+//! | `exit shell`             | no task: the console runs tasks by name                           |
+//! | `# …`, empty             | nothing                                                           |
+
+use core::fmt;
+
+/// What happens when the task has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exit {
+    /// The emulator ends, with the task's status.
+    Semihosting,
+    /// The machine stops.
+    #[default]
+    Halt,
+    /// There is no task to wait for.
+    Shell,
+}
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement<'a> {
+    /// Start a server.
+    Server(&'a str),
+    /// The task of the run: its name, and its arguments as they stand in the line.
+    Task(&'a str, &'a str),
+    /// What follows the end of the task.
+    Exit(Exit),
+}
+
+/// A line that is no statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine<'a> {
+    /// Its number, from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: &'a str,
+}
+
+impl fmt::Display for BadLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "system description, line {}: `{}` is no statement",
+            self.line, self.text
+        )
+    }
+}
+
+/// The statements of a description.
+pub fn statements(text: &str) -> impl Iterator<Item = Result<Statement<'_>, BadLine<'_>>> {
+    text.lines().zip(1..).filter_map(|(text, line)| {
+        let text = text.trim();
+        (!text.is_empty() && !text.starts_with('#'))
+            .then(|| statement(text).ok_or(BadLine { line, text }))
+    })
+}
+
+fn statement(text: &str) -> Option<Statement<'_>> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let rest = rest.trim();
+    match word {
+        "server" if !rest.is_empty() => Some(Statement::Server(rest)),
+        "task" if !rest.is_empty() => {
+            let (name, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
+            Some(Statement::Task(name, arguments.trim()))
+        }
+        "exit" => Some(Statement::Exit(match rest {
+            "semihosting" => Exit::Semihosting,
+            "halt" => Exit::Halt,
+            "shell" => Exit::Shell,
+            _ => return None,
+        })),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn reads_every_statement() {
+        let text = "# a run\nserver console\n\ntask hello one two\nexit semihosting\n";
+        let all: Result<Vec<_>, _> = statements(text).collect();
+        assert_eq!(
+            all.unwrap(),
+            [
+                Statement::Server("console"),
+                Statement::Task("hello", "one two"),
+                Statement::Exit(Exit::Semihosting)
+            ]
+        );
+    }
+
+    #[test]
+    fn names_the_bad_line() {
+        for (text, line) in [
+            ("serve x", 1),
+            ("\nserver", 2),
+            ("exit never", 1),
+            ("task", 1),
+        ] {
+            let bad = statements(text).find_map(Result::err).unwrap();
+            assert_eq!(bad.line, line, "{text}");
+        }
+    }
+}
