@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use crate::error::Preempted;
 use crate::irq::IrqTable;
 use crate::kobj::{KRef, SlotArray};
 use crate::object::{SchedContext, Tcb};
@@ -26,6 +27,9 @@ pub struct Kernel {
     /// Preemption points passed since the last check.
     pub(crate) work_units: Cell<u32>,
 }
+
+/// Preemption points between two looks at what else is due.
+const WORK_UNITS: u32 = 100;
 
 /// What boot found out and never changes.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,21 @@ impl Kernel {
             config: parts.config,
             work_units: Cell::new(0),
         }
+    }
+
+    /// Marks a place where a long operation may stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Preempted`] if, at every [`WORK_UNITS`]th point, something else is due.
+    pub fn preemption_point(&self) -> Result<(), Preempted> {
+        let units = self.work_units.get() + 1;
+        if units < WORK_UNITS {
+            self.work_units.set(units);
+            return Ok(());
+        }
+        self.work_units.set(0);
+        Ok(())
     }
 
     /// The thread that entered the kernel, or that will leave it.

@@ -11,6 +11,7 @@
 //! - **CAP-3** A slot is in the derivation list if and only if its capability is not null.
 
 pub mod cdt;
+pub mod delete;
 pub mod derive;
 pub mod lookup;
 mod raw;

@@ -1,12 +1,14 @@
 //! Kernel objects: one module each, with the same sections in the same order.
 
 mod asid_pool;
+pub mod cnode;
 mod endpoint;
 mod notification;
 mod page_table;
 mod reply;
 mod sched_context;
 mod tcb;
+pub mod untyped;
 
 pub use asid_pool::AsidPool;
 pub use endpoint::{Endpoint, EndpointState};

@@ -1,0 +1,184 @@
+//! Deleting and revoking capabilities (manual §3.1.4).
+//!
+//! Deleting the last capability to a CNode or thread empties its slots one by one, which may destroy
+//! further CNodes and threads. There is no recursion and no stack: what is left to do is kept in
+//! *zombie* capabilities in the slots themselves, so that the work can stop after every step.
+//!
+//! # Invariants
+//!
+//! - **DEL-1** An object that is being emptied has exactly one capability, its zombie; the slots from
+//!   `remaining` on are empty.
+//! - **DEL-2** The work root is a slot with a zombie. While an inner object `D` is emptied, the zombie
+//!   of the outer object waits in `D`'s slot 0, which is emptied last: when only that slot is left,
+//!   `D` is done, and the outer zombie comes back to the root. So every zombie but the root's is
+//!   found again from the object that is emptied now.
+//! - **DEL-3** Between two steps everything is consistent, whatever slot the root is (it moves when it
+//!   lies inside what is being emptied). A deletion that was preempted is finished by deleting the
+//!   slot again, or by revoking an ancestor.
+
+use super::{Cap, SlotRef, ZombieCap, ZombieKind, cdt};
+use crate::error::Preempted;
+use crate::kernel::Kernel;
+
+/// What became of a capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    /// The slot is empty.
+    Gone,
+    /// The slot holds a zombie with this much to do.
+    Zombie(ZombieCap),
+}
+
+/// Deletes the capability in a slot, and what it was the last capability to. An empty slot stays
+/// empty.
+///
+/// # Preemption
+///
+/// After every slot of a CNode or thread that is destroyed; DEL-3.
+///
+/// # Errors
+///
+/// [`Preempted`]: it is to be called again.
+pub fn delete(k: &Kernel, slot: SlotRef) -> Result<(), Preempted> {
+    let mut root = slot;
+    if close(k, root) == Closed::Gone {
+        return Ok(());
+    }
+    while let Some(next) = step(k, root) {
+        root = next;
+        k.preemption_point()?;
+    }
+    Ok(())
+}
+
+/// Deletes all capabilities derived from the one in a slot.
+///
+/// # Preemption
+///
+/// After every child, and within as [`delete`].
+///
+/// # Errors
+///
+/// [`Preempted`]: it is to be called again.
+pub fn revoke(k: &Kernel, slot: SlotRef) -> Result<(), Preempted> {
+    while let Some(child) = cdt::first_child(k, slot) {
+        delete(k, child)?;
+        k.preemption_point()?;
+    }
+    Ok(())
+}
+
+/// Deletes a capability whose removal is short: the caller made sure with [`is_long_running`], or
+/// knows the kind. What is long after all is left as a zombie.
+pub fn delete_one(k: &Kernel, slot: SlotRef) {
+    close(k, slot);
+}
+
+/// Would deleting the capability empty an object's slots?
+#[must_use]
+pub fn is_long_running(k: &Kernel, slot: SlotRef) -> bool {
+    match slot.cap(k) {
+        Cap::Zombie(_) => true,
+        Cap::CNode(_) | Cap::Thread(_) => cdt::is_final(k, slot),
+        _ => false,
+    }
+}
+
+/// Empties a slot if that is short; otherwise starts to, and leaves a zombie.
+fn close(k: &Kernel, slot: SlotRef) -> Closed {
+    let cap = slot.cap(k);
+    let zombie = match cap {
+        Cap::Zombie(zombie) => Some(zombie),
+        _ => finalise(k, cap, cdt::is_final(k, slot)),
+    };
+    match zombie {
+        Some(zombie) => {
+            slot.update(k, Cap::Zombie(zombie));
+            Closed::Zombie(zombie)
+        }
+        None => {
+            if !cap.is_null() {
+                cdt::remove(k, slot);
+            }
+            Closed::Gone
+        }
+    }
+}
+
+/// Does what the loss of a capability means to its object; returns what is left to empty.
+fn finalise(k: &Kernel, cap: Cap, is_final: bool) -> Option<ZombieCap> {
+    if !is_final {
+        return None;
+    }
+    match cap {
+        Cap::CNode(c) => Some(ZombieCap { slots: c.slots, kind: ZombieKind::CNode, remaining: c.slots.len() }),
+        Cap::Thread(t) => {
+            let slots = t.slots();
+            Some(ZombieCap { slots, kind: ZombieKind::Thread, remaining: slots.len() })
+        }
+        _ => None,
+    }
+}
+
+/// Empties one slot more of the object whose zombie is in `root`. Returns the slot that is the root
+/// from then on, or `None` when all is done.
+fn step(k: &Kernel, root: SlotRef) -> Option<SlotRef> {
+    let Cap::Zombie(outer) = root.cap(k) else {
+        return None;
+    };
+    let Some(last) = outer.remaining.checked_sub(1) else {
+        cdt::remove(k, root);
+        return None;
+    };
+    let Some(end) = outer.slots.slot(last) else {
+        // Not reached: `remaining` is at most the number of slots.
+        cdt::remove(k, root);
+        return None;
+    };
+    if end == root {
+        return step_at_self(k, root, outer);
+    }
+    match close(k, end) {
+        Closed::Zombie(inner) if inner.remaining > 0 => Some(enter(k, root, outer, end, inner)),
+        Closed::Zombie(_) => {
+            cdt::remove(k, end);
+            Some(shrink(k, root, outer, last))
+        }
+        Closed::Gone => Some(shrink(k, root, outer, last)),
+    }
+}
+
+fn shrink(k: &Kernel, root: SlotRef, zombie: ZombieCap, remaining: usize) -> SlotRef {
+    root.update(k, Cap::Zombie(ZombieCap { remaining, ..zombie }));
+    root
+}
+
+/// The slot to empty next is the root itself: the object contains its own last capability. If it is
+/// the only slot left, removing it completes the object; otherwise the root moves to slot 0.
+fn step_at_self(k: &Kernel, root: SlotRef, zombie: ZombieCap) -> Option<SlotRef> {
+    if zombie.remaining == 1 {
+        cdt::remove(k, root);
+        return None;
+    }
+    let first = zombie.slots.first();
+    cdt::swap(k, root, root.cap(k), first, first.cap(k));
+    Some(first)
+}
+
+/// Goes on with the object `inner`, whose zombie was found in `end`, the last slot of `outer`; DEL-2.
+fn enter(k: &Kernel, root: SlotRef, outer: ZombieCap, end: SlotRef, inner: ZombieCap) -> SlotRef {
+    if outer.remaining == 1 {
+        // `outer` has nothing but this: it is done.
+        cdt::remove(k, root);
+        cdt::move_cap(k, end, root, Cap::Zombie(inner));
+        return root;
+    }
+    let stash = inner.slots.first();
+    if stash == root {
+        // `outer`'s zombie is where it should be; `inner`'s becomes the root where it is.
+        return end;
+    }
+    cdt::swap(k, root, Cap::Zombie(outer), end, Cap::Zombie(inner));
+    cdt::swap(k, end, Cap::Zombie(outer), stash, stash.cap(k));
+    root
+}
