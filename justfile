@@ -38,6 +38,11 @@ _default:
 @root *arguments:
     {{ tessera }} root "$@"
 
+# Run a task, or the shell, under a debugger
+[no-cd, no-exit-message]
+@gdb *arguments:
+    {{ tessera }} gdb "$@"
+
 # Write the bootable image kernel8.img
 [no-cd, no-exit-message]
 @image *arguments:

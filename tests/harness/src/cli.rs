@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Check form, lints, documentation and the direction of dependency
     Check,
+    /// Run a task, or the shell, under a debugger
+    Gdb(RunArgs),
     /// Write the bootable image, kernel8.img
     Image(ImageArgs),
 }

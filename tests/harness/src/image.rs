@@ -51,6 +51,11 @@ impl Base {
         Ok(Self { boot, kernel })
     }
 
+    /// The kernel's ELF file.
+    pub(crate) fn kernel(&self) -> &[u8] {
+        &self.kernel
+    }
+
     /// Writes the image that starts that root task; `name` keeps images apart that are in use together.
     pub(crate) fn compose(&self, root: &[u8], name: &str) -> Result<PathBuf> {
         let path = paths::product(format!("{name}-{}.img", std::process::id()))?;

@@ -16,6 +16,7 @@ mod check;
 mod cli;
 mod cpio;
 mod elf;
+mod gdb;
 mod host;
 mod image;
 mod judge;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         cli::Command::Root(options) => root::run(&options),
         cli::Command::Test(options) => test::run(&options),
         cli::Command::Check => check::run(),
+        cli::Command::Gdb(options) => gdb::run(&options),
         cli::Command::Image(options) => image::write(&options),
     };
     match outcome {

@@ -7,6 +7,7 @@
 use crate::board::{self, Board};
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -229,6 +230,14 @@ pub(crate) fn run(
     }
     outcome.time = started.elapsed();
     Ok(outcome)
+}
+
+/// Starts a machine whose lines are this process's standard error; it ends with the returned value.
+pub(crate) fn background(mut command: Command) -> Result<impl Drop> {
+    let errors = std::io::stderr();
+    let same = errors.as_fd().try_clone_to_owned()?;
+    let child = command.stdin(Stdio::null()).stdout(Stdio::from(same)).stderr(Stdio::inherit()).spawn();
+    Ok(Guard(child.with_context(|| format!("{QEMU} cannot be run"))?))
 }
 
 /// Reads both lines of a machine, each in a thread of its own.
