@@ -8,37 +8,47 @@
 extern crate alloc;
 
 mod arena;
+mod fault;
 mod map;
 mod object;
 mod page;
 mod pager;
 mod pmap;
 mod range;
+mod statistics;
 mod step;
 mod types;
+mod vm;
+
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
 
 pub use arena::Id;
+pub use fault::resume::Fault;
+pub use map::allocate::Allocate;
+pub use map::bytes::{GetBytes, PutBytes};
+pub use map::fork::Fork;
+pub use map::inherit::SetInherit;
+pub use map::map_memory::{MapArgs, MapMemory, MapObject};
+pub use map::protect::Protect;
+pub use map::read::{Read, ReadOut};
+pub use map::region::{BasicInfo, Host, MapInfo, Region, RegionInfo};
+pub use map::transfer::{Copy, Write, WriteSource};
+pub use map::unmap::{Deallocate, Destroy, Holes};
 pub use map::{Limits, Map};
 pub use object::Object;
 pub use page::{Page, PageState};
 pub use pager::{Pager, ReturnedPage};
 pub use pmap::{Fill, FramePool, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
-pub use step::{Env, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn};
+pub use statistics::Statistics;
+pub use step::{Cancel, Env, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn};
 pub use types::{
     Family, FrameId, Inherit, KernError, KernResult, ManagerId, MapId, ObjectId, PAGE_SHIFT,
     PAGE_SIZE, PageId, Prot, SpaceId, flags,
 };
-
-/// All maps, objects and pages.
-pub struct Vm {}
-impl Vm {
-    /// What became ready.
-    pub fn next_wakeup(&mut self) -> Option<WaitOn> {
-        None
-    }
-    /// Tidies.
-    pub fn reap<E: Env>(&mut self, _env: &mut E) -> bool {
-        false
-    }
-}
+pub use vm::{Config, Vm};

@@ -4,10 +4,10 @@
 //! server calls [`Operation::step`] until it gives [`Step::Done`]; between two steps anything may happen to
 //! the state, so a step trusts nothing that an earlier one read unless the map was locked by this operation.
 
-use crate::Vm;
 use crate::pager::Pager;
 use crate::pmap::{FramePool, Pmap};
-use crate::types::{KernResult, MapId, ObjectId, PageId};
+use crate::types::{KernError, KernResult, MapId, ObjectId, PageId};
+use crate::vm::Vm;
 
 /// No step touches more pages than this.
 pub const STEP_PAGES: usize = 64;
@@ -42,6 +42,33 @@ pub enum Step<T> {
     Again,
 }
 
+/// How much of a step is left, in pages.
+#[derive(Debug)]
+pub(crate) struct Budget(usize);
+
+impl Budget {
+    /// A whole step.
+    pub(crate) const fn step() -> Budget {
+        Budget(STEP_PAGES)
+    }
+
+    /// A small part of a step, for work on the side.
+    pub(crate) const fn aside() -> Budget {
+        Budget(STEP_PAGES / 4)
+    }
+
+    /// Takes `n` pages, or what is left of them. False when nothing was left.
+    pub(crate) fn take(&mut self, n: usize) -> bool {
+        let is_left = self.0 > 0;
+        self.0 = self.0.saturating_sub(n);
+        is_left
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.0
+    }
+}
+
 /// A call in progress.
 pub trait Operation {
     /// What the call returns beside its return code.
@@ -50,7 +77,23 @@ pub trait Operation {
     /// Goes on for at most [`STEP_PAGES`] pages. After `Done` the operation is not stepped again.
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<Self::Out>;
 
-    /// Gives the operation up, because nobody wants the answer any more. What it held is released at once or
-    /// left to [`Vm::reap`]. Not needed after `Done`.
-    fn cancel(&mut self, vm: &mut Vm);
+    /// Gives the operation up, because nobody wants the answer any more. What it held is left to
+    /// [`Vm::reap`]. Not needed after `Done`. Operations that would leave a map half changed refuse.
+    fn cancel(&mut self, vm: &mut Vm) -> Cancel;
+}
+
+/// What became of a cancelled operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancel {
+    /// It is over.
+    Dropped,
+    /// It must be stepped to its end all the same, and its answer thrown away.
+    RunOn,
+}
+
+/// An answer, for `?` in a step.
+impl<T> From<KernError> for Step<T> {
+    fn from(error: KernError) -> Step<T> {
+        Step::Done(Err(error))
+    }
 }

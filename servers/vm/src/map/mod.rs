@@ -1,22 +1,30 @@
 //! Address maps: which memory a task sees at which address.
+//!
+//! One operation per file; [`store`] is the ordered container, [`entry`] what it contains.
+//!
+//! MAP-1: `size` and `size_none` are the sums over the entries.
+//! MAP-2: an entry's part lies within its object's size.
+//! MAP-3: an entry that needs a copy has an object, and no writable mapping.
 
+pub(crate) mod allocate;
+pub(crate) mod bytes;
+pub(crate) mod copy;
 pub(crate) mod entry;
+pub(crate) mod fork;
+pub(crate) mod inherit;
+pub(crate) mod lookup;
+pub(crate) mod map_memory;
+pub(crate) mod protect;
+pub(crate) mod read;
+pub(crate) mod region;
 pub(crate) mod store;
+pub(crate) mod transfer;
+pub(crate) mod unmap;
+pub(crate) mod wire;
 
 use crate::range::Range;
 use crate::types::SpaceId;
 use store::Store;
-
-/// Who may use a map while an operation that takes several steps works on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lock {
-    /// Nobody works on it.
-    Free,
-    /// Other calls wait; faults go on.
-    Calls,
-    /// Other calls and faults wait.
-    All,
-}
 
 /// The two limits on the size of a map, in bytes that are not reserved with maximum protection NONE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +37,7 @@ pub struct Limits {
 
 /// An address map.
 pub struct Map {
+    /// The hardware space; none for a map that only carries a snapshot.
     pub(crate) space: Option<SpaceId>,
     pub(crate) bounds: Range,
     pub(crate) entries: Store,
@@ -37,5 +46,27 @@ pub struct Map {
     /// Bytes in entries with maximum protection NONE.
     pub(crate) size_none: u64,
     pub(crate) limits: Limits,
-    pub(crate) lock: Lock,
+    /// An operation of several steps works on it: other calls and faults wait.
+    pub(crate) is_locked: bool,
+}
+
+impl Map {
+    pub(crate) fn new(space: Option<SpaceId>, bounds: Range, limits: Limits) -> Map {
+        Map {
+            space,
+            bounds,
+            entries: Store::new(bounds.start),
+            size: 0,
+            size_none: 0,
+            limits,
+            is_locked: false,
+        }
+    }
+
+    /// Whether `size` more bytes, of which `freed` replace others, stay within the limit.
+    pub(crate) fn has_room_for(&self, size: u64, freed: u64) -> bool {
+        let used = (self.size - self.size_none).saturating_sub(freed);
+        used.checked_add(size)
+            .is_some_and(|sum| sum <= self.limits.current)
+    }
 }

@@ -102,10 +102,15 @@ impl Store {
             .is_none(),
             "STORE-1: entries are disjoint"
         );
-        if start <= self.first_free {
-            self.first_free = self.first_free.max(entry.end);
-        }
+        self.note_occupied(start, entry.end);
         self.entries.insert(start, entry);
+    }
+
+    /// Learns that `[start, end)` is occupied now.
+    pub(crate) fn note_occupied(&mut self, start: u64, end: u64) {
+        if start <= self.first_free {
+            self.first_free = self.first_free.max(end);
+        }
     }
 
     /// Takes the entry that starts at `start`.

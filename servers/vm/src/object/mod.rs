@@ -11,6 +11,10 @@
 //! outside every entry's part is garbage.
 //! OBJ-5: a page is keyed in its object by the offset that the page itself states.
 
+pub(crate) mod collapse;
+pub(crate) mod lifetime;
+pub(crate) mod shadow;
+
 use alloc::collections::BTreeMap;
 
 use crate::types::{ManagerId, ObjectId, PageId};
@@ -52,6 +56,8 @@ pub struct Object {
     /// Shared on purpose: copies of it are asymmetric.
     pub(crate) is_shared: bool,
     pub(crate) is_unique: bool,
+    /// Every entry that maps it needs a copy, so only pushes change it.
+    pub(crate) is_frozen: bool,
     /// `vm_region` gave its name to somebody.
     pub(crate) is_named: bool,
     /// It stands in the queue of objects to be tidied.
@@ -75,6 +81,7 @@ impl Object {
             copy_rank: 0,
             is_shared: false,
             is_unique: true,
+            is_frozen: false,
             is_named: false,
             is_queued: false,
             child: None,

@@ -91,3 +91,29 @@ pub struct Page {
     /// How many entries keep it resident.
     pub(crate) wired: u32,
 }
+
+impl Page {
+    /// A resident page that nobody else has.
+    pub(crate) fn dirty(object: ObjectId, offset: u64, frame: FrameId) -> Page {
+        Page {
+            object,
+            offset,
+            state: PageState::Dirty { frame },
+            lock: Prot::NONE,
+            unlock_requested: Prot::NONE,
+            wired: 0,
+        }
+    }
+
+    /// The placeholder of a page that the manager was asked for.
+    pub(crate) fn requested(object: ObjectId, offset: u64, access: Prot) -> Page {
+        Page {
+            object,
+            offset,
+            state: PageState::Requested { access },
+            lock: Prot::NONE,
+            unlock_requested: Prot::NONE,
+            wired: 0,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Every invariant of the crate, checked over the whole state. Tests call this after each operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fault::plan::{By, Plan, plan};
+use crate::model::World;
+use crate::object::Source;
+use crate::*;
+
+impl World {
+    /// Checks everything. No operation is in progress.
+    pub(crate) fn assert_valid(&self) {
+        let vm = &self.vm;
+        let mut refs: BTreeMap<ObjectId, u32> = BTreeMap::new();
+        for (id, map) in vm.maps.iter() {
+            map.entries.assert_valid(map.bounds);
+            let (mut size, mut size_none) = (0, 0);
+            for (start, entry) in map.entries.iter() {
+                size += entry.end - start;
+                size_none += if entry.is_counted() {
+                    0
+                } else {
+                    entry.end - start
+                };
+                assert!(
+                    entry.attributes.max.contains(entry.attributes.prot),
+                    "prot within max"
+                );
+                match entry.backing {
+                    None => assert!(!entry.needs_copy && !entry.is_shared, "MAP-3"),
+                    Some(backing) => {
+                        *refs.entry(backing.object).or_default() += 1;
+                        let object = vm.objects.get(backing.object).expect("OBJ-1: it exists");
+                        assert!(backing.offset + (entry.end - start) <= object.size, "MAP-2");
+                        assert!(
+                            !entry.is_shared || object.is_shared,
+                            "shared entry and object"
+                        );
+                        assert!(
+                            !object.is_frozen || entry.needs_copy,
+                            "only pushes change it"
+                        );
+                    }
+                }
+            }
+            assert_eq!(
+                (size, size_none),
+                (map.size, map.size_none),
+                "MAP-1 of {id:?}"
+            );
+            assert!(!map.is_locked, "nobody works on {id:?}");
+        }
+        let mut pages = 0;
+        let mut frames = BTreeSet::new();
+        for (id, object) in vm.objects.iter() {
+            if let Some(shadow) = object.shadow {
+                *refs.entry(shadow.object).or_default() += 1;
+                let below = vm.objects.get(shadow.object).expect("OBJ-1: it exists");
+                if object.source == Source::Zero {
+                    assert!(
+                        shadow.offset + object.size <= below.size,
+                        "MAP-2 of shadows"
+                    );
+                }
+            }
+            if let Some(copy) = object.copy {
+                let copy = vm.objects.get(copy).expect("OBJ-3: it exists");
+                assert_eq!(copy.shadow.map(|shadow| shadow.object), Some(id), "OBJ-3");
+            }
+            assert!(
+                vm.chain_length(id) <= 2 * object::shadow::MAX_DEPTH + 2,
+                "OBJ-2: chains end"
+            );
+            for (offset, page) in &object.pages {
+                let page = vm.pages.get(*page).expect("OBJ-5: it exists");
+                assert_eq!((page.object, page.offset), (id, *offset), "OBJ-5");
+                pages += 1;
+                if let Some(frame) = page.state.frame() {
+                    assert!(frames.insert(frame), "a frame holds one page");
+                }
+            }
+        }
+        for (id, object) in vm.objects.iter() {
+            assert_eq!(
+                refs.get(&id).copied().unwrap_or(0),
+                object.refs,
+                "OBJ-1 of {id:?}"
+            );
+            let mut children = BTreeSet::new();
+            let (mut at, mut previous) = (object.child, None);
+            while let Some(child) = at {
+                assert!(children.insert(child), "children are a list");
+                let child = vm.objects.get(child).expect("children exist");
+                assert_eq!(child.shadow.map(|shadow| shadow.object), Some(id));
+                assert_eq!(child.siblings.0, previous);
+                (previous, at) = (at, child.siblings.1);
+            }
+            let shadowed = vm
+                .objects
+                .iter()
+                .filter(|(_, o)| o.shadow.is_some_and(|s| s.object == id));
+            assert_eq!(
+                children,
+                shadowed.map(|(id, _)| id).collect(),
+                "children of {id:?}"
+            );
+            if vm.chores.is_empty() {
+                assert!(object.refs > 0, "garbage is freed");
+                assert!(!object.is_queued, "what is queued is a chore");
+                let only = object.refs == 1 && object.child.is_some() && object.is_internal();
+                assert!(
+                    !only || object.copy.is_some_and(|c| Some(c) != object.child),
+                    "collapsed"
+                );
+            }
+        }
+        assert_eq!(pages, vm.pages.len(), "no page without an object");
+        assert_eq!(frames.len(), self.machine.used_frames(), "no frame is lost");
+        assert_eq!(frames.len() as u64, vm.counters.resident);
+        self.assert_mappings();
+    }
+
+    /// What hardware lets a task do is what a fault would decide now.
+    fn assert_mappings(&self) {
+        for (id, map) in self.vm.maps.iter() {
+            let Some(space) = map.space else { continue };
+            for (address, (frame, prot)) in &self.machine.spaces[&space] {
+                for access in [Prot::READ, Prot::WRITE, Prot::EXECUTE] {
+                    if !prot.contains(access) {
+                        continue;
+                    }
+                    match plan(&self.vm, id, *address, access, By::Task) {
+                        Plan::Use {
+                            frame: wanted,
+                            prot: allowed,
+                            ..
+                        } => {
+                            assert_eq!(*frame, wanted, "{id:?} {address:#x} {access:?}");
+                            assert!(allowed.contains(access), "{id:?} {address:#x} {access:?}");
+                        }
+                        other => panic!("{id:?} {address:#x} {access:?} mapped, but {other:?}"),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Page faults, and every other access to a page of a map.
+//!
+//! [`plan`] looks and decides, [`resume`] carries it out and looks again.
+
+pub(crate) mod plan;
+pub(crate) mod resume;

@@ -1,0 +1,272 @@
+//! What must happen next so that a page can be accessed: pure, nothing is changed here.
+//!
+//! Walking from the entry's object down the shadow chain, the first that applies:
+//!
+//! | found                                               | plan                                    |
+//! |-----------------------------------------------------|-----------------------------------------|
+//! | no entry                                            | `Fail(InvalidAddress)`                  |
+//! | the entry does not allow the access                 | `Fail(ProtectionFailure)`               |
+//! | nothing behind the entry yet                        | `MakeObject`                            |
+//! | write, needs a copy, the object is ours alone       | `TakeOver`                              |
+//! | write, needs a copy                                 | `MakeShadow`                            |
+//! | a page that somebody works on                       | `Wait`                                  |
+//! | an error                                            | `ReportError`                           |
+//! | a page whose manager forbids the access             | `Unlock`, or `Wait` if asked already    |
+//! | a page in the first object, write, the copy lacks it | `Push`                                 |
+//! | a page in the first object                          | `Use`                                   |
+//! | a page further down, write                          | `CopyUp`                                |
+//! | a page further down, read                           | `Use`, read only                        |
+//! | nothing, but a manager that is not ready            | `Wait`                                  |
+//! | nothing, but a manager                              | `Request`                               |
+//! | nothing, and the manager is gone                    | `Fail(MemoryError)`                     |
+//! | nothing down to the end                             | `ZeroFill`, in the first object         |
+
+use super::resume::Access;
+use crate::map::protect::hardware;
+use crate::object::Source;
+use crate::page::{Page, PageState};
+use crate::step::WaitOn;
+use crate::types::{FrameId, KernError, MapId, ObjectId, PageId, Prot};
+use crate::vm::Vm;
+
+/// Who accesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The task's own instruction, through a mapping: writing needs READ as well.
+    Task,
+    /// The server, for a call that moves bytes.
+    Server,
+}
+
+/// The next thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// The access can not be had.
+    Fail(KernError),
+    /// Look again after a wake-up.
+    Wait(WaitOn),
+    /// Give the entry an object.
+    MakeObject,
+    /// Nobody else uses the object any more: forget that a copy is needed.
+    TakeOver(ObjectId),
+    /// Put a private object in front.
+    MakeShadow,
+    /// Zeros, in this object.
+    ZeroFill { object: ObjectId, offset: u64 },
+    /// A copy of a page from below, in this object.
+    CopyUp {
+        from: FrameId,
+        object: ObjectId,
+        offset: u64,
+    },
+    /// A copy of the page in the copy object, before it changes.
+    Push {
+        from: FrameId,
+        copy: ObjectId,
+        offset: u64,
+    },
+    /// The page is there. With what the task may do to it now.
+    Use {
+        page: PageId,
+        frame: FrameId,
+        prot: Prot,
+        becomes_dirty: bool,
+    },
+    /// Ask the manager for it.
+    Request {
+        object: ObjectId,
+        offset: u64,
+        access: Prot,
+    },
+    /// Ask the manager to allow the access.
+    Unlock { page: PageId, access: Prot },
+    /// Report the manager's error once.
+    ReportError { object: ObjectId, offset: u64 },
+}
+
+impl Plan {
+    /// What a reader that only looks makes of a lookup without a page: nothing for zeros.
+    pub(crate) fn stop(self) -> Option<Access> {
+        match self {
+            Plan::Wait(what) => Some(Access::Wait(what)),
+            Plan::Fail(error) => Some(Access::Fail(error)),
+            Plan::Request { .. } | Plan::Unlock { .. } | Plan::ReportError { .. } => {
+                Some(Access::Fail(KernError::MemoryError))
+            }
+            Plan::MakeObject
+            | Plan::TakeOver(_)
+            | Plan::MakeShadow
+            | Plan::ZeroFill { .. }
+            | Plan::CopyUp { .. }
+            | Plan::Push { .. }
+            | Plan::Use { .. } => None,
+        }
+    }
+}
+
+/// Where a lookup found a page.
+pub(crate) struct Found<'a> {
+    id: PageId,
+    page: &'a Page,
+    pub(crate) frame: FrameId,
+    is_first: bool,
+}
+
+/// Decides what must happen for an access of `access` to the page at `address`.
+pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> Plan {
+    let Some((start, entry)) = vm.maps.get(map).and_then(|map| map.entries.lookup(address)) else {
+        return Plan::Fail(KernError::InvalidAddress);
+    };
+    let allowed = entry.attributes.prot;
+    let needs_read = by == By::Task && access.intersects(Prot::DEFAULT);
+    if !allowed.contains(access) || (needs_read && !allowed.contains(Prot::READ)) {
+        return Plan::Fail(KernError::ProtectionFailure);
+    }
+    let Some(backing) = entry.backing else {
+        return Plan::MakeObject;
+    };
+    let is_write = access.contains(Prot::WRITE);
+    if is_write && entry.needs_copy {
+        let is_alone = vm
+            .objects
+            .get(backing.object)
+            .is_some_and(|object| object.refs == 1 && object.is_internal());
+        return if is_alone {
+            Plan::TakeOver(backing.object)
+        } else {
+            Plan::MakeShadow
+        };
+    }
+    let offset = backing.offset + (address - start);
+    let found = match walk(vm, backing.object, offset, access) {
+        Ok(found) => found,
+        Err(plan) => return plan,
+    };
+    let mut prot = hardware(allowed) - found.page.lock;
+    if !found.is_first {
+        if is_write {
+            return Plan::CopyUp {
+                from: found.frame,
+                object: backing.object,
+                offset,
+            };
+        }
+        prot -= Prot::WRITE;
+    } else if let Some((copy, offset)) = lacking_copy(vm, backing.object, offset) {
+        if is_write {
+            return Plan::Push {
+                from: found.frame,
+                copy,
+                offset,
+            };
+        }
+        prot -= Prot::WRITE;
+    }
+    let is_clean = matches!(found.page.state, PageState::Clean { .. });
+    if entry.needs_copy || (is_clean && !is_write) {
+        prot -= Prot::WRITE;
+    }
+    Plan::Use {
+        page: found.id,
+        frame: found.frame,
+        prot,
+        becomes_dirty: is_clean && is_write,
+    }
+}
+
+/// Looks for the page at `offset` of an object and what is below it.
+pub(crate) fn walk(
+    vm: &Vm,
+    first: ObjectId,
+    first_offset: u64,
+    access: Prot,
+) -> Result<Found<'_>, Plan> {
+    let (mut id, mut offset) = (first, first_offset);
+    loop {
+        let is_first = id == first;
+        // Below a shadow a page is only read.
+        let wanted = if is_first { access } else { Prot::READ };
+        let object = vm
+            .objects
+            .get(id)
+            .ok_or(Plan::Fail(KernError::InvalidAddress))?;
+        let page = object
+            .pages
+            .get(&offset)
+            .and_then(|page| Some((*page, vm.pages.get(*page)?)));
+        match page {
+            Some((id, page)) => match page.state {
+                PageState::Requested { .. } | PageState::Cleaning { .. } => {
+                    return Err(Plan::Wait(WaitOn::Page(id)));
+                }
+                PageState::Error => {
+                    return Err(Plan::ReportError {
+                        object: page.object,
+                        offset,
+                    });
+                }
+                PageState::Clean { frame } | PageState::Dirty { frame } => {
+                    let forbidden = wanted & page.lock;
+                    if page.unlock_requested.contains(forbidden) && !forbidden.is_empty() {
+                        return Err(Plan::Wait(WaitOn::Page(id)));
+                    }
+                    if !forbidden.is_empty() {
+                        let access = page.unlock_requested | forbidden;
+                        return Err(Plan::Unlock { page: id, access });
+                    }
+                    return Ok(Found {
+                        id,
+                        page,
+                        frame,
+                        is_first,
+                    });
+                }
+                PageState::Absent => {}
+            },
+            None => match object.source {
+                Source::Zero => {}
+                Source::Gone => return Err(Plan::Fail(KernError::MemoryError)),
+                Source::Manager {
+                    is_ready: false, ..
+                } => {
+                    return Err(Plan::Wait(WaitOn::Object(id)));
+                }
+                Source::Manager { .. } => {
+                    return Err(Plan::Request {
+                        object: id,
+                        offset,
+                        access: wanted,
+                    });
+                }
+            },
+        }
+        match object.shadow {
+            Some(shadow) => {
+                id = shadow.object;
+                offset = offset.wrapping_add(shadow.offset);
+            }
+            None => {
+                return Err(Plan::ZeroFill {
+                    object: first,
+                    offset: first_offset,
+                });
+            }
+        }
+    }
+}
+
+/// The copy object of an object, if it must get the page before the page changes, and where in it.
+fn lacking_copy(vm: &Vm, object: ObjectId, offset: u64) -> Option<(ObjectId, u64)> {
+    let copy = vm.objects.get(object)?.copy?;
+    let record = vm.objects.get(copy)?;
+    let offset = offset.checked_sub(record.shadow?.offset)?;
+    if offset >= record.size {
+        return None;
+    }
+    let has_page = record
+        .pages
+        .get(&offset)
+        .and_then(|page| vm.pages.get(*page))
+        .is_some_and(|page| page.state != PageState::Absent);
+    (!has_page).then_some((copy, offset))
+}

@@ -1,0 +1,312 @@
+//! Carrying plans out, until the page is there, something must be waited for, or the access fails.
+
+use super::plan::{By, Plan, plan};
+use crate::map::entry::Backing;
+use crate::object::Source;
+use crate::page::PageState;
+use crate::pmap::{Fill, Shortage};
+use crate::range::trunc;
+use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
+use crate::types::{FrameId, KernError, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
+use crate::vm::{Chore, Vm};
+use crate::{Object, Page};
+
+/// What became of an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The page is in this frame, and the task may do this to it.
+    Frame {
+        page: PageId,
+        frame: FrameId,
+        prot: Prot,
+    },
+    /// The server may read zeros; there is no page.
+    Zeros,
+    /// Look again after a wake-up.
+    Wait(WaitOn),
+    /// Memory is short, but is being given back: look again behind what is pending.
+    Again,
+    /// The access can not be had.
+    Fail(KernError),
+}
+
+impl Vm {
+    /// Makes the page at `address` (page aligned) accessible.
+    pub(crate) fn resolve<E: Env>(
+        &mut self,
+        env: &mut E,
+        map: MapId,
+        address: u64,
+        access: Prot,
+        by: By,
+    ) -> Access {
+        let is_peek = by == By::Server && access == Prot::READ;
+        loop {
+            let plan = plan(self, map, address, access, by);
+            let done = match plan {
+                Plan::Fail(error) => return Access::Fail(error),
+                Plan::Wait(what) => return Access::Wait(what),
+                Plan::MakeObject | Plan::ZeroFill { .. } if is_peek => return Access::Zeros,
+                Plan::Use {
+                    page,
+                    frame,
+                    prot,
+                    becomes_dirty,
+                } => {
+                    if becomes_dirty && let Some(page) = self.pages.get_mut(page) {
+                        page.state = PageState::Dirty { frame };
+                    }
+                    return Access::Frame { page, frame, prot };
+                }
+                Plan::ReportError { object, offset } => {
+                    self.drop_page(env, object, offset);
+                    return Access::Fail(KernError::MemoryError);
+                }
+                Plan::MakeObject => {
+                    self.make_object(map, address);
+                    Ok(())
+                }
+                Plan::TakeOver(object) => {
+                    self.take_over(map, address, object);
+                    Ok(())
+                }
+                Plan::MakeShadow => {
+                    self.shadow_entry(map, address);
+                    Ok(())
+                }
+                Plan::ZeroFill { object, offset } => self.zero_fill(env, object, offset),
+                Plan::CopyUp {
+                    from,
+                    object,
+                    offset,
+                } => self.copy_up(env, (map, address), from, object, offset),
+                Plan::Push { from, copy, offset } => self.push(env, from, copy, offset),
+                Plan::Request {
+                    object,
+                    offset,
+                    access,
+                } => {
+                    self.request(env, object, offset, access);
+                    Ok(())
+                }
+                Plan::Unlock { page, access } => {
+                    self.request_unlock(env, page, access);
+                    Ok(())
+                }
+            };
+            if let Err(Shortage) = done {
+                return self.shortage(env);
+            }
+        }
+    }
+
+    /// What to do when a frame, a table or a slot could not be had.
+    pub(crate) fn shortage<E: Env>(&mut self, env: &mut E) -> Access {
+        if self.chores.is_empty() {
+            return Access::Fail(KernError::ResourceShortage);
+        }
+        self.reap(env);
+        Access::Again
+    }
+
+    /// Gives an untouched entry an object of its size.
+    pub(crate) fn make_object(&mut self, map: MapId, address: u64) {
+        let Some(map) = self.maps.get_mut(map) else {
+            return;
+        };
+        let Some((start, entry)) = map.entries.lookup_mut(address) else {
+            return;
+        };
+        let size = entry.end - start;
+        let object = self.objects.insert(Object::anonymous(size));
+        entry.backing = Some(Backing { object, offset: 0 });
+    }
+
+    fn take_over(&mut self, map: MapId, address: u64, object: ObjectId) {
+        if let Some(object) = self.objects.get_mut(object) {
+            object.is_frozen = false;
+            object.is_unique = true;
+        }
+        if let Some(map) = self.maps.get_mut(map)
+            && let Some((_, entry)) = map.entries.lookup_mut(address)
+        {
+            entry.needs_copy = false;
+        }
+    }
+
+    /// Puts a private object in front of what an entry maps.
+    pub(crate) fn shadow_entry(&mut self, id: MapId, address: u64) {
+        let Some(map) = self.maps.get(id) else { return };
+        let Some((start, entry)) = map.entries.lookup(address) else {
+            return;
+        };
+        let Some(backing) = entry.backing else { return };
+        let object = self.make_shadow(backing.object, backing.offset, entry.end - start);
+        if let Some(map) = self.maps.get_mut(id)
+            && let Some((_, entry)) = map.entries.lookup_mut(address)
+        {
+            entry.backing = Some(Backing { object, offset: 0 });
+            entry.needs_copy = false;
+        }
+    }
+
+    fn zero_fill<E: Env>(
+        &mut self,
+        env: &mut E,
+        object: ObjectId,
+        offset: u64,
+    ) -> Result<(), Shortage> {
+        let frame = env.allocate_frame(Fill::Zero)?;
+        self.insert_page(object, offset, frame);
+        self.counters.zero_fills += 1;
+        Ok(())
+    }
+
+    /// Copies a page from below into the first object.
+    fn copy_up<E: Env>(
+        &mut self,
+        env: &mut E,
+        (map, address): (MapId, u64),
+        from: FrameId,
+        object: ObjectId,
+        offset: u64,
+    ) -> Result<(), Shortage> {
+        let frame = env.allocate_frame(Fill::Any)?;
+        env.copy_frame(from, frame);
+        self.insert_page(object, offset, frame);
+        self.counters.cow_faults += 1;
+        // Whoever looks through this object, and had the page from below mapped, must see the new one.
+        if self
+            .objects
+            .get(object)
+            .is_some_and(|object| object.refs > 1)
+        {
+            env.page_protect(from, Prot::NONE);
+        } else if let Some(space) = self.space_of(map) {
+            env.remove(space, address, address + PAGE_SIZE, 1);
+        }
+        self.queue_object(object);
+        Ok(())
+    }
+
+    /// Saves a page in the copy object before it changes.
+    fn push<E: Env>(
+        &mut self,
+        env: &mut E,
+        from: FrameId,
+        copy: ObjectId,
+        offset: u64,
+    ) -> Result<(), Shortage> {
+        let frame = env.allocate_frame(Fill::Any)?;
+        env.copy_frame(from, frame);
+        self.insert_page(copy, offset, frame);
+        self.counters.cow_faults += 1;
+        env.page_protect(from, Prot::NONE);
+        Ok(())
+    }
+
+    /// Asks the manager for a page; a placeholder keeps others from asking again.
+    fn request<E: Env>(&mut self, env: &mut E, id: ObjectId, offset: u64, access: Prot) {
+        let Some(object) = self.objects.get(id) else {
+            return;
+        };
+        let Source::Manager { manager, .. } = object.source else {
+            return;
+        };
+        let page = self.pages.insert(Page::requested(id, offset, access));
+        if let Some(object) = self.objects.get_mut(id) {
+            object.pages.insert(offset, page);
+        }
+        env.data_request(manager, id, offset, access);
+    }
+
+    /// Asks the manager to allow an access that it forbids.
+    fn request_unlock<E: Env>(&mut self, env: &mut E, id: PageId, access: Prot) {
+        let Some(page) = self.pages.get_mut(id) else {
+            return;
+        };
+        page.unlock_requested = access;
+        let (object, offset) = (page.object, page.offset);
+        if let Some(Source::Manager { manager, .. }) =
+            self.objects.get(object).map(|object| object.source)
+        {
+            env.data_unlock(manager, object, offset, access);
+        }
+    }
+}
+
+/// A page fault of a task.
+///
+/// # Errors
+/// What the exception carries as its code: `InvalidAddress`, `ProtectionFailure`, `MemoryError`, `ResourceShortage`.
+#[derive(Debug)]
+pub struct Fault {
+    map: MapId,
+    address: u64,
+    access: Prot,
+    is_counted: bool,
+}
+
+impl Fault {
+    /// A fault at `address`, which wanted `access`.
+    #[must_use]
+    pub fn new(map: MapId, address: u64, access: Prot) -> Fault {
+        Fault {
+            map,
+            address: trunc(address),
+            access,
+            is_counted: false,
+        }
+    }
+}
+
+impl Operation for Fault {
+    type Out = ();
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
+        if !self.is_counted {
+            self.is_counted = true;
+            vm.counters.faults += 1;
+        }
+        let Some(map) = vm.maps.get(self.map) else {
+            return KernError::InvalidAddress.into();
+        };
+        if map.is_locked {
+            return Step::Wait(WaitOn::Map(self.map));
+        }
+        let Some(space) = map.space else {
+            return KernError::InvalidAddress.into();
+        };
+        if env.prepare_step().is_err() {
+            return vm.shortage(env).into();
+        }
+        match vm.resolve(env, self.map, self.address, self.access, By::Task) {
+            Access::Frame { frame, prot, .. } => {
+                if env.enter(space, self.address, frame, prot).is_err() {
+                    env.remove(space, self.address, self.address + PAGE_SIZE, 1);
+                    return vm.shortage(env).into();
+                }
+                if let Some(Chore::Object(_)) = vm.chores.front() {
+                    vm.do_chores(env, &mut Budget::aside());
+                }
+                Step::Done(Ok(()))
+            }
+            other => other.into(),
+        }
+    }
+
+    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
+        Cancel::Dropped
+    }
+}
+
+/// What a step answers when the access gave no frame.
+impl<T> From<Access> for Step<T> {
+    fn from(access: Access) -> Step<T> {
+        match access {
+            Access::Wait(what) => Step::Wait(what),
+            Access::Frame { .. } | Access::Zeros | Access::Again => Step::Again,
+            Access::Fail(error) => Step::Done(Err(error)),
+        }
+    }
+}

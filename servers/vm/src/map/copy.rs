@@ -1,0 +1,383 @@
+//! Copying or sharing a range of one map into another without moving bytes, as far as that goes.
+//!
+//! | behind the source entry                   | how it is copied                                                  |
+//! |-------------------------------------------|-------------------------------------------------------------------|
+//! | nothing yet                               | the copy has nothing either                                       |
+//! | anonymous memory, private                 | symmetric: both entries need a copy, mappings lose WRITE          |
+//! | anonymous memory shared on purpose, or a manager's | asymmetric: pages are pushed to a copy object before they change |
+//! | wired, or a chain grown too long          | bytes are copied now                                              |
+//!
+//! Both maps are locked by the operation, or unknown to others, until the copier is done.
+
+use super::entry::{Attributes, Backing, Entry};
+use crate::fault::plan::walk;
+use crate::fault::resume::Access;
+use crate::object::shadow::MAX_DEPTH;
+use crate::pmap::Fill;
+use crate::range::Range;
+use crate::step::{Budget, Env};
+use crate::types::{Inherit, MapId, ObjectId, Prot};
+use crate::vm::Vm;
+
+/// What the copy of an entry becomes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Terms {
+    /// What the entry's inheritance says, with its attributes.
+    Inherit,
+    /// A snapshot with these attributes.
+    Snapshot(Attributes),
+    /// The same memory, with the source's protections and this inheritance.
+    Share(Inherit),
+    /// A snapshot with the source's protections and this inheritance.
+    Copy(Inherit),
+}
+
+/// What the copier is doing.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// Going to the next entry.
+    Next,
+    /// Taking WRITE from the source's mappings.
+    Protect { range: Range },
+    /// Taking WRITE from all mappings of a shared object's pages.
+    ProtectPages {
+        object: ObjectId,
+        offset: u64,
+        end: u64,
+    },
+    /// Copying the bytes of every page.
+    Bytes {
+        from: ObjectId,
+        offset: u64,
+        end: u64,
+        to: ObjectId,
+        shift: u64,
+    },
+}
+
+/// How far the copier came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Progress {
+    Done,
+    Again,
+    /// A page of the source could not be had.
+    Stopped(Access),
+}
+
+/// Copies a range of a map to another place.
+#[derive(Debug)]
+pub(crate) struct Copier {
+    from: MapId,
+    to: MapId,
+    /// What is still to be copied.
+    range: Range,
+    /// Added to a source address it gives the destination's.
+    shift: u64,
+    terms: Terms,
+    alloc_id: u64,
+    work: Work,
+}
+
+impl Copier {
+    pub(crate) fn new(
+        vm: &mut Vm,
+        from: MapId,
+        range: Range,
+        to: MapId,
+        start: u64,
+        terms: Terms,
+    ) -> Copier {
+        Copier {
+            from,
+            to,
+            range,
+            shift: start.wrapping_sub(range.start),
+            terms,
+            alloc_id: vm.new_alloc_id(),
+            work: Work::Next,
+        }
+    }
+
+    /// Goes on.
+    pub(crate) fn step<E: Env>(
+        &mut self,
+        vm: &mut Vm,
+        env: &mut E,
+        budget: &mut Budget,
+    ) -> Progress {
+        loop {
+            if budget.left() == 0 {
+                return Progress::Again;
+            }
+            self.work = match self.work {
+                Work::Next => {
+                    budget.take(1);
+                    match self.next_entry(vm) {
+                        Some(work) => work,
+                        None => return Progress::Done,
+                    }
+                }
+                Work::Protect { range } => {
+                    let Some(space) = vm.space_of(self.from) else {
+                        return Progress::Done;
+                    };
+                    let allowed = Prot::ALL - Prot::WRITE;
+                    let progress =
+                        env.protect(space, range.start, range.end, allowed, budget.left());
+                    budget.take(progress.changed);
+                    match progress.next {
+                        next if next < range.end => Work::Protect {
+                            range: Range {
+                                start: next,
+                                ..range
+                            },
+                        },
+                        _ => Work::Next,
+                    }
+                }
+                Work::ProtectPages {
+                    object,
+                    offset,
+                    end,
+                } => match protect_page(vm, env, object, offset, end) {
+                    Some(next) => {
+                        budget.take(1);
+                        Work::ProtectPages {
+                            object,
+                            offset: next,
+                            end,
+                        }
+                    }
+                    None => Work::Next,
+                },
+                Work::Bytes {
+                    from,
+                    offset,
+                    end,
+                    to,
+                    shift,
+                } => match vm.next_page_in_chain(from, offset, end) {
+                    Some(at) => {
+                        budget.take(1);
+                        let to_offset = at.wrapping_sub(shift);
+                        if let Err(stop) = copy_page(vm, env, from, at, to, to_offset) {
+                            return Progress::Stopped(stop);
+                        }
+                        Work::Bytes {
+                            from,
+                            offset: at + crate::PAGE_SIZE,
+                            end,
+                            to,
+                            shift,
+                        }
+                    }
+                    None => Work::Next,
+                },
+            };
+        }
+    }
+
+    /// Makes the copy of the next entry, and says what is owed to it.
+    fn next_entry(&mut self, vm: &mut Vm) -> Option<Work> {
+        let map = vm.maps.get(self.from)?;
+        let (start, _) = map.entries.at_or_above(self.range.start)?;
+        let start = start.max(self.range.start);
+        if start >= self.range.end {
+            return None;
+        }
+        vm.clip_range(
+            self.from,
+            Range {
+                start,
+                end: self.range.end,
+            },
+        );
+        let (_, entry) = vm.maps.get(self.from)?.entries.lookup(start)?;
+        let range = Range {
+            start,
+            end: entry.end,
+        };
+        let entry = entry.clone();
+        self.range.start = range.end;
+        let (is_share, attributes) = match self.terms {
+            Terms::Inherit => match entry.attributes.inherit {
+                Inherit::None => return Some(Work::Next),
+                Inherit::Share => (true, entry.attributes),
+                Inherit::Copy => (false, entry.attributes),
+            },
+            Terms::Snapshot(attributes) => (false, attributes),
+            Terms::Share(inherit) => (
+                true,
+                Attributes {
+                    inherit,
+                    ..entry.attributes
+                },
+            ),
+            Terms::Copy(inherit) => (
+                false,
+                Attributes {
+                    inherit,
+                    ..entry.attributes
+                },
+            ),
+        };
+        let copy = Entry {
+            end: range.end.wrapping_add(self.shift),
+            backing: None,
+            attributes,
+            needs_copy: false,
+            is_shared: false,
+            wired: 0,
+            alloc_id: match self.terms {
+                Terms::Inherit => entry.alloc_id,
+                _ => self.alloc_id,
+            },
+        };
+        let (copy, work) = if is_share {
+            self.share(vm, range, copy)?
+        } else {
+            self.copy(vm, range, &entry, copy)?
+        };
+        vm.insert_entry(self.to, range.start.wrapping_add(self.shift), copy);
+        Some(work)
+    }
+
+    /// Both entries use the same object from now on.
+    fn share(&self, vm: &mut Vm, range: Range, mut copy: Entry) -> Option<(Entry, Work)> {
+        vm.make_shareable(self.from, range.start);
+        let (_, entry) = vm
+            .maps
+            .get_mut(self.from)?
+            .entries
+            .lookup_mut(range.start)?;
+        entry.is_shared = true;
+        let backing = entry.backing?;
+        let object = vm.objects.get_mut(backing.object)?;
+        object.is_shared = true;
+        object.is_unique = false;
+        object.refs += 1;
+        copy.backing = Some(backing);
+        copy.is_shared = true;
+        Some((copy, Work::Next))
+    }
+
+    /// The new entry is a snapshot of the source's.
+    fn copy(
+        &self,
+        vm: &mut Vm,
+        range: Range,
+        entry: &Entry,
+        mut copy: Entry,
+    ) -> Option<(Entry, Work)> {
+        let Some(Backing { object, offset }) = entry.backing else {
+            return Some((copy, Work::Next));
+        };
+        let end = offset + range.size();
+        let source = vm.objects.get(object)?;
+        let is_symmetric = source.is_internal() && !source.is_shared;
+        if entry.wired > 0
+            || vm.chain_length(object) >= MAX_DEPTH
+            || (!is_symmetric && vm.copy_rank(object) >= MAX_DEPTH)
+        {
+            let to = vm.new_object(range.size());
+            copy.backing = Some(Backing {
+                object: to,
+                offset: 0,
+            });
+            return Some((
+                copy,
+                Work::Bytes {
+                    from: object,
+                    offset,
+                    end,
+                    to,
+                    shift: offset,
+                },
+            ));
+        }
+        copy.needs_copy = true;
+        if !is_symmetric {
+            let object_copy = vm.make_copy_object(object)?;
+            copy.backing = Some(Backing {
+                object: object_copy,
+                offset,
+            });
+            return Some((
+                copy,
+                Work::ProtectPages {
+                    object,
+                    offset,
+                    end,
+                },
+            ));
+        }
+        copy.backing = entry.backing;
+        let source = vm.objects.get_mut(object)?;
+        source.is_unique = false;
+        source.refs += 1;
+        if entry.needs_copy {
+            return Some((copy, Work::Next));
+        }
+        let (_, entry) = vm
+            .maps
+            .get_mut(self.from)?
+            .entries
+            .lookup_mut(range.start)?;
+        entry.needs_copy = true;
+        Some((copy, Work::Protect { range }))
+    }
+}
+
+impl Vm {
+    /// Gives the entry at `address` an object that others may use as well: writes through the entry go there.
+    fn make_shareable(&mut self, map: MapId, address: u64) {
+        let Some((_, entry)) = self
+            .maps
+            .get(map)
+            .and_then(|map| map.entries.lookup(address))
+        else {
+            return;
+        };
+        match entry.backing {
+            None => self.make_object(map, address),
+            Some(_) if entry.needs_copy => self.shadow_entry(map, address),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Takes WRITE from the first page of an object in `[offset, end)`. Returns where to go on.
+fn protect_page<E: Env>(
+    vm: &mut Vm,
+    env: &mut E,
+    object: ObjectId,
+    offset: u64,
+    end: u64,
+) -> Option<u64> {
+    let (at, page) = vm.objects.get(object)?.pages.range(offset..end).next()?;
+    if let Some(frame) = vm.pages.get(*page).and_then(|page| page.state.frame()) {
+        env.page_protect(frame, Prot::ALL - Prot::WRITE);
+    }
+    Some(at + crate::PAGE_SIZE)
+}
+
+/// Copies a page that is somewhere in the chain of `from` into `to`.
+fn copy_page<E: Env>(
+    vm: &mut Vm,
+    env: &mut E,
+    from: ObjectId,
+    offset: u64,
+    to: ObjectId,
+    to_offset: u64,
+) -> Result<(), Access> {
+    let frame = match walk(vm, from, offset, Prot::READ) {
+        Ok(found) => found.frame,
+        Err(plan) => return plan.stop().map_or(Ok(()), Err),
+    };
+    let Ok(new) = env.allocate_frame(Fill::Any) else {
+        return Err(vm.shortage(env));
+    };
+    env.copy_frame(frame, new);
+    vm.insert_page(to, to_offset, new);
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! `vm_protect`.
+
+use crate::range::{self, BadRange, Range, trunc};
+use crate::step::{Budget, Cancel, Env, Operation, Step};
+use crate::types::{Family, KernError, KernResult, MapId, Prot};
+use crate::vm::Vm;
+
+/// XNU: `VM_PROT_COPY`, make the range private. GNU: `VM_PROT_NOTIFY`, accepted and ignored.
+const COPY: u32 = 0x10;
+
+/// `vm_protect` (2024; 3803, 4802).
+///
+/// # Errors
+/// | #  | check                                            | error               |
+/// |----|--------------------------------------------------|---------------------|
+/// | 1  | the target is a task                             | `InvalidArgument`   |
+/// | 2  | size 0: success                                  |                     |
+/// | 3  | known bits only                                  | `InvalidArgument`   |
+/// | 4  | does not wrap                                    | `InvalidArgument`   |
+/// | 5  | rounds to zero: start in page 0                  | `InvalidAddress`    |
+/// | 5b | rounds to zero: any other start                  | `InvalidArgument`   |
+/// | 6  | no hole                                          | `InvalidAddress`    |
+/// | 7  | every maximum allows it                          | `ProtectionFailure` |
+#[derive(Debug)]
+pub struct Protect {
+    target: Option<MapId>,
+    address: u64,
+    size: u64,
+    set_maximum: bool,
+    prot: u32,
+    family: Family,
+    lowering: Option<(MapId, Range)>,
+}
+
+impl Protect {
+    /// A call.
+    #[must_use]
+    pub fn new(
+        target: Option<MapId>,
+        address: u64,
+        size: u64,
+        set_maximum: bool,
+        prot: u32,
+        family: Family,
+    ) -> Protect {
+        Protect {
+            target,
+            address,
+            size,
+            set_maximum,
+            prot,
+            family,
+            lowering: None,
+        }
+    }
+
+    /// Checks 1 to 5b.
+    fn check(&self, vm: &Vm) -> KernResult<Option<(MapId, Range, Prot)>> {
+        let map = vm.target(self.target)?;
+        if self.size == 0 {
+            return Ok(None);
+        }
+        let prot = Prot::from_wire(self.prot & !COPY).ok_or(KernError::InvalidArgument)?;
+        match range::cover(self.address, self.size) {
+            Ok(range) => Ok(Some((map, range, prot))),
+            Err(BadRange::RoundsToZero) if trunc(self.address) == 0 => {
+                Err(KernError::InvalidAddress)
+            }
+            Err(BadRange::Wraps | BadRange::RoundsToZero) => Err(KernError::InvalidArgument),
+        }
+    }
+
+    fn wants_copy(&self) -> bool {
+        self.family == Family::Xnu && self.prot & COPY != 0
+    }
+
+    /// Changes the entries, or none of them. Returns whether mappings must lose rights.
+    fn change(&self, vm: &mut Vm, id: MapId, range: Range, prot: Prot) -> KernResult<bool> {
+        let map = vm.maps.get(id).ok_or(KernError::InvalidArgument)?;
+        if !map.entries.is_covered(range) {
+            return Err(KernError::InvalidAddress);
+        }
+        let added = if self.wants_copy() {
+            Prot::WRITE
+        } else {
+            Prot::NONE
+        };
+        let is_allowed = map
+            .entries
+            .overlapping(range)
+            .all(|(_, entry)| (entry.attributes.max | added).contains(prot));
+        if !is_allowed {
+            return Err(KernError::ProtectionFailure);
+        }
+        vm.clip_range(id, range);
+        let Some(map) = vm.maps.get_mut(id) else {
+            return Ok(false);
+        };
+        let mut is_lowered = false;
+        for (start, entry) in map.entries.overlapping_mut(range) {
+            let old = entry.attributes;
+            let was_counted = entry.is_counted();
+            entry.attributes.max |= added;
+            if self.set_maximum {
+                entry.attributes.max = prot;
+                entry.attributes.prot &= prot;
+            } else {
+                entry.attributes.prot = prot;
+            }
+            is_lowered |= !entry.attributes.prot.contains(old.prot);
+            if self.wants_copy() && entry.is_shared && entry.backing.is_some() {
+                entry.needs_copy = true;
+                entry.is_shared = false;
+                is_lowered = true;
+            }
+            match (was_counted, entry.is_counted()) {
+                (true, false) => map.size_none += entry.end - start,
+                (false, true) => map.size_none -= entry.end - start,
+                _ => {}
+            }
+        }
+        vm.join_range(id, range);
+        Ok(is_lowered)
+    }
+}
+
+/// What of `prot` the tables of this architecture can grant: writing implies reading.
+pub(crate) fn hardware(prot: Prot) -> Prot {
+    if prot.contains(Prot::READ) {
+        prot
+    } else {
+        prot - Prot::WRITE
+    }
+}
+
+impl Operation for Protect {
+    type Out = ();
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
+        if self.lowering.is_none() {
+            let (map, range, prot) = match self.check(vm) {
+                Ok(Some(checked)) => checked,
+                Ok(None) => return Step::Done(Ok(())),
+                Err(error) => return error.into(),
+            };
+            if let Some(wait) = vm.is_locked(&[map]) {
+                return Step::Wait(wait);
+            }
+            if env.prepare_step().is_err() {
+                return KernError::ResourceShortage.into();
+            }
+            match self.change(vm, map, range, prot) {
+                Ok(true) => self.lowering = Some((map, range)),
+                Ok(false) => return Step::Done(Ok(())),
+                Err(error) => return error.into(),
+            }
+        }
+        let wants_copy = self.wants_copy();
+        let Some((map, range)) = &mut self.lowering else {
+            return Step::Done(Ok(()));
+        };
+        let Some(space) = vm.space_of(*map) else {
+            return Step::Done(Ok(()));
+        };
+        // Faults in between enter pages by the new rules, so the walk needs no lock; whatever another call
+        // made of the range meanwhile loses rights at the worst, and faults again.
+        let mut allowed = hardware(Prot::from_bits_truncate(self.prot as u8));
+        if wants_copy {
+            allowed -= Prot::WRITE;
+        }
+        let limit = Budget::step().left();
+        let progress = env.protect(space, range.start, range.end, allowed, limit);
+        range.start = progress.next;
+        if range.is_empty() {
+            Step::Done(Ok(()))
+        } else {
+            Step::Again
+        }
+    }
+
+    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
+        if self.lowering.is_some() {
+            Cancel::RunOn
+        } else {
+            Cancel::Dropped
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! `vm_write`, `vm_copy` and `vm_read_overwrite`: bytes of one range over those of another.
+//!
+//! The source is snapshotted before the first byte is stored, so ranges may overlap, or be the same memory
+//! under two addresses. A short source goes through a buffer, a long one through a map of its own that only this
+//! operation knows. Bytes are stored through the destination's objects, so that whoever shares them sees the change.
+
+use alloc::vec::Vec;
+
+use super::Map;
+use super::bytes::{Getter, Putter, piece};
+use super::copy::{Copier, Progress, Terms};
+use super::entry::Attributes;
+use super::read::{SMALL, check_bytes};
+use crate::fault::plan::By;
+use crate::fault::resume::Access;
+use crate::map::Limits;
+use crate::step::{Budget, Cancel, Env, Operation, Step};
+use crate::types::{KernError, KernResult, MapId, Prot};
+use crate::vm::Vm;
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub enum WriteSource {
+    /// The caller's memory.
+    Memory {
+        /// The caller's map.
+        map: MapId,
+        /// Where in it.
+        address: u64,
+        /// How many bytes.
+        size: u64,
+    },
+    /// The message itself.
+    Inline(Vec<u8>),
+}
+
+/// How far a transfer came.
+#[derive(Debug)]
+enum State {
+    New,
+    /// Short: the source into a buffer.
+    Getting(Getter),
+    /// Short: the buffer into the destination.
+    Putting(Putter),
+    /// Long: the source into a map of its own.
+    Copying(Copier, MapId),
+    /// Long: from that map, so many bytes are done.
+    Pouring(MapId, u64),
+    Over(KernResult<()>),
+}
+
+/// Bytes on their way.
+#[derive(Debug)]
+struct Transfer {
+    from: (MapId, u64),
+    to: (MapId, u64),
+    size: u64,
+    state: State,
+}
+
+impl Transfer {
+    fn new(from: (MapId, u64), to: (MapId, u64), size: u64) -> Transfer {
+        Transfer {
+            from,
+            to,
+            size,
+            state: State::New,
+        }
+    }
+
+    /// Bytes that are in hand already.
+    fn of(bytes: Vec<u8>, to: (MapId, u64)) -> Transfer {
+        let size = bytes.len() as u64;
+        let state = State::Putting(Putter::new(to.0, to.1, bytes));
+        Transfer {
+            from: to,
+            to,
+            size,
+            state,
+        }
+    }
+
+    /// Takes the first step, or tells what to wait for.
+    fn start(&mut self, vm: &mut Vm) -> Result<(), Step<()>> {
+        if let Some(wait) = vm.is_locked(&[self.from.0, self.to.0]) {
+            return Err(Step::Wait(wait));
+        }
+        let (from, address) = self.from;
+        if self.size < SMALL {
+            self.state = State::Getting(Getter::new(from, address, self.size));
+            return Ok(());
+        }
+        let Ok(range) = crate::range::cover(address, self.size) else {
+            return Err(KernError::InvalidAddress.into());
+        };
+        let limits = Limits {
+            current: u64::MAX,
+            max: u64::MAX,
+        };
+        let snapshot = vm.maps.insert(Map::new(None, range, limits));
+        vm.lock_maps(&[from]);
+        let terms = Terms::Snapshot(Attributes::new());
+        let copier = Copier::new(vm, from, range, snapshot, range.start, terms);
+        self.state = State::Copying(copier, snapshot);
+        Ok(())
+    }
+
+    /// Stores bytes of the snapshot. `Zeros` when all are stored.
+    fn pour<E: Env>(
+        &self,
+        vm: &mut Vm,
+        env: &mut E,
+        snapshot: MapId,
+        done: &mut u64,
+        budget: &mut Budget,
+    ) -> Access {
+        let ends = (self.from.1 + self.size, self.to.1 + self.size);
+        while *done < self.size {
+            if !budget.take(2) {
+                return Access::Again;
+            }
+            let (from_page, from_offset, from_count) = piece(self.from.1 + *done, ends.0);
+            let (to_page, to_offset, to_count) = piece(self.to.1 + *done, ends.1);
+            let count = from_count.min(to_count);
+            let (map, _) = self.to;
+            match vm.resolve(env, snapshot, from_page, Prot::READ, By::Server) {
+                Access::Frame { frame: from, .. } => {
+                    match vm.resolve(env, map, to_page, Prot::WRITE, By::Server) {
+                        Access::Frame { frame, .. } => {
+                            env.copy_bytes(from, from_offset, frame, to_offset, count);
+                        }
+                        stop => return stop,
+                    }
+                }
+                // Zeros over memory that nobody touched need no frame.
+                Access::Zeros
+                    if vm.resolve(env, map, to_page, Prot::READ, By::Server) == Access::Zeros => {}
+                Access::Zeros => match vm.resolve(env, map, to_page, Prot::WRITE, By::Server) {
+                    Access::Frame { frame, .. } => env.zero_bytes(frame, to_offset, count),
+                    stop => return stop,
+                },
+                stop => return stop,
+            }
+            *done += count as u64;
+        }
+        Access::Zeros
+    }
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
+        let mut budget = Budget::step();
+        let mut short = None;
+        if !matches!(self.state, State::Over(_)) && env.prepare_step().is_err() {
+            short = Some(vm.shortage(env));
+        }
+        loop {
+            let access = match (&mut self.state, short.take()) {
+                (State::Over(result), _) => {
+                    let result = *result;
+                    vm.do_chores(env, &mut budget);
+                    return if vm.chores.is_empty() {
+                        Step::Done(result)
+                    } else {
+                        Step::Again
+                    };
+                }
+                (_, Some(access)) => access,
+                (State::New, None) => match self.start(vm) {
+                    Ok(()) => continue,
+                    Err(step) => return step,
+                },
+                (State::Getting(getter), None) => match getter.step(vm, env, &mut budget) {
+                    Access::Zeros => {
+                        let putter = Putter::new(self.to.0, self.to.1, getter.take());
+                        self.state = State::Putting(putter);
+                        continue;
+                    }
+                    stop => stop,
+                },
+                (State::Putting(putter), None) => putter.step(vm, env, &mut budget),
+                (State::Copying(copier, snapshot), None) => {
+                    match copier.step(vm, env, &mut budget) {
+                        Progress::Done => {
+                            let snapshot = *snapshot;
+                            vm.unlock_maps(&[self.from.0]);
+                            self.state = State::Pouring(snapshot, 0);
+                            continue;
+                        }
+                        Progress::Again => Access::Again,
+                        Progress::Stopped(access) => access,
+                    }
+                }
+                (State::Pouring(snapshot, done), None) => {
+                    let (snapshot, mut so_far) = (*snapshot, *done);
+                    let access = if vm.is_locked(&[self.to.0]).is_some() {
+                        Access::Wait(crate::WaitOn::Map(self.to.0))
+                    } else {
+                        self.pour(vm, env, snapshot, &mut so_far, &mut budget)
+                    };
+                    self.state = State::Pouring(snapshot, so_far);
+                    access
+                }
+            };
+            let result = match access {
+                Access::Wait(what) => return Step::Wait(what),
+                Access::Again | Access::Frame { .. } => return Step::Again,
+                Access::Zeros => Ok(()),
+                Access::Fail(error) => Err(error),
+            };
+            self.let_go(vm);
+            self.state = State::Over(result);
+        }
+    }
+
+    /// Gives the snapshot and the locks back.
+    fn let_go(&mut self, vm: &mut Vm) {
+        match &self.state {
+            State::Copying(_, snapshot) => {
+                vm.unlock_maps(&[self.from.0]);
+                vm.abandon_map(*snapshot);
+            }
+            State::Pouring(snapshot, _) => vm.abandon_map(*snapshot),
+            State::New | State::Getting(_) | State::Putting(_) | State::Over(_) => {}
+        }
+    }
+
+    fn cancel(&mut self, vm: &mut Vm) -> Cancel {
+        if let State::Copying(..) = self.state {
+            return Cancel::RunOn;
+        }
+        self.let_go(vm);
+        self.state = State::Over(Ok(()));
+        Cancel::Dropped
+    }
+}
+
+/// `vm_write` (2027; 3807, 4806).
+///
+/// # Errors
+/// | # | check                                      | error                                             |
+/// |---|--------------------------------------------|---------------------------------------------------|
+/// | 0 | the caller's buffer can be read            | `SendInvalidMemory`                               |
+/// | 1 | the target is a task                       | `InvalidArgument`                                 |
+/// | 2 | count 0: success                           |                                                   |
+/// | 3 | does not wrap or round to zero             | `InvalidAddress`                                  |
+/// | 4 | no hole                                    | `InvalidAddress`                                  |
+/// | 5 | every page allows WRITE                    | small: `InvalidAddress`, else `ProtectionFailure` |
+/// | 6 | every page can be had                      | that of the fault                                 |
+#[derive(Debug)]
+pub struct Write {
+    target: Option<MapId>,
+    address: u64,
+    source: WriteSource,
+    transfer: Option<Transfer>,
+}
+
+impl Write {
+    /// A call.
+    #[must_use]
+    pub fn new(target: Option<MapId>, address: u64, source: WriteSource) -> Write {
+        Write {
+            target,
+            address,
+            source,
+            transfer: None,
+        }
+    }
+
+    fn check(&mut self, vm: &Vm) -> KernResult<Option<Transfer>> {
+        let size = match &self.source {
+            WriteSource::Inline(bytes) => bytes.len() as u64,
+            WriteSource::Memory { map, address, size } => {
+                if *size > 0 && check_bytes(vm, *map, *address, *size, Prot::READ).is_err() {
+                    return Err(KernError::SendInvalidMemory);
+                }
+                *size
+            }
+        };
+        let map = vm.target(self.target)?;
+        if size == 0 {
+            return Ok(None);
+        }
+        check_bytes(vm, map, self.address, size, Prot::WRITE)?;
+        let to = (map, self.address);
+        Ok(Some(match &mut self.source {
+            WriteSource::Inline(bytes) => Transfer::of(core::mem::take(bytes), to),
+            WriteSource::Memory { map, address, size } => {
+                Transfer::new((*map, *address), to, *size)
+            }
+        }))
+    }
+}
+
+impl Operation for Write {
+    type Out = ();
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
+        if self.transfer.is_none() {
+            if let Some(target) = self.target
+                && let Some(wait) = vm.is_locked(&[target])
+            {
+                return Step::Wait(wait);
+            }
+            match self.check(vm) {
+                Ok(Some(transfer)) => self.transfer = Some(transfer),
+                Ok(None) => return Step::Done(Ok(())),
+                Err(error) => return error.into(),
+            }
+        }
+        match &mut self.transfer {
+            Some(transfer) => transfer.step(vm, env),
+            None => Step::Done(Ok(())),
+        }
+    }
+
+    fn cancel(&mut self, vm: &mut Vm) -> Cancel {
+        self.transfer
+            .as_mut()
+            .map_or(Cancel::Dropped, |transfer| transfer.cancel(vm))
+    }
+}
+
+/// `vm_copy` (2028; 3808, 4807), and `vm_read_overwrite` (3809, 4808), whose destination is in the caller.
+///
+/// # Errors
+/// | # | check                                      | error                                             |
+/// |---|--------------------------------------------|---------------------------------------------------|
+/// | 1 | the target is a task                       | `InvalidArgument`                                 |
+/// | 2 | size 0: success                            |                                                   |
+/// | 3… | the source can be read, see `check_bytes` | `InvalidAddress`, `ProtectionFailure`             |
+/// | 6… | the destination can be written, likewise  | `InvalidAddress`, `ProtectionFailure`             |
+/// | 9 | every page can be had                      | that of the fault                                 |
+#[derive(Debug)]
+pub struct Copy {
+    target: Option<MapId>,
+    source: u64,
+    size: u64,
+    dest_map: Option<MapId>,
+    dest: u64,
+    transfer: Option<Transfer>,
+}
+
+impl Copy {
+    /// `vm_copy`.
+    #[must_use]
+    pub fn new(target: Option<MapId>, source: u64, size: u64, dest: u64) -> Copy {
+        Copy {
+            target,
+            source,
+            size,
+            dest_map: target,
+            dest,
+            transfer: None,
+        }
+    }
+
+    /// `vm_read_overwrite`: the source in `target`, the destination in `caller`.
+    #[must_use]
+    pub fn to_caller(
+        target: Option<MapId>,
+        source: u64,
+        size: u64,
+        caller: MapId,
+        dest: u64,
+    ) -> Copy {
+        Copy {
+            dest_map: Some(caller),
+            ..Copy::new(target, source, size, dest)
+        }
+    }
+
+    fn check(&self, vm: &Vm) -> KernResult<Option<Transfer>> {
+        let from = vm.target(self.target)?;
+        let to = vm.target(self.dest_map)?;
+        if self.size == 0 {
+            return Ok(None);
+        }
+        check_bytes(vm, from, self.source, self.size, Prot::READ)?;
+        check_bytes(vm, to, self.dest, self.size, Prot::WRITE)?;
+        if from == to && self.source == self.dest {
+            return Ok(None);
+        }
+        Ok(Some(Transfer::new(
+            (from, self.source),
+            (to, self.dest),
+            self.size,
+        )))
+    }
+}
+
+impl Operation for Copy {
+    type Out = ();
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
+        if self.transfer.is_none() {
+            let maps = [self.target, self.dest_map];
+            if let Some(wait) = maps.iter().flatten().find_map(|map| vm.is_locked(&[*map])) {
+                return Step::Wait(wait);
+            }
+            match self.check(vm) {
+                Ok(Some(transfer)) => self.transfer = Some(transfer),
+                Ok(None) => return Step::Done(Ok(())),
+                Err(error) => return error.into(),
+            }
+        }
+        match &mut self.transfer {
+            Some(transfer) => transfer.step(vm, env),
+            None => Step::Done(Ok(())),
+        }
+    }
+
+    fn cancel(&mut self, vm: &mut Vm) -> Cancel {
+        self.transfer
+            .as_mut()
+            .map_or(Cancel::Dropped, |transfer| transfer.cancel(vm))
+    }
+}

@@ -1,0 +1,383 @@
+//! A machine of ordinary memory, and tasks on it, for tests: [`Machine`] implements [`crate::Env`], [`World`] runs
+//! operations to their end and plays the processor.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::pager::ReturnedPage;
+use crate::step::STEP_PAGES;
+use crate::*;
+
+type Frame = [u8; PAGE_SIZE as usize];
+
+/// Physical memory and address spaces.
+pub(crate) struct Machine {
+    frames: Vec<Option<Box<Frame>>>,
+    free: Vec<u32>,
+    pub(crate) spaces: BTreeMap<SpaceId, BTreeMap<u64, (FrameId, Prot)>>,
+    mapped: BTreeMap<FrameId, BTreeSet<(SpaceId, u64)>>,
+    next_space: u32,
+    /// Requests for memory until one is refused.
+    pub(crate) fail_in: Option<u32>,
+    /// Frames and mappings touched in the present step.
+    touched: usize,
+    /// What managers were told.
+    pub(crate) told: Vec<String>,
+}
+
+impl Machine {
+    pub(crate) fn new(frames: u32) -> Machine {
+        Machine {
+            frames: (0..frames).map(|_| None).collect(),
+            free: (0..frames).rev().collect(),
+            spaces: BTreeMap::new(),
+            mapped: BTreeMap::new(),
+            next_space: 0,
+            fail_in: None,
+            touched: 0,
+            told: Vec::new(),
+        }
+    }
+
+    pub(crate) fn used_frames(&self) -> usize {
+        self.frames.len() - self.free.len()
+    }
+
+    fn refuse(&mut self) -> Result<(), Shortage> {
+        match &mut self.fail_in {
+            Some(0) => Err(Shortage),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn bytes(&mut self, frame: FrameId) -> &mut Frame {
+        self.touched += 1;
+        self.frames[frame.0 as usize]
+            .as_mut()
+            .expect("a frame in use")
+    }
+
+    fn unmap(&mut self, space: SpaceId, address: u64) {
+        if let Some((frame, _)) = self.spaces.get_mut(&space).unwrap().remove(&address) {
+            self.mapped
+                .get_mut(&frame)
+                .unwrap()
+                .remove(&(space, address));
+        }
+    }
+}
+
+impl Pmap for Machine {
+    fn create_space(&mut self) -> Result<SpaceId, Shortage> {
+        self.refuse()?;
+        self.next_space += 1;
+        let space = SpaceId(self.next_space);
+        self.spaces.insert(space, BTreeMap::new());
+        Ok(space)
+    }
+
+    fn destroy_space(&mut self, space: SpaceId) -> bool {
+        let left = self.spaces.remove(&space).expect("a space");
+        assert!(left.is_empty(), "mappings are removed first");
+        false
+    }
+
+    fn enter(
+        &mut self,
+        space: SpaceId,
+        address: u64,
+        frame: FrameId,
+        prot: Prot,
+    ) -> Result<(), Shortage> {
+        assert!(is_aligned(address));
+        assert!(!prot.is_empty() && (prot.contains(Prot::READ) || !prot.contains(Prot::WRITE)));
+        assert!(
+            self.frames[frame.0 as usize].is_some(),
+            "only frames in use are mapped"
+        );
+        self.touched += 1;
+        self.refuse()?;
+        self.unmap(space, address);
+        self.spaces
+            .get_mut(&space)
+            .unwrap()
+            .insert(address, (frame, prot));
+        self.mapped
+            .entry(frame)
+            .or_default()
+            .insert((space, address));
+        Ok(())
+    }
+
+    fn remove(&mut self, space: SpaceId, start: u64, end: u64, limit: usize) -> Progress {
+        let all: Vec<u64> = self.spaces[&space]
+            .range(start..end)
+            .map(|(at, _)| *at)
+            .take(limit + 1)
+            .collect();
+        for address in all.iter().take(limit) {
+            self.unmap(space, *address);
+        }
+        let changed = all.len().min(limit);
+        self.touched += changed;
+        Progress {
+            next: all.get(limit).copied().unwrap_or(end),
+            changed,
+        }
+    }
+
+    fn protect(
+        &mut self,
+        space: SpaceId,
+        start: u64,
+        end: u64,
+        prot: Prot,
+        limit: usize,
+    ) -> Progress {
+        let mut changed = 0;
+        let all: Vec<u64> = self.spaces[&space]
+            .range(start..end)
+            .map(|(at, _)| *at)
+            .collect();
+        for address in all {
+            if changed == limit {
+                return Progress {
+                    next: address,
+                    changed,
+                };
+            }
+            let old = self.spaces[&space][&address].1;
+            if prot.contains(old) {
+                continue;
+            }
+            changed += 1;
+            self.touched += 1;
+            let new = map::protect::hardware(old & prot);
+            if new.is_empty() {
+                self.unmap(space, address);
+            } else {
+                self.spaces
+                    .get_mut(&space)
+                    .unwrap()
+                    .get_mut(&address)
+                    .unwrap()
+                    .1 = new;
+            }
+        }
+        Progress { next: end, changed }
+    }
+
+    fn page_protect(&mut self, frame: FrameId, prot: Prot) {
+        self.touched += 1;
+        for (space, address) in self.mapped.get(&frame).cloned().unwrap_or_default() {
+            let touched = self.touched;
+            self.protect(space, address, address + PAGE_SIZE, prot, 1);
+            self.touched = touched;
+        }
+    }
+
+    fn resident_pages(&self, space: SpaceId) -> u64 {
+        self.spaces[&space].len() as u64
+    }
+
+    fn sync_instructions(&mut self, _frame: FrameId) {
+        self.touched += 1;
+    }
+}
+
+impl FramePool for Machine {
+    fn allocate_frame(&mut self, fill: Fill) -> Result<FrameId, Shortage> {
+        self.refuse()?;
+        self.touched += 1;
+        let number = self.free.pop().ok_or(Shortage)?;
+        let byte = if fill == Fill::Zero { 0 } else { 0xaa };
+        self.frames[number as usize] = Some(Box::new([byte; PAGE_SIZE as usize]));
+        Ok(FrameId(number))
+    }
+
+    fn free_frame(&mut self, frame: FrameId) {
+        self.touched += 1;
+        let mapped = self.mapped.remove(&frame).unwrap_or_default();
+        assert!(
+            mapped.is_empty(),
+            "a frame is unmapped before it is freed: {mapped:?}"
+        );
+        assert!(self.frames[frame.0 as usize].take().is_some(), "freed once");
+        self.free.push(frame.0);
+    }
+
+    fn free_frames(&self) -> u64 {
+        self.free.len() as u64
+    }
+
+    fn prepare_step(&mut self) -> Result<(), Shortage> {
+        self.refuse()
+    }
+
+    fn copy_frame(&mut self, from: FrameId, to: FrameId) {
+        let bytes = *self.bytes(from);
+        *self.bytes(to) = bytes;
+    }
+
+    fn copy_bytes(
+        &mut self,
+        from: FrameId,
+        from_offset: usize,
+        to: FrameId,
+        to_offset: usize,
+        count: usize,
+    ) {
+        let bytes = *self.bytes(from);
+        self.bytes(to)[to_offset..to_offset + count]
+            .copy_from_slice(&bytes[from_offset..from_offset + count]);
+    }
+
+    fn read_bytes(&mut self, frame: FrameId, offset: usize, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.bytes(frame)[offset..offset + bytes.len()]);
+    }
+
+    fn write_bytes(&mut self, frame: FrameId, offset: usize, bytes: &[u8]) {
+        self.bytes(frame)[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn zero_bytes(&mut self, frame: FrameId, offset: usize, count: usize) {
+        self.bytes(frame)[offset..offset + count].fill(0);
+    }
+}
+
+impl Pager for Machine {
+    fn init(&mut self, manager: ManagerId, _object: ObjectId) {
+        self.told.push(format!("init {}", manager.0));
+    }
+    fn data_request(&mut self, manager: ManagerId, _o: ObjectId, offset: u64, access: Prot) {
+        self.told
+            .push(format!("data_request {} {offset:#x} {access:?}", manager.0));
+    }
+    fn data_unlock(&mut self, manager: ManagerId, _o: ObjectId, offset: u64, access: Prot) {
+        self.told
+            .push(format!("data_unlock {} {offset:#x} {access:?}", manager.0));
+    }
+    fn data_return(&mut self, manager: ManagerId, _o: ObjectId, page: ReturnedPage) {
+        self.told
+            .push(format!("data_return {} {:#x}", manager.0, page.offset));
+    }
+    fn terminate(&mut self, manager: ManagerId, _object: ObjectId) {
+        self.told.push(format!("terminate {}", manager.0));
+    }
+    fn name_dead(&mut self, object: ObjectId) {
+        self.told.push(format!("name_dead {object:?}"));
+    }
+}
+
+/// The lowest and the highest address of the tasks.
+pub(crate) const BOUNDS: Range = Range {
+    start: 0x1000,
+    end: 0x7000_0000_0000,
+};
+
+/// The virtual memory on a machine.
+pub(crate) struct World {
+    pub(crate) vm: Vm,
+    pub(crate) machine: Machine,
+}
+
+impl World {
+    pub(crate) fn new(frames: u32) -> World {
+        World {
+            vm: Vm::new(Config { memory: 1 << 30 }),
+            machine: Machine::new(frames),
+        }
+    }
+
+    pub(crate) fn task(&mut self) -> MapId {
+        self.vm
+            .create_map(&mut self.machine, BOUNDS)
+            .expect("room for a task")
+    }
+
+    /// One step, which must keep its bound.
+    pub(crate) fn step<O: Operation>(&mut self, operation: &mut O) -> Step<O::Out> {
+        self.machine.touched = 0;
+        let step = operation.step(&mut self.vm, &mut self.machine);
+        // A page may be looked up, copied and mapped: a small number of effects each.
+        assert!(
+            self.machine.touched <= 4 * STEP_PAGES + 8,
+            "{} touched",
+            self.machine.touched
+        );
+        step
+    }
+
+    /// Runs an operation that never has to wait for anybody.
+    pub(crate) fn run<O: Operation>(&mut self, mut operation: O) -> KernResult<O::Out> {
+        for _ in 0..2_000_000 {
+            match self.step(&mut operation) {
+                Step::Done(result) => {
+                    while self.vm.next_wakeup().is_some() {}
+                    return result;
+                }
+                Step::Again => {}
+                Step::Wait(what) => panic!("nobody will wake {what:?}"),
+            }
+        }
+        panic!("no end");
+    }
+
+    /// Frees what can be freed.
+    pub(crate) fn settle(&mut self) {
+        while self.vm.reap(&mut self.machine) {}
+    }
+
+    /// The frame that a task's access reaches, after faulting as often as it takes.
+    fn access(&mut self, map: MapId, address: u64, access: Prot) -> KernResult<FrameId> {
+        let space = self.vm.space_of(map).ok_or(KernError::InvalidAddress)?;
+        for _ in 0..3 {
+            if let Some((frame, prot)) = self.machine.spaces[&space].get(&trunc(address))
+                && prot.contains(access)
+            {
+                return Ok(*frame);
+            }
+            self.run(Fault::new(map, address, access))?;
+        }
+        panic!("a resolved fault leaves a mapping");
+    }
+
+    /// A task's load.
+    pub(crate) fn load(&mut self, map: MapId, address: u64) -> KernResult<u8> {
+        let frame = self.access(map, address, Prot::READ)?;
+        Ok(self.machine.bytes(frame)[(address - trunc(address)) as usize])
+    }
+
+    /// A task's store.
+    pub(crate) fn store(&mut self, map: MapId, address: u64, value: u8) -> KernResult<()> {
+        let frame = self.access(map, address, Prot::WRITE)?;
+        self.machine.bytes(frame)[(address - trunc(address)) as usize] = value;
+        Ok(())
+    }
+
+    /// A task's instruction fetch.
+    pub(crate) fn fetch(&mut self, map: MapId, address: u64) -> KernResult<()> {
+        self.access(map, address, Prot::EXECUTE).map(|_| ())
+    }
+
+    /// A page as the task sees it.
+    pub(crate) fn load_page(&mut self, map: MapId, address: u64) -> KernResult<Vec<u8>> {
+        let frame = self.access(map, trunc(address), Prot::READ)?;
+        Ok(self.machine.bytes(frame).to_vec())
+    }
+
+    /// Fills a page.
+    pub(crate) fn fill(&mut self, map: MapId, address: u64, value: u8) -> KernResult<()> {
+        let frame = self.access(map, trunc(address), Prot::WRITE)?;
+        self.machine.bytes(frame).fill(value);
+        Ok(())
+    }
+
+    /// Ends a task.
+    pub(crate) fn end(&mut self, map: MapId) {
+        self.run(Destroy::new(map)).expect("a task to end");
+    }
+}

@@ -1,0 +1,175 @@
+//! References to objects, and what happens when the last one goes.
+//!
+//! Freeing is never done on the spot: an object without references goes into the queue of things to be
+//! tidied, and [`Vm::reap`] frees its pages a bounded number at a time.
+
+use super::{Object, Shadow, Source};
+use crate::step::{Budget, Env};
+use crate::types::{FrameId, ObjectId, PageId, Prot};
+use crate::vm::{Chore, Vm};
+use crate::{Page, WaitOn};
+
+impl Vm {
+    /// Makes an anonymous object with one reference.
+    pub(crate) fn new_object(&mut self, size: u64) -> ObjectId {
+        self.objects.insert(Object::anonymous(size))
+    }
+
+    /// One more reference.
+    pub(crate) fn retain(&mut self, id: ObjectId) {
+        if let Some(object) = self.objects.get_mut(id) {
+            object.refs += 1;
+        }
+    }
+
+    /// One reference less. What this makes possible is left to [`Vm::reap`].
+    pub(crate) fn release(&mut self, id: ObjectId) {
+        let Some(object) = self.objects.get_mut(id) else {
+            return;
+        };
+        object.refs -= 1;
+        match (object.refs, object.child) {
+            (0, _) => self.queue_object(id),
+            (1, Some(child)) => self.queue_object(child),
+            (1, None) => object.is_unique = true,
+            _ => {}
+        }
+    }
+
+    /// Asks for an object to be freed, collapsed or bypassed.
+    pub(crate) fn queue_object(&mut self, id: ObjectId) {
+        if let Some(object) = self.objects.get_mut(id)
+            && !object.is_queued
+        {
+            object.is_queued = true;
+            self.chores.push_back(Chore::Object(id));
+        }
+    }
+
+    /// Puts `shadow` under an object, which takes over the caller's reference to it.
+    pub(crate) fn link_shadow(&mut self, id: ObjectId, shadow: Shadow) {
+        let Some(below) = self.objects.get_mut(shadow.object) else {
+            return;
+        };
+        let next = below.child.replace(id);
+        if let Some(next) = next.and_then(|next| self.objects.get_mut(next)) {
+            next.siblings.0 = Some(id);
+        }
+        if let Some(object) = self.objects.get_mut(id) {
+            object.siblings = (None, next);
+            object.shadow = Some(shadow);
+        }
+    }
+
+    /// Takes an object off its shadow. The reference passes to the caller.
+    pub(crate) fn unlink_shadow(&mut self, id: ObjectId) -> Option<Shadow> {
+        let object = self.objects.get_mut(id)?;
+        let shadow = object.shadow.take()?;
+        let (previous, next) = core::mem::take(&mut object.siblings);
+        if let Some(next) = next.and_then(|next| self.objects.get_mut(next)) {
+            next.siblings.0 = previous;
+        }
+        match previous.and_then(|previous| self.objects.get_mut(previous)) {
+            Some(previous) => previous.siblings.1 = next,
+            None => {
+                if let Some(below) = self.objects.get_mut(shadow.object) {
+                    below.child = next;
+                }
+            }
+        }
+        if let Some(below) = self.objects.get_mut(shadow.object)
+            && below.copy == Some(id)
+        {
+            below.copy = None;
+        }
+        Some(shadow)
+    }
+
+    /// Frees an object without references, page by page. Returns whether it is gone.
+    pub(crate) fn free_object<E: Env>(
+        &mut self,
+        env: &mut E,
+        id: ObjectId,
+        budget: &mut Budget,
+    ) -> bool {
+        if !self.drop_pages(env, id, 0, u64::MAX, budget) {
+            return false;
+        }
+        if let Some(shadow) = self.unlink_shadow(id) {
+            self.release(shadow.object);
+        }
+        if let Some(object) = self.objects.remove(id) {
+            if let Source::Manager { manager, .. } = object.source {
+                env.terminate(manager, id);
+            }
+            if object.is_named {
+                env.name_dead(id);
+            }
+        }
+        true
+    }
+
+    /// Drops the pages of an object from `offset` on, up to `end`. Returns whether all are gone.
+    pub(crate) fn drop_pages<E: Env>(
+        &mut self,
+        env: &mut E,
+        id: ObjectId,
+        offset: u64,
+        end: u64,
+        budget: &mut Budget,
+    ) -> bool {
+        loop {
+            let Some(object) = self.objects.get(id) else {
+                return true;
+            };
+            let Some((&at, _)) = object.pages.range(offset..end).next() else {
+                return true;
+            };
+            if !budget.take(1) {
+                return false;
+            }
+            self.drop_page(env, id, at);
+        }
+    }
+
+    /// Drops one page: its mappings, its frame, its record.
+    pub(crate) fn drop_page<E: Env>(&mut self, env: &mut E, id: ObjectId, offset: u64) {
+        let Some(object) = self.objects.get_mut(id) else {
+            return;
+        };
+        let Some(page) = object.pages.remove(&offset) else {
+            return;
+        };
+        let Some(record) = self.pages.remove(page) else {
+            return;
+        };
+        if record.wired > 0 {
+            self.counters.wired -= 1;
+        }
+        if let Some(frame) = record.state.frame() {
+            env.page_protect(frame, Prot::NONE);
+            env.free_frame(frame);
+            self.counters.resident -= 1;
+        }
+        self.wake(WaitOn::Page(page));
+    }
+
+    /// Puts a dirty page with this frame into an object, in place of a placeholder that may be there.
+    pub(crate) fn insert_page(&mut self, id: ObjectId, offset: u64, frame: FrameId) -> PageId {
+        let page = self.pages.insert(Page::dirty(id, offset, frame));
+        self.counters.resident += 1;
+        if let Some(object) = self.objects.get_mut(id)
+            && let Some(old) = object.pages.insert(offset, page)
+        {
+            debug_assert!(
+                self.pages
+                    .get(old)
+                    .is_none_or(|old| old.state.frame().is_none()),
+                "OBJ-5: only a placeholder is replaced"
+            );
+            self.pages.remove(old);
+            self.wake(WaitOn::Page(old));
+        }
+        page
+    }
+}

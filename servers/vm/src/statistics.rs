@@ -1,0 +1,87 @@
+//! `vm_statistics`: counts over the whole system.
+
+use crate::step::Env;
+use crate::types::{KernResult, MapId, PAGE_SIZE};
+use crate::vm::Vm;
+
+/// GNU's `vm_statistics`, in its order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Bytes in a page.
+    pub pagesize: u64,
+    /// Free frames.
+    pub free_count: u64,
+    /// Resident pages in use.
+    pub active_count: u64,
+    /// Resident pages about to be reclaimed.
+    pub inactive_count: u64,
+    /// Pages that stay resident.
+    pub wire_count: u64,
+    /// Pages made of zeros.
+    pub zero_fill_count: u64,
+    /// Inactive pages used again.
+    pub reactivations: u64,
+    /// Pages whose data came from a manager.
+    pub pageins: u64,
+    /// Pages returned by page-out.
+    pub pageouts: u64,
+    /// Faults.
+    pub faults: u64,
+    /// Pages copied on write.
+    pub cow_faults: u64,
+    /// Searches of the object cache.
+    pub lookups: u64,
+    /// Of these, successful ones.
+    pub hits: u64,
+}
+
+impl Statistics {
+    /// The structure on the wire.
+    #[must_use]
+    pub fn words(&self) -> [i32; 13] {
+        [
+            self.pagesize,
+            self.free_count,
+            self.active_count,
+            self.inactive_count,
+            self.wire_count,
+            self.zero_fill_count,
+            self.reactivations,
+            self.pageins,
+            self.pageouts,
+            self.faults,
+            self.cow_faults,
+            self.lookups,
+            self.hits,
+        ]
+        .map(|count| count as i32)
+    }
+}
+
+impl Vm {
+    /// `vm_statistics` (2030).
+    ///
+    /// # Errors
+    /// `InvalidArgument`: the target is no task. The answer does not depend on it otherwise.
+    pub fn vm_statistics<E: Env>(&self, env: &E, target: Option<MapId>) -> KernResult<Statistics> {
+        self.target(target)?;
+        Ok(self.statistics(env))
+    }
+
+    /// The same, for `host_statistics`.
+    #[must_use]
+    pub fn statistics<E: Env>(&self, env: &E) -> Statistics {
+        let counters = &self.counters;
+        Statistics {
+            pagesize: PAGE_SIZE,
+            free_count: env.free_frames(),
+            active_count: counters.resident - counters.wired,
+            wire_count: counters.wired,
+            zero_fill_count: counters.zero_fills,
+            pageins: counters.pageins,
+            faults: counters.faults,
+            cow_faults: counters.cow_faults,
+            ..Statistics::default()
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Tests of the whole crate on the model machine.
+
+use crate::model::World;
+use crate::*;
+
+#[test]
+fn memory_is_zero_until_written_and_comes_back() {
+    let mut world = World::new(100);
+    let task = world.task();
+    let a = world
+        .run(Allocate::new(Some(task), 0, 4 * PAGE_SIZE, 1, Family::Xnu))
+        .unwrap();
+    assert_eq!(world.load(task, a + 5), Ok(0));
+    world.store(task, a + 5, 7).unwrap();
+    assert_eq!(world.load(task, a + 5), Ok(7));
+    world.assert_valid();
+    let child = world.run(Fork::new(task)).unwrap();
+    assert_eq!(world.load(child, a + 5), Ok(7));
+    world.store(child, a + 5, 8).unwrap();
+    assert_eq!(world.load(task, a + 5), Ok(7));
+    world.assert_valid();
+    world.end(task);
+    world.assert_valid();
+    world.end(child);
+    world.assert_valid();
+    assert_eq!(world.machine.used_frames(), 0);
+}

@@ -1,0 +1,196 @@
+//! The state: all maps, objects and pages, and the work that is left over.
+
+use alloc::collections::VecDeque;
+
+use crate::arena::Arena;
+use crate::map::{Limits, Map};
+use crate::object::Object;
+use crate::page::Page;
+use crate::pmap::Shortage;
+use crate::range::Range;
+use crate::step::{Budget, Env, WaitOn};
+use crate::types::{KernError, KernResult, MapId, ObjectId, SpaceId};
+
+/// What the virtual memory must know of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Bytes of physical memory; the first map's limits follow from it.
+    pub memory: u64,
+}
+
+/// Work that nobody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chore {
+    /// An object to be freed, collapsed or bypassed.
+    Object(ObjectId),
+    /// A map that nobody uses any more.
+    Map(MapId),
+}
+
+/// System-wide counts, for `vm_statistics`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    /// Pages with a frame.
+    pub(crate) resident: u64,
+    /// Of these, wired ones.
+    pub(crate) wired: u64,
+    pub(crate) faults: u64,
+    pub(crate) zero_fills: u64,
+    pub(crate) cow_faults: u64,
+    pub(crate) pageins: u64,
+}
+
+/// All maps, objects and pages.
+pub struct Vm {
+    pub(crate) maps: Arena<Map>,
+    pub(crate) objects: Arena<Object>,
+    pub(crate) pages: Arena<Page>,
+    pub(crate) chores: VecDeque<Chore>,
+    pub(crate) counters: Counters,
+    wakeups: VecDeque<WaitOn>,
+    default_limits: Limits,
+    last_alloc_id: u64,
+}
+
+impl Vm {
+    /// An empty state.
+    #[must_use]
+    pub fn new(config: Config) -> Vm {
+        const LEAST_LIMIT: u64 = 512 << 20;
+        let limit = config.memory.max(LEAST_LIMIT);
+        Vm {
+            maps: Arena::new(),
+            objects: Arena::new(),
+            pages: Arena::new(),
+            chores: VecDeque::new(),
+            counters: Counters::default(),
+            wakeups: VecDeque::new(),
+            default_limits: Limits {
+                current: limit,
+                max: limit,
+            },
+            last_alloc_id: 0,
+        }
+    }
+
+    /// Makes an empty map for the addresses `bounds`, which start at or above the first page.
+    ///
+    /// # Errors
+    /// [`KernError::InvalidArgument`]: the bounds are not page aligned, empty, or hold page 0;
+    /// [`KernError::ResourceShortage`].
+    pub fn create_map<E: Env>(&mut self, env: &mut E, bounds: Range) -> KernResult<MapId> {
+        use crate::range::is_aligned;
+        if bounds.is_empty() || !is_aligned(bounds.start | bounds.end) || bounds.start == 0 {
+            return Err(KernError::InvalidArgument);
+        }
+        env.prepare_step()?;
+        let space = env.create_space()?;
+        Ok(self
+            .maps
+            .insert(Map::new(Some(space), bounds, self.default_limits)))
+    }
+
+    /// The hardware space of a map.
+    #[must_use]
+    pub fn space_of(&self, map: MapId) -> Option<SpaceId> {
+        self.maps.get(map)?.space
+    }
+
+    /// The next thing that became ready. Drained by the server after every step; whoever waits for the
+    /// value is stepped again.
+    pub fn next_wakeup(&mut self) -> Option<WaitOn> {
+        self.wakeups.pop_front()
+    }
+
+    pub(crate) fn wake(&mut self, what: WaitOn) {
+        if self.wakeups.back() != Some(&what) {
+            self.wakeups.push_back(what);
+        }
+    }
+
+    /// Frees and tidies left-overs, at most [`crate::STEP_PAGES`] pages of them. Returns whether there is more.
+    pub fn reap<E: Env>(&mut self, env: &mut E) -> bool {
+        self.do_chores(env, &mut Budget::step());
+        !self.chores.is_empty()
+    }
+
+    /// Works off chores as far as the budget goes.
+    pub(crate) fn do_chores<E: Env>(&mut self, env: &mut E, budget: &mut Budget) {
+        while budget.left() > 0
+            && let Some(chore) = self.chores.pop_front()
+        {
+            budget.take(1);
+            let is_done = match chore {
+                Chore::Object(id) => self.tidy_object(env, id, budget),
+                Chore::Map(id) => self.tear_down(env, id, budget),
+            };
+            if !is_done {
+                self.chores.push_front(chore);
+            }
+        }
+    }
+
+    fn tidy_object<E: Env>(&mut self, env: &mut E, id: ObjectId, budget: &mut Budget) -> bool {
+        let Some(object) = self.objects.get_mut(id) else {
+            return true;
+        };
+        object.is_queued = false;
+        let is_done = if object.refs == 0 {
+            self.free_object(env, id, budget)
+        } else {
+            self.collapse(env, id, budget)
+        };
+        if !is_done && let Some(object) = self.objects.get_mut(id) {
+            object.is_queued = true;
+        }
+        is_done
+    }
+
+    pub(crate) fn new_alloc_id(&mut self) -> u64 {
+        self.last_alloc_id += 1;
+        self.last_alloc_id
+    }
+
+    /// The map that a call names.
+    ///
+    /// # Errors
+    /// The null map, or one that is gone: [`KernError::InvalidArgument`].
+    pub(crate) fn target(&self, target: Option<MapId>) -> KernResult<MapId> {
+        target
+            .filter(|id| self.maps.get(*id).is_some())
+            .ok_or(KernError::InvalidArgument)
+    }
+
+    /// What to wait for before working on these maps, if they are locked.
+    pub(crate) fn is_locked(&self, maps: &[MapId]) -> Option<WaitOn> {
+        let locked = maps
+            .iter()
+            .find(|id| self.maps.get(**id).is_some_and(|map| map.is_locked))?;
+        Some(WaitOn::Map(*locked))
+    }
+
+    pub(crate) fn lock_maps(&mut self, maps: &[MapId]) {
+        for id in maps {
+            if let Some(map) = self.maps.get_mut(*id) {
+                map.is_locked = true;
+            }
+        }
+    }
+
+    pub(crate) fn unlock_maps(&mut self, maps: &[MapId]) {
+        for id in maps {
+            if let Some(map) = self.maps.get_mut(*id)
+                && map.is_locked
+            {
+                map.is_locked = false;
+                self.wake(WaitOn::Map(*id));
+            }
+        }
+    }
+}
+
+impl From<Shortage> for KernError {
+    fn from(_: Shortage) -> KernError {
+        KernError::ResourceShortage
+    }
+}
