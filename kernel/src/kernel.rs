@@ -5,8 +5,9 @@ use core::cell::Cell;
 use crate::error::Preempted;
 use crate::irq::IrqTable;
 use crate::kobj::{KRef, SlotArray};
-use crate::object::{SchedContext, Tcb};
+use crate::object::Tcb;
 use crate::percpu::PerCpu;
+use crate::sched::{self, time::Clock};
 use crate::vspace::AsidTable;
 
 /// The state of the kernel, and the proof of having entered it.
@@ -45,10 +46,6 @@ pub struct Config {
 /// What the kernel is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts {
-    /// The idle thread.
-    pub idle: KRef<Tcb>,
-    /// The idle thread's scheduling context.
-    pub idle_sched_context: KRef<SchedContext>,
     /// A slot for each interrupt, `max_irq + 1` at least.
     pub irq_slots: SlotArray,
     /// What boot found out.
@@ -60,7 +57,7 @@ impl Kernel {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Kernel {
-            cpu: PerCpu::new(parts.idle),
+            cpu: PerCpu::new(Clock::new(parts.config.timer_hz)),
             asids: AsidTable::new(),
             irqs: IrqTable::new(parts.irq_slots),
             config: parts.config,
@@ -80,12 +77,12 @@ impl Kernel {
             return Ok(());
         }
         self.work_units.set(0);
-        Ok(())
+        if sched::must_preempt(self) { Err(Preempted) } else { Ok(()) }
     }
 
-    /// The thread that entered the kernel, or that will leave it.
+    /// The thread that entered the kernel, or that will leave it; none if the core is idle.
     #[must_use]
-    pub fn current(&self) -> KRef<Tcb> {
-        self.cpu.current.get()
+    pub fn current(&self) -> Option<KRef<Tcb>> {
+        self.cpu.sched.current()
     }
 }

@@ -1,23 +1,24 @@
 //! The state of one core.
 
-use core::cell::Cell;
-
-use crate::kobj::KRef;
-use crate::object::Tcb;
+use crate::sched::Scheduler;
+use crate::sched::time::Clock;
 
 /// The state of one core.
-#[derive(Debug)]
 pub struct PerCpu {
-    /// The thread that entered the kernel, or that will leave it.
-    pub(crate) current: Cell<KRef<Tcb>>,
-    /// The thread that runs when no other can.
-    pub(crate) idle: KRef<Tcb>,
+    /// Who runs, who waits to run, and the time.
+    pub(crate) sched: Scheduler,
 }
 
 impl PerCpu {
-    /// A core that runs its idle thread.
+    /// An idle core.
     #[must_use]
-    pub const fn new(idle: KRef<Tcb>) -> Self {
-        PerCpu { current: Cell::new(idle), idle }
+    pub const fn new(clock: Clock) -> Self {
+        PerCpu { sched: Scheduler::new(clock) }
+    }
+}
+
+impl core::fmt::Debug for PerCpu {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PerCpu").field("current", &self.sched.current()).finish_non_exhaustive()
     }
 }

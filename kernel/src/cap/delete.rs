@@ -19,6 +19,7 @@
 use super::{Cap, SlotRef, ZombieCap, ZombieKind, cdt};
 use crate::error::Preempted;
 use crate::kernel::Kernel;
+use crate::object::{endpoint, notification, reply, sched_context, tcb};
 
 /// What became of a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +113,24 @@ fn finalise(k: &Kernel, cap: Cap, is_final: bool) -> Option<ZombieCap> {
     }
     match cap {
         Cap::CNode(c) => Some(ZombieCap { slots: c.slots, kind: ZombieKind::CNode, remaining: c.slots.len() }),
+        Cap::Endpoint(c) => {
+            endpoint::finalise(k, c.endpoint);
+            None
+        }
+        Cap::Notification(c) => {
+            notification::finalise(k, c.notification);
+            None
+        }
+        Cap::Reply(c) => {
+            reply::finalise(k, c.reply);
+            None
+        }
+        Cap::SchedContext(c) => {
+            sched_context::finalise(k, c.sched_context);
+            None
+        }
         Cap::Thread(t) => {
+            tcb::thread::finalise(k, t);
             let slots = t.slots();
             Some(ZombieCap { slots, kind: ZombieKind::Thread, remaining: slots.len() })
         }

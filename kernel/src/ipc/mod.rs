@@ -1,1 +1,4 @@
-//! Messages between threads, and faults as messages.
+//! Messages between threads, and the messages that the kernel makes of faults.
+
+pub mod fault;
+pub mod transfer;

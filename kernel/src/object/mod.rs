@@ -2,18 +2,19 @@
 
 mod asid_pool;
 pub mod cnode;
-mod endpoint;
-mod notification;
+pub mod endpoint;
+pub mod notification;
 mod page_table;
-mod reply;
-mod sched_context;
-mod tcb;
+pub mod reply;
+pub mod sched_context;
+pub mod sched_control;
+pub mod tcb;
 pub mod untyped;
 
 pub use asid_pool::AsidPool;
 pub use endpoint::{Endpoint, EndpointState};
 pub use notification::{Notification, NotificationState};
 pub use page_table::PageTable;
-pub use reply::{Reply, ReplyNext};
+pub use reply::{Above, Reply};
 pub use sched_context::{Refill, SchedContext};
-pub use tcb::{NAME_BYTES, QueueLinks, SchedQueue, Tcb, TcbSlot, ThreadState};
+pub use tcb::{NAME_BYTES, QueueLinks, Queued, Tcb, TcbSlot, ThreadState};

@@ -8,9 +8,8 @@ use std::vec::Vec;
 
 use crate::cap::Slot;
 use crate::kernel::{Config, Kernel, Parts};
-use crate::kobj::{MemRegion, SchedContextMemory, adopt, adopt_sched_context, adopt_slots};
+use crate::kobj::{MemRegion, adopt_slots};
 use crate::mem::{KernelVa, PhysAddr};
-use crate::object::Tcb;
 
 /// Interrupts that the arena's machine has.
 const IRQS: usize = 256;
@@ -45,7 +44,7 @@ impl Drop for Arena {
 /// A kernel, and the arena that is all the memory it has.
 ///
 /// The upper half of the arena is one region for tests to make objects in; the kernel's own needs
-/// (idle thread, interrupt slots) come from the lower half.
+/// (interrupt slots) come from the lower half.
 #[derive(Debug)]
 pub struct Machine {
     /// The kernel. Before the arena, so that it goes first.
@@ -57,8 +56,6 @@ pub struct Machine {
 
 #[repr(C, align(2048))]
 struct Own {
-    idle: MaybeUninit<Tcb>,
-    sched_context: SchedContextMemory,
     irq_slots: [MaybeUninit<Slot>; IRQS],
 }
 
@@ -73,8 +70,6 @@ impl Machine {
         // which `Machine` drops before the arena.
         let own: &'static mut Own = unsafe { &mut *arena.start.as_ptr().cast::<Own>() };
         let kernel = Kernel::new(Parts {
-            idle: adopt(&mut own.idle),
-            idle_sched_context: adopt_sched_context(&mut own.sched_context),
             irq_slots: adopt_slots(&mut own.irq_slots),
             config: Config { timer_hz: 62_500_000, max_irq: 159, timer_irq: 27 },
         });

@@ -6,6 +6,7 @@
 mod arena;
 pub mod cache;
 pub mod fpu;
+pub mod timer;
 
 pub use arena::Machine;
 

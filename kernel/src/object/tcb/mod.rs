@@ -1,13 +1,46 @@
 //! Threads (manual §6).
 //!
 //! Layout: `2^11` bytes: six capability slots, then the saved registers, then the rest.
+//!
+//! # Invariants
+//!
+//! - `TCB-1` a thread is in at most one queue; [`Queued`] says of which kind: `Ready` and `Release`
+//!   only for runnable threads, `Ipc` exactly for the states with an endpoint or a notification;
+//! - `TCB-2` a thread and its scheduling context, its bound notification, the reply object it waits
+//!   on, and the context it yields to, refer to each other;
+//! - `TCB-3` a pending fault implies `BlockedOnSend` or `BlockedOnReply` (`FAULT-1`).
+//!
+//! # States
+//!
+//! | state | event | becomes |
+//! |---|---|---|
+//! | Inactive | resume | Restart |
+//! | Running, Restart | blocks in a system call, faults | `BlockedOn…` |
+//! | Running, Restart | suspend | Inactive |
+//! | Restart | is chosen to run | Running, at the restart PC |
+//! | `BlockedOn…` | the other side arrives | Running (or Restart, or Inactive, after a fault) |
+//! | `BlockedOn…` | cancel, suspend | Inactive |
+//! | `BlockedOn…` | its endpoint or notification is destroyed | Restart (Inactive with a fault) |
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`thread`] | waking, suspending, resuming, cancelling, destruction |
+//! | [`decode`] | invocations, checked |
+//! | [`perform`] | invocations, carried out |
+
+pub mod decode;
+pub mod perform;
+pub mod thread;
+
+pub use perform::invoke;
 
 use core::cell::Cell;
 
+use super::endpoint::Authority;
 use super::{Endpoint, Notification, Reply, SchedContext};
 use crate::arch::context::Context;
 use crate::arch::fpu::FpuState;
-use crate::cap::{Badge, Slot, SlotRef};
+use crate::cap::{Slot, SlotRef};
 use crate::error::Fault;
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -42,12 +75,8 @@ pub enum ThreadState {
     BlockedOnSend {
         /// The endpoint in whose queue it is.
         endpoint: KRef<Endpoint>,
-        /// The badge of the capability that it used.
-        badge: Badge,
-        /// May it send capabilities?
-        can_grant: bool,
-        /// May it be replied to, even without `can_grant`?
-        can_grant_reply: bool,
+        /// What the capability that it used allows.
+        authority: Authority,
         /// Does it expect a reply?
         is_call: bool,
     },
@@ -68,19 +97,33 @@ pub enum ThreadState {
         /// The notification in whose queue it is.
         notification: KRef<Notification>,
     },
-    /// The idle thread.
-    Idle,
 }
 
-/// Which of the scheduler's queues a thread is in.
+impl ThreadState {
+    /// Whether the thread would run, given a scheduling context with budget.
+    #[must_use]
+    pub const fn is_runnable(self) -> bool {
+        matches!(self, ThreadState::Running | ThreadState::Restart)
+    }
+
+    /// Whether the thread waits for another one.
+    #[must_use]
+    pub const fn is_blocked(self) -> bool {
+        !self.is_runnable() && !matches!(self, ThreadState::Inactive)
+    }
+}
+
+/// Which kind of queue a thread is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SchedQueue {
+pub enum Queued {
     /// None.
-    None,
+    No,
     /// The run queue of its domain and priority.
     Ready,
     /// The release queue.
     Release,
+    /// The queue of the endpoint or notification that its state names.
+    Ipc,
 }
 
 /// Links of an intrusive queue of threads.
@@ -129,12 +172,10 @@ pub struct Tcb {
     pub(crate) yield_to: Cell<Option<KRef<SchedContext>>>,
     /// The notification bound to it.
     pub(crate) bound_notification: Cell<Option<KRef<Notification>>>,
-    /// Which queue of the scheduler `sched_links` belong to.
-    pub(crate) sched_queue: Cell<SchedQueue>,
-    /// Links of the ready or the release queue.
-    pub(crate) sched_links: QueueLinks,
-    /// Links of the queue of an endpoint or a notification.
-    pub(crate) ipc_links: QueueLinks,
+    /// Which queue `links` belong to.
+    pub(crate) queued: Cell<Queued>,
+    /// Links of that queue.
+    pub(crate) links: QueueLinks,
     /// The user address of its IPC buffer; 0 for none.
     pub(crate) ipc_buffer: Cell<u64>,
     /// Its name, for diagnostics.
@@ -161,9 +202,8 @@ impl Tcb {
             sched_context: Cell::new(None),
             yield_to: Cell::new(None),
             bound_notification: Cell::new(None),
-            sched_queue: Cell::new(SchedQueue::None),
-            sched_links: QueueLinks::new(),
-            ipc_links: QueueLinks::new(),
+            queued: Cell::new(Queued::No),
+            links: QueueLinks::new(),
             ipc_buffer: Cell::new(0),
             name: Cell::new([0; NAME_BYTES]),
         }

@@ -1,0 +1,145 @@
+//! The ready queues: for each domain and priority one list of threads that could run, and a bit map
+//! that finds the highest non-empty one (spec §4.5).
+//!
+//! # Invariants
+//!
+//! - `READY-1` the bit of a priority is set exactly when its list is not empty;
+//! - `READY-2` a thread is in the list of its own domain and priority exactly when it is marked
+//!   [`Queued::Ready`]. The current thread is normally in none.
+
+use core::cell::Cell;
+
+use super::Priority;
+use super::queue::TcbQueue;
+use crate::Kernel;
+use crate::kobj::KRef;
+use crate::object::tcb::{Queued, Tcb};
+
+/// Number of priorities.
+pub const PRIORITIES: usize = 256;
+const WORDS: usize = PRIORITIES / 64;
+
+/// A set of priorities that knows its highest member.
+#[derive(Default)]
+struct PrioritySet {
+    words: [Cell<u64>; WORDS],
+}
+
+impl PrioritySet {
+    const fn new() -> Self {
+        PrioritySet { words: [const { Cell::new(0) }; WORDS] }
+    }
+
+    fn put(&self, Priority(priority): Priority, present: bool) {
+        let bit = 1u64 << (priority % 64);
+        if let Some(word) = self.words.get(usize::from(priority / 64)) {
+            word.set(if present { word.get() | bit } else { word.get() & !bit });
+        }
+    }
+
+    fn highest(&self) -> Option<Priority> {
+        let (i, word) = self.words.iter().enumerate().rev().find(|(_, w)| w.get() != 0)?;
+        let bit = 63 - word.get().leading_zeros() as usize;
+        u8::try_from(i * 64 + bit).ok().map(Priority)
+    }
+}
+
+/// The ready queues of one domain.
+pub struct ReadyQueues {
+    queues: [Cell<TcbQueue>; PRIORITIES],
+    occupied: PrioritySet,
+}
+
+impl ReadyQueues {
+    /// Queues without threads.
+    #[must_use]
+    pub const fn new() -> Self {
+        ReadyQueues { queues: [const { Cell::new(TcbQueue::EMPTY) }; PRIORITIES], occupied: PrioritySet::new() }
+    }
+
+    /// The highest priority that has a thread.
+    #[must_use]
+    pub fn highest(&self) -> Option<Priority> {
+        self.occupied.highest()
+    }
+
+    fn change(&self, priority: Priority, f: impl FnOnce(&mut TcbQueue)) {
+        if let Some(cell) = self.queues.get(usize::from(priority.0)) {
+            let mut queue = cell.get();
+            f(&mut queue);
+            cell.set(queue);
+            self.occupied.put(priority, !queue.is_empty());
+        }
+    }
+
+    /// Puts `t`, which is in no queue, at the head of its priority.
+    pub fn push_front(&self, k: &Kernel, t: KRef<Tcb>) {
+        t.get(k).queued.set(Queued::Ready);
+        self.change(t.get(k).priority.get(), |q| q.push_front(k, t));
+    }
+
+    /// Puts `t`, which is in no queue, at the tail of its priority.
+    pub fn push_back(&self, k: &Kernel, t: KRef<Tcb>) {
+        t.get(k).queued.set(Queued::Ready);
+        self.change(t.get(k).priority.get(), |q| q.push_back(k, t));
+    }
+
+    /// Takes `t`, which is in these queues, out of them.
+    pub fn remove(&self, k: &Kernel, t: KRef<Tcb>) {
+        t.get(k).queued.set(Queued::No);
+        self.change(t.get(k).priority.get(), |q| q.remove(k, t));
+    }
+
+    /// Takes out the first thread of the highest priority.
+    pub fn pop_highest(&self, k: &Kernel) -> Option<KRef<Tcb>> {
+        let cell = self.queues.get(usize::from(self.highest()?.0))?;
+        let first = cell.get().head?;
+        self.remove(k, first);
+        Some(first)
+    }
+
+    /// The threads of a priority, in order.
+    pub fn iter<'k>(&self, k: &'k Kernel, priority: Priority) -> impl Iterator<Item = KRef<Tcb>> + use<'k> {
+        self.queues.get(usize::from(priority.0)).map(Cell::get).unwrap_or_default().iter(k)
+    }
+
+    /// Checks `READY-1` and `READY-2`.
+    #[cfg(test)]
+    pub(crate) fn assert_valid(&self, k: &Kernel) {
+        for priority in 0..=u8::MAX {
+            let queue = self.queues[usize::from(priority)].get();
+            queue.assert_valid(k);
+            let bit = self.occupied.words[usize::from(priority / 64)].get() >> (priority % 64) & 1;
+            assert_eq!(bit == 1, !queue.is_empty(), "READY-1");
+            for t in queue.iter(k) {
+                assert_eq!(t.get(k).priority.get(), Priority(priority), "READY-2");
+                assert_eq!(t.get(k).queued.get(), Queued::Ready, "READY-2");
+            }
+        }
+    }
+}
+
+impl Default for ReadyQueues {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn priority_set_equals_a_tree_set(ops in prop::collection::vec((any::<u8>(), any::<bool>()), 0..200)) {
+            let (set, mut model) = (PrioritySet::new(), BTreeSet::new());
+            for (priority, present) in ops {
+                set.put(Priority(priority), present);
+                if present { model.insert(priority); } else { model.remove(&priority); }
+                prop_assert_eq!(set.highest(), model.last().copied().map(Priority));
+            }
+        }
+    }
+}
