@@ -14,7 +14,8 @@
 //!   found again from the object that is emptied now.
 //! - **DEL-3** Between two steps everything is consistent, whatever slot the root is (it moves when it
 //!   lies inside what is being emptied). A deletion that was preempted is finished by deleting the
-//!   slot again, or by revoking an ancestor.
+//!   slot again, or by revoking an ancestor. A new attempt may need a step or two to find where the
+//!   last one stopped, so there must be several steps between two preemptions; there are a hundred.
 
 use super::{Cap, SlotRef, ZombieCap, ZombieKind, cdt};
 use crate::error::Preempted;
@@ -41,13 +42,22 @@ enum Closed {
 ///
 /// [`Preempted`]: it is to be called again.
 pub fn delete(k: &Kernel, slot: SlotRef) -> Result<(), Preempted> {
+    delete_until(k, slot, || k.preemption_point())
+}
+
+/// As [`delete`], with a preemption point of the caller's.
+pub(super) fn delete_until(
+    k: &Kernel,
+    slot: SlotRef,
+    mut preemption_point: impl FnMut() -> Result<(), Preempted>,
+) -> Result<(), Preempted> {
     let mut root = slot;
     if close(k, root) == Closed::Gone {
         return Ok(());
     }
     while let Some(next) = step(k, root) {
         root = next;
-        k.preemption_point()?;
+        preemption_point()?;
     }
     Ok(())
 }

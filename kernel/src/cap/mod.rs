@@ -16,6 +16,8 @@ pub mod derive;
 pub mod lookup;
 mod raw;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub use raw::RawCap;
 pub use slot::{Slot, SlotRef};

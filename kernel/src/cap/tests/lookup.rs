@@ -1,0 +1,89 @@
+//! Addresses resolve as chapter 2.4 of the interface says, its measured examples included.
+
+use super::super::lookup::{empty_slot, resolve, target_slot};
+use super::super::{Cap, cdt};
+use super::{at, cnode_cap, make_endpoint, make_slots};
+use crate::arch::Machine;
+use crate::error::{LookupFault, LookupSide, SyscallError};
+
+#[test]
+fn root_of_radix_13_with_guard_of_51_zeros() {
+    let mut m = Machine::new(20);
+    let slots = make_slots(&mut m, 13);
+    let root = cnode_cap(slots, 0, 51);
+    let k = &m.kernel;
+    assert_eq!(
+        resolve(k, root, 0x777_7777, 64),
+        Err(LookupFault::GuardMismatch { bits_left: 64, guard_found: 0, bits_found: 51 })
+    );
+    assert_eq!(
+        target_slot(k, root, 5, 63, LookupSide::Destination),
+        Err(SyscallError::FailedLookup {
+            side: LookupSide::Destination,
+            fault: LookupFault::DepthMismatch { bits_left: 63, bits_found: 64 },
+        })
+    );
+    assert_eq!(target_slot(k, root, 5, 64, LookupSide::Source), Ok(at(slots, 5)));
+}
+
+#[test]
+fn short_and_long_depths_at_radix_4() {
+    let mut m = Machine::new(17);
+    let slots = make_slots(&mut m, 4);
+    let root = cnode_cap(slots, 0, 0);
+    let k = &m.kernel;
+    let fault = |depth| match target_slot(k, root, 0, depth, LookupSide::Source) {
+        Err(SyscallError::FailedLookup { fault, .. }) => fault,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fault(3), LookupFault::DepthMismatch { bits_left: 3, bits_found: 4 });
+    assert_eq!(fault(5), LookupFault::DepthMismatch { bits_left: 1, bits_found: 0 });
+    for depth in [0, 65, u64::MAX] {
+        assert_eq!(
+            target_slot(k, root, 0, depth, LookupSide::Source),
+            Err(SyscallError::RangeError { min: 1, max: 64 })
+        );
+    }
+    assert_eq!(
+        target_slot(k, Cap::Domain, 0, 65, LookupSide::Source),
+        Err(SyscallError::FailedLookup { side: LookupSide::Source, fault: LookupFault::InvalidRoot })
+    );
+}
+
+#[test]
+fn two_levels_with_guards() {
+    let mut m = Machine::new(17);
+    let (outer, inner) = (make_slots(&mut m, 2), make_slots(&mut m, 3));
+    let ep = make_endpoint(&mut m);
+    let k = &m.kernel;
+    // Outer: 2 bits of index behind the guard 0b1; inner: 3 bits behind the guard 0b01.
+    let root = cnode_cap(outer, 1, 1);
+    cdt::insert_root(k, at(outer, 2), cnode_cap(inner, 1, 2));
+    cdt::insert_root(k, at(inner, 6), Cap::Endpoint(ep));
+    let addr = 0b1_10_01_110;
+    assert_eq!(target_slot(k, root, addr, 8, LookupSide::Source), Ok(at(inner, 6)));
+    // Bits above the depth do not matter.
+    assert_eq!(target_slot(k, root, addr | 0xff00, 8, LookupSide::Source), Ok(at(inner, 6)));
+    // Stopping at the first level names the slot that holds the inner CNode.
+    assert_eq!(target_slot(k, root, addr >> 5, 3, LookupSide::Source), Ok(at(outer, 2)));
+    assert_eq!(empty_slot(k, root, addr >> 5, 3), Err(SyscallError::DeleteFirst));
+    // A wrong inner guard.
+    assert_eq!(
+        resolve(k, root, 0b1_10_11_110, 8),
+        Err(LookupFault::GuardMismatch { bits_left: 5, guard_found: 1, bits_found: 2 })
+    );
+    // A slot without a CNode ends a CPtr early.
+    let found = resolve(k, root, 0b1_01_00_000, 8);
+    assert_eq!(found.map(|f| (f.slot, f.bits_left)), Ok((at(outer, 1), 5)));
+}
+
+#[test]
+fn a_guard_longer_than_what_is_left_is_a_mismatch() {
+    let mut m = Machine::new(17);
+    let slots = make_slots(&mut m, 1);
+    let root = cnode_cap(slots, 0, 10);
+    assert_eq!(
+        resolve(&m.kernel, root, 0, 9),
+        Err(LookupFault::GuardMismatch { bits_left: 9, guard_found: 0, bits_found: 10 })
+    );
+}
