@@ -189,7 +189,6 @@ impl Port {
 
 /// A group of receive rights of one space, received from together.
 pub struct PortSet {
-    space: SpaceId,
     name: Name,
     members: Vec<PortId>,
     /// Where the next search for a message starts, so that no member starves the others.

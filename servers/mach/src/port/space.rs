@@ -164,7 +164,6 @@ impl Ports {
     fn create(&mut self, space: SpaceId, name: Name, kind: RightKind) {
         let entry = match kind {
             RightKind::PortSet => Entry::Set(self.sets.insert(PortSet {
-                space,
                 name,
                 members: Vec::new(),
                 next: 0,
