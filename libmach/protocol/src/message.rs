@@ -191,6 +191,11 @@ impl PortMessage {
         self.data.get(..self.data_len_words()).unwrap_or_default()
     }
 
+    /// Cuts the data to `bytes`, if it is longer.
+    pub fn truncate(&mut self, bytes: usize) {
+        self.bytes = self.bytes.min(bytes);
+    }
+
     /// The bytes of data.
     #[must_use]
     pub const fn data_len(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::notify::{self, Notification, PORT_DESTROYED};
 use super::table::Entry;
-use super::{Event, MachMsg, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
+use super::{Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
 
 impl Ports {
     /// The receive right to `port` is destroyed: the port dies, unless a port-destroyed request takes the right.
@@ -21,7 +21,7 @@ impl Ports {
         self.leave_set(port);
         let Some(dead) = self.ports.remove(port) else { return };
         for waiter in dead.receivers {
-            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortDied));
+            self.events.push_back(Event::ReceiveFails(waiter, KernReturn::RCV_PORT_DIED));
         }
         for waiter in dead.senders {
             self.events.push_back(Event::Wake(waiter));
@@ -63,7 +63,7 @@ impl Ports {
         p.sequence = 0;
         p.make_send = 0;
         for waiter in core::mem::take(&mut p.receivers) {
-            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortDied));
+            self.events.push_back(Event::ReceiveFails(waiter, KernReturn::RCV_PORT_DIED));
         }
     }
 

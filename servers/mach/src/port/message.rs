@@ -4,12 +4,15 @@ use alloc::vec::Vec;
 
 use super::right::Disposition;
 use super::table::Entry;
-use super::{DEAD, Event, MachMsg, NULL, Name, Object, PortId, Ports, Receiver, Right, SetId, SpaceId, Waiter};
+use super::{
+    BODY_NO_SPACE, DEAD, Event, HEADER_NO_SPACE, KernReturn, NULL, Name, Object, PortId, Ports, Receiver, Right, SetId,
+    SpaceId, Waiter,
+};
 
-/// Words of data that one message carries.
-pub const BODY_WORDS_MAX: usize = 119;
+/// Words of data and rights together that one message carries.
+pub const BODY_WORDS_MAX: usize = mach_protocol::message::MAX_BODY_WORDS;
 /// Rights that one message carries in its body.
-pub const BODY_RIGHTS_MAX: usize = 4;
+pub const BODY_RIGHTS_MAX: usize = mach_protocol::message::MAX_RIGHTS;
 /// Steps that the search for a circle of receive rights in messages takes before it assumes one.
 const CIRCLE_STEPS: usize = 256;
 
@@ -36,8 +39,10 @@ pub struct Message {
     pub(super) reply: Right,
     /// The id that the sender gave.
     pub id: i32,
-    /// Data.
+    /// Data, the last word filled up with zeros.
     pub words: Vec<u64>,
+    /// Bytes of data.
+    pub bytes: usize,
     /// Rights in the body.
     pub rights: Vec<Right>,
     /// Port's sequence number, set when received.
@@ -47,7 +52,8 @@ pub struct Message {
 impl Message {
     /// A message out of rights that the caller holds.
     pub fn new(destination: Right, reply: Right, id: i32, words: Vec<u64>, rights: Vec<Right>) -> Self {
-        Message { destination, reply, id, words, rights, sequence: 0 }
+        let bytes = words.len() * 8;
+        Message { destination, reply, id, words, bytes, rights, sequence: 0 }
     }
 
     /// The message after its destination right was used up.
@@ -96,7 +102,7 @@ pub struct DeliveredRight {
 #[derive(PartialEq, Eq, Debug)]
 pub struct Delivered {
     /// `SUCCESS` is `None`; else what did not fit.
-    pub trouble: Option<MachMsg>,
+    pub trouble: Option<KernReturn>,
     /// Remote port: the sender's reply right.
     pub remote: DeliveredRight,
     /// Local port: the receiver's name of the port.
@@ -109,6 +115,8 @@ pub struct Delivered {
     pub sequence: u32,
     /// Data.
     pub words: Vec<u64>,
+    /// Bytes of data.
+    pub bytes: usize,
     /// Rights in the body.
     pub rights: Vec<DeliveredRight>,
 }
@@ -118,7 +126,7 @@ impl Ports {
     ///
     /// | # | check | error | the message |
     /// |---|---|---|---|
-    /// | 1 | at most [`BODY_WORDS_MAX`] words and [`BODY_RIGHTS_MAX`] rights | `MSG_TOO_SMALL` | untouched |
+    /// | 1 | at most [`BODY_RIGHTS_MAX`] rights, with the data at most [`BODY_WORDS_MAX`] words | `MSG_TOO_SMALL` | untouched |
     /// | 2 | header dispositions | `INVALID_HEADER` | untouched |
     /// | 3 | destination is a live right of its disposition | `INVALID_DEST` | untouched |
     /// | 4 | reply is such a right, or dead, or null | `INVALID_REPLY` | untouched |
@@ -134,18 +142,18 @@ impl Ports {
         header: Header,
         words: Vec<u64>,
         body: &[(Name, u8)],
-    ) -> Result<Message, MachMsg> {
-        if words.len() > BODY_WORDS_MAX || body.len() > BODY_RIGHTS_MAX {
-            return Err(MachMsg::SendMsgTooSmall);
+    ) -> Result<Message, KernReturn> {
+        if words.len() + body.len() > BODY_WORDS_MAX || body.len() > BODY_RIGHTS_MAX {
+            return Err(KernReturn::SEND_MSG_TOO_SMALL);
         }
         let (destination, reply) = self.copy_in_header(space, header)?;
         let mut message = Message::new(destination, reply, header.id, words, Vec::new());
         for &(name, disposition) in body {
             let right = match Disposition::from_number(disposition) {
-                None => Err(MachMsg::SendInvalidType),
+                None => Err(KernReturn::SEND_INVALID_TYPE),
                 Some(_) if name == NULL => Ok(Right::Null),
                 Some(_) if name == DEAD => Ok(Right::Dead),
-                Some(d) => self.take(space, name, d).ok_or(MachMsg::SendInvalidRight),
+                Some(d) => self.take(space, name, d).ok_or(KernReturn::SEND_INVALID_RIGHT),
             };
             match right {
                 Ok(right) => message.rights.push(right),
@@ -160,22 +168,22 @@ impl Ports {
     }
 
     /// Destination and reply, moved as if at once: nothing is taken unless both can be.
-    fn copy_in_header(&mut self, space: SpaceId, header: Header) -> Result<(Right, Right), MachMsg> {
+    fn copy_in_header(&mut self, space: SpaceId, header: Header) -> Result<(Right, Right), KernReturn> {
         let sendable = |number: u8| Disposition::from_number(number).filter(|d| d.is_sendable());
-        let remote = sendable(header.remote_disposition).ok_or(MachMsg::SendInvalidHeader)?;
+        let remote = sendable(header.remote_disposition).ok_or(KernReturn::SEND_INVALID_HEADER)?;
         let local = match header.local_disposition {
             0 if header.local == NULL => None,
-            number => Some(sendable(number).ok_or(MachMsg::SendInvalidHeader)?),
+            number => Some(sendable(number).ok_or(KernReturn::SEND_INVALID_HEADER)?),
         };
-        let port = self.holds(space, header.remote, remote).flatten().ok_or(MachMsg::SendInvalidDest)?;
+        let port = self.holds(space, header.remote, remote).flatten().ok_or(KernReturn::SEND_INVALID_DEST)?;
         if self.ports.get(port).is_none() {
-            return Err(MachMsg::SendInvalidDest);
+            return Err(KernReturn::SEND_INVALID_DEST);
         }
         let local = local.filter(|_| header.local.is_valid());
         if let Some(local) = local {
-            self.holds(space, header.local, local).ok_or(MachMsg::SendInvalidReply)?;
+            self.holds(space, header.local, local).ok_or(KernReturn::SEND_INVALID_REPLY)?;
             if header.local == header.remote && !self.holds_both(space, header.local, remote, local) {
-                return Err(MachMsg::SendInvalidReply);
+                return Err(KernReturn::SEND_INVALID_REPLY);
             }
         }
         // What leaves the name standing goes first, so that moving the last reference cannot starve it.
@@ -292,18 +300,18 @@ impl Ports {
     /// # Errors
     ///
     /// `RCV_INVALID_NAME`: no receive right and no set; `RCV_IN_SET`: a port that is in a set.
-    pub fn receive(&mut self, space: SpaceId, name: Name, waiter: Option<Waiter>) -> Result<Received, MachMsg> {
+    pub fn receive(&mut self, space: SpaceId, name: Name, waiter: Option<Waiter>) -> Result<Received, KernReturn> {
         match self.entry(space, name).copied() {
             Some(Entry::Port { port, receive: true, .. }) => self.receive_from_port(port, waiter),
             Some(Entry::Set(set)) => Ok(self.receive_from_set(set, waiter)),
-            _ => Err(MachMsg::ReceiveInvalidName),
+            _ => Err(KernReturn::RCV_INVALID_NAME),
         }
     }
 
-    fn receive_from_port(&mut self, port: PortId, waiter: Option<Waiter>) -> Result<Received, MachMsg> {
-        let p = self.ports.get_mut(port).ok_or(MachMsg::ReceiveInvalidName)?;
+    fn receive_from_port(&mut self, port: PortId, waiter: Option<Waiter>) -> Result<Received, KernReturn> {
+        let p = self.ports.get_mut(port).ok_or(KernReturn::RCV_INVALID_NAME)?;
         if p.set.is_some() {
-            return Err(MachMsg::ReceiveInSet);
+            return Err(KernReturn::RCV_IN_SET);
         }
         match self.dequeue(port) {
             Some(message) => Ok(Received::Message(message, port)),
@@ -332,6 +340,17 @@ impl Ports {
             set.receivers.push_back(waiter);
         }
         Received::Nothing
+    }
+
+    /// Puts a message that was just received back to the front of its queue, as if it had not been.
+    pub(super) fn put_back(&mut self, port: PortId, message: Message) {
+        match self.ports.get_mut(port) {
+            Some(p) => {
+                p.sequence = p.sequence.wrapping_sub(1);
+                p.queue.push_front(message);
+            }
+            None => self.destroy_message(message),
+        }
     }
 
     fn dequeue(&mut self, port: PortId) -> Option<Message> {
@@ -365,7 +384,7 @@ impl Ports {
                 let id = message.id;
                 let sequence = message.sequence;
                 self.destroy_message(message);
-                let trouble = Some(MachMsg::ReceiveHeaderNoSpace);
+                let trouble = Some(HEADER_NO_SPACE);
                 return Delivered {
                     trouble,
                     remote,
@@ -374,6 +393,7 @@ impl Ports {
                     id,
                     sequence,
                     words: Vec::new(),
+                    bytes: 0,
                     rights: Vec::new(),
                 };
             }
@@ -382,24 +402,24 @@ impl Ports {
         for right in core::mem::take(&mut message.rights) {
             let disposition = right.received_disposition();
             let name = self.copy_out(space, right).unwrap_or_else(|_| {
-                trouble = Some(MachMsg::ReceiveBodyNoSpace);
+                trouble = Some(BODY_NO_SPACE);
                 NULL
             });
             rights.push(DeliveredRight { name, disposition });
         }
-        let Message { id, sequence, words, .. } = message;
-        Delivered { trouble, remote, local, local_disposition, id, sequence, words, rights }
+        let Message { id, sequence, words, bytes, .. } = message;
+        Delivered { trouble, remote, local, local_disposition, id, sequence, words, bytes, rights }
     }
 
     /// Gives a message back to its sender, whose send timed out or was interrupted: the pseudo-receive of D.6.
     /// Destination and reply are not swapped.
     pub fn give_back(&mut self, space: SpaceId, message: Message) -> Delivered {
-        let Message { destination, reply, id, words, rights, .. } = message;
+        let Message { destination, reply, id, words, bytes, rights, .. } = message;
         let mut trouble = None;
         let mut out = |ports: &mut Self, right: Right| {
             let disposition = if right == Right::Null { 0 } else { right.received_disposition() };
             let name = ports.copy_out(space, right).unwrap_or_else(|_| {
-                trouble = Some(MachMsg::ReceiveBodyNoSpace);
+                trouble = Some(BODY_NO_SPACE);
                 NULL
             });
             DeliveredRight { name, disposition }
@@ -415,6 +435,7 @@ impl Ports {
             id,
             sequence: 0,
             words,
+            bytes,
             rights,
         }
     }

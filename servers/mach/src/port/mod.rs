@@ -17,6 +17,8 @@
 //! | `transfer` | rights into spaces and out of them |
 //! | `message` | copy-in, queueing, receiving, copy-out |
 //! | `notify` | requests for notifications, and the notifications |
+//! | `calls` | the wire form of the calls on spaces |
+//! | `operation` | `mach_msg` as an operation that can wait |
 //! | `death` | what happens when a port or a space goes |
 //!
 //! # Invariants (checked by [`Ports::assert_valid`])
@@ -28,9 +30,11 @@
 //! - PORT-5: an entry that names a port that is gone counts as a dead name with the entry's send references; it is rewritten when next looked at.
 //! - PORT-6: a member's `set` and the set's `members` agree, and both belong to one space.
 
+mod calls;
 mod death;
 mod message;
 mod notify;
+mod operation;
 mod right;
 mod set;
 mod slab;
@@ -43,38 +47,31 @@ mod transfer;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+pub use calls::{Answer, serve};
 pub use message::{BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Message, Received, Sent};
 pub use notify::{Notification, RequestKind};
+pub use operation::{MessageOperation, Progress};
 pub use right::{Disposition, Right, RightKind};
 pub use slab::Id;
 pub use space::{NameType, ReceiveStatus};
 
+pub use mach_protocol::port::{QLIMIT_DEFAULT as QUEUE_LIMIT_DEFAULT, QLIMIT_MAX as QUEUE_LIMIT_MAX};
+pub use mach_protocol::{KernReturn, PortName as Name};
 use slab::Slab;
 use table::Table;
 
 /// `MACH_PORT_NULL`.
-pub const NULL: Name = Name(0);
+pub const NULL: Name = Name::NULL;
 /// `MACH_PORT_DEAD`.
-pub const DEAD: Name = Name(u32::MAX);
+pub const DEAD: Name = Name::DEAD;
+/// `MACH_RCV_BODY_ERROR`: the space is full, rights of the body came as `NULL`.
+pub const BODY_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_BODY_ERROR.0 | 0x2000);
+/// `MACH_RCV_HEADER_ERROR`: the space is full, the reply right did not fit; the message is gone.
+pub const HEADER_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_HEADER_ERROR.0 | 0x2000);
 /// User references to one send right or dead name stop here (GNU's limit).
 pub const REFERENCES_MAX: u32 = 65_535;
-/// Queue limit of a new port.
-pub const QUEUE_LIMIT_DEFAULT: u32 = 5;
-/// Largest queue limit that `mach_port_set_qlimit` accepts.
-pub const QUEUE_LIMIT_MAX: u32 = 1024;
 /// Names that one space may hold: what bounds the memory a task can make the server use.
 pub const NAMES_MAX: usize = 16_384;
-
-/// A port name: an index that means something in one space only.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Name(pub u32);
-
-impl Name {
-    /// Whether the name can denote a right at all: neither `NULL` nor `DEAD`.
-    pub fn is_valid(self) -> bool {
-        self != NULL && self != DEAD
-    }
-}
 
 /// Identity of a port; stale once the port is gone.
 pub type PortId = Id<Port>;
@@ -135,7 +132,7 @@ pub enum Event {
     /// The waiter should try again: a message came, or there is room, or what it waits for is gone.
     Wake(Waiter),
     /// The waiting receiver must end with this code.
-    ReceiveFails(Waiter, MachMsg),
+    ReceiveFails(Waiter, KernReturn),
     /// A message for a port whose receiver is the server, other than by [`Ports::send`].
     Serve(Object, Message),
     /// The last send right to a server port is gone.
@@ -239,14 +236,14 @@ impl Ports {
     ///
     /// `MACH_SEND_INVALID_DEST` for `NULL`, `DEAD`, an unused name, a dead name, or a name without a send or
     /// send-once right.
-    pub fn destination(&mut self, space: SpaceId, name: Name) -> Result<(PortId, Receiver), MachMsg> {
+    pub fn destination(&mut self, space: SpaceId, name: Name) -> Result<(PortId, Receiver), KernReturn> {
         use table::Entry;
         let port = match self.entry(space, name) {
             Some(Entry::Port { port, send, .. }) if *send > 0 => *port,
             Some(Entry::SendOnce { port, .. }) => *port,
-            _ => return Err(MachMsg::SendInvalidDest),
+            _ => return Err(KernReturn::SEND_INVALID_DEST),
         };
-        let receiver = self.ports.get(port).ok_or(MachMsg::SendInvalidDest)?.receiver;
+        let receiver = self.ports.get(port).ok_or(KernReturn::SEND_INVALID_DEST)?.receiver;
         Ok((port, receiver))
     }
 
@@ -255,7 +252,7 @@ impl Ports {
     /// # Errors
     ///
     /// As [`Ports::destination`]. `Ok(None)` when a task receives there.
-    pub fn object(&mut self, space: SpaceId, name: Name) -> Result<Option<Object>, MachMsg> {
+    pub fn object(&mut self, space: SpaceId, name: Name) -> Result<Option<Object>, KernReturn> {
         match self.destination(space, name)?.1 {
             Receiver::Server(object) => Ok(Some(object)),
             _ => Ok(None),
@@ -273,7 +270,7 @@ impl Ports {
     ///
     /// `KERN_NO_SPACE` when the space is full; `KERN_INVALID_CAPABILITY` when the port is gone.
     pub fn give_send(&mut self, space: SpaceId, port: PortId) -> Result<Name, KernReturn> {
-        let right = self.make_send(port).ok_or(KernReturn::InvalidCapability)?;
+        let right = self.make_send(port).ok_or(KernReturn::INVALID_CAPABILITY)?;
         self.copy_out(space, right)
     }
 
@@ -317,72 +314,4 @@ impl Ports {
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.ports.len(), self.sets.len(), self.spaces.len())
     }
-}
-
-/// The `kern_return_t` codes that calls on name spaces answer with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(i32)]
-pub enum KernReturn {
-    /// `KERN_` and the name.
-    NoSpace = 3,
-    /// `KERN_` and the name.
-    InvalidArgument = 4,
-    /// `KERN_` and the name.
-    NotInSet = 12,
-    /// `KERN_` and the name.
-    NameExists = 13,
-    /// `KERN_` and the name.
-    InvalidName = 15,
-    /// `KERN_` and the name.
-    InvalidTask = 16,
-    /// `KERN_` and the name.
-    InvalidRight = 17,
-    /// `KERN_` and the name.
-    InvalidValue = 18,
-    /// `KERN_` and the name.
-    UrefsOverflow = 19,
-    /// `KERN_` and the name.
-    InvalidCapability = 20,
-    /// `KERN_` and the name.
-    RightExists = 21,
-}
-
-/// The `mach_msg` result codes that this module answers with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub enum MachMsg {
-    /// The destination is no usable send right, or its port is dead.
-    SendInvalidDest = 0x1000_0003,
-    /// The queue is full and the sender would not wait.
-    SendTimedOut = 0x1000_0004,
-    /// The sender was interrupted while it waited.
-    SendInterrupted = 0x1000_0007,
-    /// The message is larger than a message can be, or shorter than it says.
-    SendMsgTooSmall = 0x1000_0008,
-    /// The reply right is not there or of another kind.
-    SendInvalidReply = 0x1000_0009,
-    /// A right in the body is not there or of another kind.
-    SendInvalidRight = 0x1000_000a,
-    /// A disposition in the body is none.
-    SendInvalidType = 0x1000_000f,
-    /// The header's dispositions are none.
-    SendInvalidHeader = 0x1000_0010,
-    /// The name is no receive right and no set.
-    ReceiveInvalidName = 0x1000_4002,
-    /// Nothing came in time.
-    ReceiveTimedOut = 0x1000_4003,
-    /// The message did not fit.
-    ReceiveTooLarge = 0x1000_4004,
-    /// The receiver was interrupted while it waited.
-    ReceiveInterrupted = 0x1000_4005,
-    /// The port was moved into a set while its owner waited on it alone.
-    ReceivePortChanged = 0x1000_4006,
-    /// The port or set died or moved away while its owner waited on it.
-    ReceivePortDied = 0x1000_4009,
-    /// The port is in a set: receive from the set.
-    ReceiveInSet = 0x1000_400a,
-    /// Received, but rights did not fit into the space and came as `NULL`.
-    ReceiveBodyNoSpace = 0x1000_600c,
-    /// The reply right did not fit into the space; the message is gone.
-    ReceiveHeaderNoSpace = 0x1000_600b,
 }

@@ -149,17 +149,17 @@ impl Ports {
         notify: &Right,
         notify_port: Option<PortId>,
     ) -> Result<Right, KernReturn> {
-        let entry = *self.entry(space, name).ok_or(KernReturn::InvalidName)?;
+        let entry = *self.entry(space, name).ok_or(KernReturn::INVALID_NAME)?;
         let dead = matches!(notify, Right::Dead) || notify_port.is_some_and(|port| self.ports.get(port).is_none());
         match (kind, entry) {
             (RequestKind::PortDestroyed | RequestKind::NoSenders, Entry::Port { port, receive: true, .. }) => {
                 if dead {
-                    return Err(KernReturn::InvalidCapability);
+                    return Err(KernReturn::INVALID_CAPABILITY);
                 }
-                let p = self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?;
+                let p = self.ports.get_mut(port).ok_or(KernReturn::INVALID_NAME)?;
                 if kind == RequestKind::PortDestroyed {
                     if sync != 0 {
-                        return Err(KernReturn::InvalidValue);
+                        return Err(KernReturn::INVALID_VALUE);
                     }
                     return Ok(previous(core::mem::replace(&mut p.port_destroyed, notify_port)));
                 }
@@ -176,11 +176,11 @@ impl Ports {
             }
             (RequestKind::DeadName, Entry::Port { port, .. } | Entry::SendOnce { port, .. }) => {
                 if dead {
-                    return Err(KernReturn::InvalidCapability);
+                    return Err(KernReturn::INVALID_CAPABILITY);
                 }
-                let table = &mut self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?.table;
+                let table = &mut self.spaces.get_mut(space).ok_or(KernReturn::INVALID_TASK)?.table;
                 let Some(Entry::Port { request, .. } | Entry::SendOnce { request, .. }) = table.get_mut(name) else {
-                    return Err(KernReturn::InvalidName);
+                    return Err(KernReturn::INVALID_NAME);
                 };
                 let old = core::mem::replace(request, notify_port);
                 if let Some(p) = self.ports.get_mut(port) {
@@ -193,19 +193,19 @@ impl Ports {
             }
             (RequestKind::DeadName, Entry::DeadName { references }) => {
                 if dead {
-                    return Err(KernReturn::InvalidCapability);
+                    return Err(KernReturn::INVALID_CAPABILITY);
                 }
                 let Some(request) = notify_port.filter(|_| sync != 0) else {
-                    return Err(KernReturn::InvalidArgument);
+                    return Err(KernReturn::INVALID_ARGUMENT);
                 };
                 if references >= REFERENCES_MAX {
-                    return Err(KernReturn::UrefsOverflow);
+                    return Err(KernReturn::UREFS_OVERFLOW);
                 }
                 self.set_dead_references(space, name, references + 1);
                 post(self, request, Notification::DeadName { name });
                 Ok(Right::Null)
             }
-            _ => Err(KernReturn::InvalidRight),
+            _ => Err(KernReturn::INVALID_RIGHT),
         }
     }
 

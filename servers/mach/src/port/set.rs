@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::table::Entry;
-use super::{Event, KernReturn, MachMsg, NULL, Name, PortId, Ports, SetId, SpaceId};
+use super::{Event, KernReturn, NULL, Name, PortId, Ports, SetId, SpaceId};
 
 impl Ports {
     /// `mach_port_get_set_status` (3212): the names of a set's members.
@@ -13,10 +13,10 @@ impl Ports {
     /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT` (not a set).
     pub fn set_members(&mut self, space: SpaceId, name: Name) -> Result<Vec<Name>, KernReturn> {
         let Entry::Set(set) = self.live_entry(space, name)? else {
-            return Err(KernReturn::InvalidRight);
+            return Err(KernReturn::INVALID_RIGHT);
         };
-        let set = self.sets.get(set).ok_or(KernReturn::InvalidName)?;
-        let table = &self.spaces.get(space).ok_or(KernReturn::InvalidTask)?.table;
+        let set = self.sets.get(set).ok_or(KernReturn::INVALID_NAME)?;
+        let table = &self.spaces.get(space).ok_or(KernReturn::INVALID_TASK)?.table;
         Ok(set.members.iter().filter_map(|port| table.name_of(*port)).collect())
     }
 
@@ -29,19 +29,19 @@ impl Ports {
     pub fn move_member(&mut self, space: SpaceId, member: Name, after: Name) -> Result<(), KernReturn> {
         let port = self.receive_right(space, member)?;
         if after == NULL {
-            return if self.leave_set(port) { Ok(()) } else { Err(KernReturn::NotInSet) };
+            return if self.leave_set(port) { Ok(()) } else { Err(KernReturn::NOT_IN_SET) };
         }
         let Entry::Set(id) = self.live_entry(space, after)? else {
-            return Err(KernReturn::InvalidRight);
+            return Err(KernReturn::INVALID_RIGHT);
         };
         self.leave_set(port);
-        let set = self.sets.get_mut(id).ok_or(KernReturn::InvalidName)?;
+        let set = self.sets.get_mut(id).ok_or(KernReturn::INVALID_NAME)?;
         set.members.push(port);
         let wake = set.receivers.pop_front();
-        let p = self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?;
+        let p = self.ports.get_mut(port).ok_or(KernReturn::INVALID_NAME)?;
         p.set = Some(id);
         for waiter in core::mem::take(&mut p.receivers) {
-            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortChanged));
+            self.events.push_back(Event::ReceiveFails(waiter, KernReturn::RCV_PORT_CHANGED));
         }
         if let Some(waiter) = wake {
             self.events.push_back(Event::Wake(waiter));
@@ -66,7 +66,7 @@ impl Ports {
             }
         }
         for waiter in set.receivers {
-            self.events.push_back(Event::ReceiveFails(waiter, MachMsg::ReceivePortDied));
+            self.events.push_back(Event::ReceiveFails(waiter, KernReturn::RCV_PORT_DIED));
         }
     }
 }

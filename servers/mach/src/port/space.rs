@@ -52,7 +52,7 @@ impl Ports {
     ///
     /// `KERN_INVALID_TASK`.
     pub fn names(&mut self, space: SpaceId) -> Result<Vec<NameType>, KernReturn> {
-        let s = self.spaces.get(space).ok_or(KernReturn::InvalidTask)?;
+        let s = self.spaces.get(space).ok_or(KernReturn::INVALID_TASK)?;
         let names: Vec<Name> = s.table.names().collect();
         Ok(names
             .into_iter()
@@ -88,13 +88,13 @@ impl Ports {
     /// `KERN_INVALID_VALUE` (new name is `NULL` or `DEAD`); `KERN_NAME_EXISTS`; `KERN_INVALID_NAME`.
     pub fn rename(&mut self, space: SpaceId, old: Name, new: Name) -> Result<(), KernReturn> {
         if !new.is_valid() {
-            return Err(KernReturn::InvalidValue);
+            return Err(KernReturn::INVALID_VALUE);
         }
         if self.entry(space, new).is_some() {
-            return Err(KernReturn::NameExists);
+            return Err(KernReturn::NAME_EXISTS);
         }
         let entry = self.live_entry(space, old)?;
-        let s = self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?;
+        let s = self.spaces.get_mut(space).ok_or(KernReturn::INVALID_TASK)?;
         s.table.remove(old);
         s.table.insert(new, entry);
         match entry {
@@ -134,8 +134,8 @@ impl Ports {
     /// `KERN_INVALID_TASK`; `KERN_INVALID_VALUE` (a kind that cannot be allocated); `KERN_NO_SPACE`.
     pub fn allocate(&mut self, space: SpaceId, kind: u32) -> Result<Name, KernReturn> {
         let kind = allocatable(kind)?;
-        let s = self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?;
-        let name = s.table.unused().ok_or(KernReturn::NoSpace)?;
+        let s = self.spaces.get_mut(space).ok_or(KernReturn::INVALID_TASK)?;
+        let name = s.table.unused().ok_or(KernReturn::NO_SPACE)?;
         self.create(space, name, kind);
         Ok(name)
     }
@@ -148,14 +148,14 @@ impl Ports {
     pub fn allocate_name(&mut self, space: SpaceId, kind: u32, name: Name) -> Result<(), KernReturn> {
         let kind = allocatable(kind)?;
         if !name.is_valid() {
-            return Err(KernReturn::InvalidValue);
+            return Err(KernReturn::INVALID_VALUE);
         }
         if self.entry(space, name).is_some() {
-            return Err(KernReturn::NameExists);
+            return Err(KernReturn::NAME_EXISTS);
         }
-        let s = self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?;
+        let s = self.spaces.get_mut(space).ok_or(KernReturn::INVALID_TASK)?;
         if s.table.is_full() {
-            return Err(KernReturn::NoSpace);
+            return Err(KernReturn::NO_SPACE);
         }
         self.create(space, name, kind);
         Ok(())
@@ -202,7 +202,7 @@ impl Ports {
             return Ok(());
         }
         match self.live_entry(space, name)? {
-            Entry::Port { send: 0, .. } | Entry::Set(_) => Err(KernReturn::InvalidRight),
+            Entry::Port { send: 0, .. } | Entry::Set(_) => Err(KernReturn::INVALID_RIGHT),
             Entry::Port { .. } => self.mod_refs(space, name, RightKind::Send as u32, -1),
             Entry::SendOnce { .. } => self.mod_refs(space, name, RightKind::SendOnce as u32, -1),
             Entry::DeadName { .. } => self.mod_refs(space, name, RightKind::DeadName as u32, -1),
@@ -215,7 +215,7 @@ impl Ports {
     ///
     /// `KERN_INVALID_TASK`; `KERN_INVALID_VALUE` (no such kind); `KERN_INVALID_NAME`.
     pub fn get_refs(&mut self, space: SpaceId, name: Name, kind: u32) -> Result<u32, KernReturn> {
-        let kind = RightKind::from_number(kind).ok_or(KernReturn::InvalidValue)?;
+        let kind = RightKind::from_number(kind).ok_or(KernReturn::INVALID_VALUE)?;
         Ok(match (self.live_entry(space, name)?, kind) {
             (Entry::Port { send, .. }, RightKind::Send) => send,
             (Entry::Port { receive, .. }, RightKind::Receive) => u32::from(receive),
@@ -239,7 +239,7 @@ impl Ports {
     ///
     /// As above, and `KERN_INVALID_TASK`.
     pub fn mod_refs(&mut self, space: SpaceId, name: Name, kind: u32, delta: i32) -> Result<(), KernReturn> {
-        let kind = RightKind::from_number(kind).ok_or(KernReturn::InvalidValue)?;
+        let kind = RightKind::from_number(kind).ok_or(KernReturn::INVALID_VALUE)?;
         let entry = self.live_entry(space, name)?;
         match (entry, kind) {
             (Entry::Port { port, receive, send, request }, RightKind::Send) if send > 0 => {
@@ -267,7 +267,7 @@ impl Ports {
                     self.remove_entry(space, name);
                 }
             }
-            _ => return Err(KernReturn::InvalidRight),
+            _ => return Err(KernReturn::INVALID_RIGHT),
         }
         self.release_doomed();
         Ok(())
@@ -309,9 +309,9 @@ impl Ports {
     pub fn set_limit(&mut self, space: SpaceId, name: Name, limit: u32) -> Result<(), KernReturn> {
         let port = self.receive_right(space, name)?;
         if limit > QUEUE_LIMIT_MAX {
-            return Err(KernReturn::InvalidValue);
+            return Err(KernReturn::INVALID_VALUE);
         }
-        let p = self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?;
+        let p = self.ports.get_mut(port).ok_or(KernReturn::INVALID_NAME)?;
         p.limit = limit;
         let room = (limit as usize).saturating_sub(p.queue.len()).min(p.senders.len());
         self.events.extend(p.senders.drain(..room).map(Event::Wake));
@@ -325,7 +325,7 @@ impl Ports {
     /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
     pub fn set_make_send(&mut self, space: SpaceId, name: Name, count: u32) -> Result<(), KernReturn> {
         let port = self.receive_right(space, name)?;
-        self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?.make_send = count;
+        self.ports.get_mut(port).ok_or(KernReturn::INVALID_NAME)?.make_send = count;
         Ok(())
     }
 
@@ -336,7 +336,7 @@ impl Ports {
     /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
     pub fn set_sequence(&mut self, space: SpaceId, name: Name, sequence: u32) -> Result<(), KernReturn> {
         let port = self.receive_right(space, name)?;
-        self.ports.get_mut(port).ok_or(KernReturn::InvalidName)?.sequence = sequence;
+        self.ports.get_mut(port).ok_or(KernReturn::INVALID_NAME)?.sequence = sequence;
         Ok(())
     }
 
@@ -347,7 +347,7 @@ impl Ports {
     /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
     pub fn receive_status(&mut self, space: SpaceId, name: Name) -> Result<ReceiveStatus, KernReturn> {
         let port = self.receive_right(space, name)?;
-        let p = self.ports.get(port).ok_or(KernReturn::InvalidName)?;
+        let p = self.ports.get(port).ok_or(KernReturn::INVALID_NAME)?;
         Ok(ReceiveStatus {
             set: p.set.and_then(|set| self.sets.get(set)).map_or(NULL, |set| set.name),
             sequence: p.sequence,
@@ -405,15 +405,15 @@ impl Ports {
 
     pub(super) fn live_entry(&mut self, space: SpaceId, name: Name) -> Result<Entry, KernReturn> {
         if self.spaces.get(space).is_none() {
-            return Err(KernReturn::InvalidTask);
+            return Err(KernReturn::INVALID_TASK);
         }
-        self.entry(space, name).copied().ok_or(KernReturn::InvalidName)
+        self.entry(space, name).copied().ok_or(KernReturn::INVALID_NAME)
     }
 
     pub(super) fn receive_right(&mut self, space: SpaceId, name: Name) -> Result<PortId, KernReturn> {
         match self.live_entry(space, name)? {
             Entry::Port { port, receive: true, .. } => Ok(port),
-            _ => Err(KernReturn::InvalidRight),
+            _ => Err(KernReturn::INVALID_RIGHT),
         }
     }
 }
@@ -421,7 +421,7 @@ impl Ports {
 fn allocatable(kind: u32) -> Result<RightKind, KernReturn> {
     match RightKind::from_number(kind) {
         Some(kind @ (RightKind::Receive | RightKind::PortSet | RightKind::DeadName)) => Ok(kind),
-        _ => Err(KernReturn::InvalidValue),
+        _ => Err(KernReturn::INVALID_VALUE),
     }
 }
 
@@ -429,9 +429,9 @@ fn allocatable(kind: u32) -> Result<RightKind, KernReturn> {
 fn counted(references: u32, delta: i32) -> Result<u32, KernReturn> {
     let sum = i64::from(references) + i64::from(delta);
     match u32::try_from(sum) {
-        Err(_) if sum < 0 => Err(KernReturn::InvalidValue),
+        Err(_) if sum < 0 => Err(KernReturn::INVALID_VALUE),
         Ok(sum) if sum <= REFERENCES_MAX => Ok(sum),
-        _ => Err(KernReturn::UrefsOverflow),
+        _ => Err(KernReturn::UREFS_OVERFLOW),
     }
 }
 
@@ -440,6 +440,6 @@ fn single(delta: i32) -> Result<bool, KernReturn> {
     match delta {
         0 => Ok(false),
         -1 => Ok(true),
-        _ => Err(KernReturn::InvalidValue),
+        _ => Err(KernReturn::INVALID_VALUE),
     }
 }

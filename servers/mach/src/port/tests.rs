@@ -99,7 +99,7 @@ impl Ports {
         disposition: u8,
         id: i32,
         rights: &[(Name, u8)],
-    ) -> Result<Sent, MachMsg> {
+    ) -> Result<Sent, KernReturn> {
         let header = Header { remote: to, remote_disposition: disposition, local: NULL, local_disposition: 0, id };
         let message = self.copy_in(space, header, vec![id as u64], rights)?;
         Ok(self.send(message, None))
@@ -152,13 +152,13 @@ fn ipt_03_to_05_insert_refusals() {
     let n = p.new_port(s);
     let other = p.allocate(s, RECEIVE).expect("room");
     for (name, code) in
-        [(Name(900), K::RightExists), (other, K::NameExists), (NULL, K::InvalidValue), (DEAD, K::InvalidValue)]
+        [(Name(900), K::RIGHT_EXISTS), (other, K::NAME_EXISTS), (NULL, K::INVALID_VALUE), (DEAD, K::INVALID_VALUE)]
     {
         let right = p.extract_right(s, n, MAKE_SEND).expect("receive right");
         assert_eq!(p.insert_right(s, name, right), Err(code), "{name:?}");
         p.assert_valid();
     }
-    assert_eq!(p.insert_right(s, Name(900), Right::Dead), Err(K::InvalidCapability));
+    assert_eq!(p.insert_right(s, Name(900), Right::Dead), Err(K::INVALID_CAPABILITY));
 }
 
 #[test]
@@ -167,14 +167,14 @@ fn ipt_06_to_08_mod_refs() {
     let n = p.new_port(s);
     assert_eq!(p.mod_refs(s, n, SEND, -1), Ok(()));
     assert_eq!(p.port_type(s, n), Ok(0x20000));
-    assert_eq!(p.mod_refs(s, n, SEND, -1), Err(K::InvalidRight));
-    assert_eq!(p.mod_refs(s, n, RECEIVE, 1), Err(K::InvalidValue));
+    assert_eq!(p.mod_refs(s, n, SEND, -1), Err(K::INVALID_RIGHT));
+    assert_eq!(p.mod_refs(s, n, RECEIVE, 1), Err(K::INVALID_VALUE));
     assert_eq!(p.mod_refs(s, n, RECEIVE, 0), Ok(()));
     p.add_send(s, n);
-    assert_eq!(p.mod_refs(s, n, SEND, -2), Err(K::InvalidValue));
-    assert_eq!(p.mod_refs(s, n, SEND, i32::MAX), Err(K::UrefsOverflow));
-    assert_eq!(p.mod_refs(s, n, 9, -1), Err(K::InvalidValue));
-    assert_eq!(p.mod_refs(s, Name(999), SEND, -1), Err(K::InvalidName));
+    assert_eq!(p.mod_refs(s, n, SEND, -2), Err(K::INVALID_VALUE));
+    assert_eq!(p.mod_refs(s, n, SEND, i32::MAX), Err(K::UREFS_OVERFLOW));
+    assert_eq!(p.mod_refs(s, n, 9, -1), Err(K::INVALID_VALUE));
+    assert_eq!(p.mod_refs(s, Name(999), SEND, -1), Err(K::INVALID_NAME));
     p.assert_valid();
 }
 
@@ -186,10 +186,10 @@ fn ipt_09_10_death_leaves_a_dead_name_with_the_references() {
     assert_eq!(p.mod_refs(s, n, RECEIVE, -1), Ok(()));
     assert_eq!(p.port_type(s, n), Ok(0x100000));
     assert_eq!(p.get_refs(s, n, DEAD_NAME), Ok(2));
-    assert_eq!(p.mod_refs(s, n, SEND, -1), Err(K::InvalidRight));
+    assert_eq!(p.mod_refs(s, n, SEND, -1), Err(K::INVALID_RIGHT));
     assert_eq!(p.deallocate(s, n), Ok(()));
     assert_eq!(p.deallocate(s, n), Ok(()));
-    assert_eq!(p.deallocate(s, n), Err(K::InvalidName));
+    assert_eq!(p.deallocate(s, n), Err(K::INVALID_NAME));
     p.assert_valid();
 }
 
@@ -197,24 +197,24 @@ fn ipt_09_10_death_leaves_a_dead_name_with_the_references() {
 fn ipt_11_to_18_refusals_and_names() {
     let (mut p, s) = one();
     let n = p.allocate(s, RECEIVE).expect("room");
-    assert_eq!(p.deallocate(s, n), Err(K::InvalidRight));
-    assert_eq!(p.get_refs(s, n, 5), Err(K::InvalidValue));
-    assert_eq!(p.get_refs(s, Name(777), SEND), Err(K::InvalidName));
+    assert_eq!(p.deallocate(s, n), Err(K::INVALID_RIGHT));
+    assert_eq!(p.get_refs(s, n, 5), Err(K::INVALID_VALUE));
+    assert_eq!(p.get_refs(s, Name(777), SEND), Err(K::INVALID_NAME));
     let set = p.allocate(s, SET).expect("room");
     assert_eq!(p.move_member(s, n, set), Ok(()));
     assert_eq!(p.destroy(s, set), Ok(()));
     assert_eq!(p.receive_status(s, n).map(|r| r.set), Ok(NULL));
-    assert_eq!(p.allocate(s, SEND), Err(K::InvalidValue));
+    assert_eq!(p.allocate(s, SEND), Err(K::INVALID_VALUE));
     assert_eq!(p.allocate_name(s, RECEIVE, Name(1000)), Ok(()));
-    assert_eq!(p.allocate_name(s, RECEIVE, Name(1000)), Err(K::NameExists));
-    assert_eq!(p.allocate_name(s, RECEIVE, DEAD), Err(K::InvalidValue));
+    assert_eq!(p.allocate_name(s, RECEIVE, Name(1000)), Err(K::NAME_EXISTS));
+    assert_eq!(p.allocate_name(s, RECEIVE, DEAD), Err(K::INVALID_VALUE));
     p.add_send(s, Name(1000));
     assert_eq!(p.post(s, Name(1000), COPY_SEND, 5, &[]), Ok(Sent::Done));
     assert_eq!(p.rename(s, Name(1000), Name(1001)), Ok(()));
-    assert_eq!(p.port_type(s, Name(1000)), Err(K::InvalidName));
+    assert_eq!(p.port_type(s, Name(1000)), Err(K::INVALID_NAME));
     assert_eq!(p.get(s, Name(1001)).map(|m| (m.id, m.local)), Some((5, Name(1001))));
-    assert_eq!(p.set_limit(s, n, QUEUE_LIMIT_MAX + 1), Err(K::InvalidValue));
-    assert_eq!(p.set_limit(s, n, u32::MAX), Err(K::InvalidValue));
+    assert_eq!(p.set_limit(s, n, QUEUE_LIMIT_MAX + 1), Err(K::INVALID_VALUE));
+    assert_eq!(p.set_limit(s, n, u32::MAX), Err(K::INVALID_VALUE));
     p.add_send(s, n);
     assert_eq!(p.set_limit(s, n, 0), Ok(()));
     let Ok(Sent::Full(message)) = p.post(s, n, COPY_SEND, 1, &[]) else { panic!("not full") };
@@ -230,12 +230,12 @@ fn ipt_19_to_21_sets_and_status() {
     let set = p.allocate(s, SET).expect("room");
     assert_eq!(p.move_member(s, n, set), Ok(()));
     assert_eq!(p.set_members(s, set), Ok(vec![n]));
-    assert_eq!(p.receive(s, n, None), Err(MachMsg::ReceiveInSet));
+    assert_eq!(p.receive(s, n, None), Err(KernReturn::RCV_IN_SET));
     assert_eq!(p.post(s, n, COPY_SEND, 3, &[]), Ok(Sent::Done));
     assert_eq!(p.get(s, set).map(|m| (m.id, m.local)), Some((3, n)));
     assert_eq!(p.move_member(s, n, NULL), Ok(()));
-    assert_eq!(p.move_member(s, n, NULL), Err(K::NotInSet));
-    assert_eq!(p.move_member(s, n, n), Err(K::InvalidRight));
+    assert_eq!(p.move_member(s, n, NULL), Err(K::NOT_IN_SET));
+    assert_eq!(p.move_member(s, n, n), Err(K::INVALID_RIGHT));
     for id in 0..4 {
         assert_eq!(p.post(s, n, COPY_SEND, id, &[]), Ok(Sent::Done));
     }
@@ -251,8 +251,8 @@ fn ipt_22_stale_space() {
     let (mut p, s) = one();
     let n = p.new_port(s);
     assert!(p.destroy_space_step(s, 64));
-    assert_eq!(p.port_type(s, n), Err(K::InvalidTask));
-    assert_eq!(p.allocate(s, RECEIVE), Err(K::InvalidTask));
+    assert_eq!(p.port_type(s, n), Err(K::INVALID_TASK));
+    assert_eq!(p.allocate(s, RECEIVE), Err(K::INVALID_TASK));
     assert_eq!(p.counts(), (0, 0, 0));
 }
 
@@ -292,7 +292,7 @@ fn ipt_25_request_on_a_dead_name() {
     let dead = p.allocate(s, DEAD_NAME).expect("room");
     let n = p.new_port(s);
     let once = p.once(s, n);
-    assert_eq!(p.request_notification(s, dead, RequestKind::DeadName, 0, once), Err(K::InvalidArgument));
+    assert_eq!(p.request_notification(s, dead, RequestKind::DeadName, 0, once), Err(K::INVALID_ARGUMENT));
     assert_eq!(p.get(s, n).map(|m| m.id), Some(71), "the refused right is destroyed unused");
     let once = p.once(s, n);
     assert_eq!(p.request_notification(s, dead, RequestKind::DeadName, 1, once), Ok(Right::Null));
@@ -356,7 +356,7 @@ fn ipt_30_32_port_destroyed() {
     let to = p.new_port(s);
     assert_eq!(p.post(s, n, COPY_SEND, 9, &[]), Ok(Sent::Done));
     let once = p.once(s, to);
-    assert_eq!(p.request_notification(s, n, RequestKind::PortDestroyed, 1, once), Err(K::InvalidValue));
+    assert_eq!(p.request_notification(s, n, RequestKind::PortDestroyed, 1, once), Err(K::INVALID_VALUE));
     assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
     let once = p.once(s, to);
     assert_eq!(p.request_notification(s, n, RequestKind::PortDestroyed, 0, once), Ok(Right::Null));
@@ -402,7 +402,7 @@ fn ipt_34_35_messages_and_replies() {
         (42, vec![1, 2, 3], MOVE_ONCE, MOVE_SEND)
     );
     assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Ok(Sent::Done));
-    assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Err(MachMsg::SendInvalidDest));
+    assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Err(KernReturn::SEND_INVALID_DEST));
     assert_eq!(p.get(client, reply).map(|m| m.id), Some(142));
     p.assert_valid();
 }
@@ -429,7 +429,7 @@ fn ipt_39_40_receivers_are_told_of_death() {
     let n = p.allocate(s, RECEIVE).expect("room");
     assert_eq!(p.receive(s, n, Some(Waiter(7))), Ok(Received::Nothing));
     assert_eq!(p.mod_refs(s, n, RECEIVE, -1), Ok(()));
-    assert_eq!(p.next_event(), Some(Event::ReceiveFails(Waiter(7), MachMsg::ReceivePortDied)));
+    assert_eq!(p.next_event(), Some(Event::ReceiveFails(Waiter(7), KernReturn::RCV_PORT_DIED)));
     assert_eq!(p.next_event(), None);
 }
 
@@ -463,17 +463,20 @@ fn ipt_49_header_corner_cases() {
     let (mut p, s) = one();
     let n = p.new_port(s);
     let head = |rd, l, ld| Header { remote: n, remote_disposition: rd, local: l, local_disposition: ld, id: 0 };
-    assert_eq!(p.copy_in(s, head(0, NULL, 0), vec![], &[]), Err(MachMsg::SendInvalidHeader));
-    assert_eq!(p.copy_in(s, head(MOVE_SEND, n, MOVE_SEND), vec![], &[]), Err(MachMsg::SendInvalidReply));
+    assert_eq!(p.copy_in(s, head(0, NULL, 0), vec![], &[]), Err(KernReturn::SEND_INVALID_HEADER));
+    assert_eq!(p.copy_in(s, head(MOVE_SEND, n, MOVE_SEND), vec![], &[]), Err(KernReturn::SEND_INVALID_REPLY));
     assert_eq!(p.get_refs(s, n, SEND), Ok(1));
     let other = p.allocate(s, RECEIVE).expect("room");
-    assert_eq!(p.copy_in(s, head(COPY_SEND, other, COPY_SEND), vec![], &[]), Err(MachMsg::SendInvalidReply));
+    assert_eq!(p.copy_in(s, head(COPY_SEND, other, COPY_SEND), vec![], &[]), Err(KernReturn::SEND_INVALID_REPLY));
     let message = p.copy_in(s, head(MOVE_SEND, n, COPY_SEND), vec![], &[]).expect("one reference is enough");
     p.destroy_message(message);
     assert_eq!(p.get_refs(s, n, SEND), Ok(0));
     let dead = p.allocate(s, DEAD_NAME).expect("room");
-    assert!(matches!(p.post(s, dead, COPY_SEND, 0, &[]), Err(MachMsg::SendInvalidDest)));
-    assert_eq!(p.copy_in(s, head(COPY_SEND, NULL, 0), vec![0; BODY_WORDS_MAX + 1], &[]), Err(MachMsg::SendMsgTooSmall));
+    assert!(matches!(p.post(s, dead, COPY_SEND, 0, &[]), Err(KernReturn::SEND_INVALID_DEST)));
+    assert_eq!(
+        p.copy_in(s, head(COPY_SEND, NULL, 0), vec![0; BODY_WORDS_MAX + 1], &[]),
+        Err(KernReturn::SEND_MSG_TOO_SMALL)
+    );
     p.assert_valid();
 }
 
@@ -541,10 +544,10 @@ fn a_full_space_refuses_and_loses_nothing() {
     let other = p.create_space();
     let port = p.new_port(other);
     while p.allocate(s, DEAD_NAME).is_ok() {}
-    assert_eq!(p.allocate(s, RECEIVE), Err(K::NoSpace));
-    assert_eq!(p.allocate_name(s, RECEIVE, Name(1 << 20)), Err(K::NoSpace));
+    assert_eq!(p.allocate(s, RECEIVE), Err(K::NO_SPACE));
+    assert_eq!(p.allocate_name(s, RECEIVE, Name(1 << 20)), Err(K::NO_SPACE));
     let right = p.extract_right(other, port, MAKE_SEND).expect("receive right");
-    assert_eq!(p.copy_out(s, right), Err(K::NoSpace));
+    assert_eq!(p.copy_out(s, right), Err(K::NO_SPACE));
     while !p.destroy_space_step(s, 64) {}
     p.assert_valid();
 }
@@ -689,5 +692,139 @@ proptest! {
             }
         }
         prop_assert_eq!(p.counts(), (0, 0, 0));
+    }
+}
+
+mod operations {
+    use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgRequest, MsgSend, PortMessage};
+
+    use super::*;
+
+    fn send(to: Name, disposition: u8, id: i32, option: MsgOption) -> MsgSend {
+        let mut message = PortMessage::new(id);
+        let disposition = mach_protocol::port::Disposition(u32::from(disposition));
+        message.header.remote = CarriedRight { name: to, disposition };
+        message.push_bytes(b"hello");
+        MsgSend { message, option, timeout_ms: 0, notify: Name::NULL }
+    }
+
+    fn receive(name: Name, size: u32, option: MsgOption) -> MsgReceive {
+        MsgReceive { name, option, timeout_ms: 0, size }
+    }
+
+    fn run(
+        p: &mut Ports,
+        s: SpaceId,
+        request: MsgRequest,
+    ) -> Result<(KernReturn, Option<PortMessage>), MessageOperation> {
+        let mut operation = MessageOperation::new(s, Waiter(3), request);
+        match operation.step(p) {
+            Progress::Done(reply) => Ok((reply.code, reply.message)),
+            _ => Err(operation),
+        }
+    }
+
+    fn code(p: &mut Ports, s: SpaceId, request: MsgRequest) -> Option<KernReturn> {
+        run(p, s, request).ok().map(|(code, _)| code)
+    }
+
+    #[test]
+    fn ipt_34_bytes_arrive_with_their_length() {
+        let (mut p, s) = one();
+        let n = p.new_port(s);
+        let rpc = MsgRequest::Rpc(send(n, COPY_SEND, 7, MsgOption::empty()), receive(n, 4096, MsgOption::empty()));
+        let (code, message) = run(&mut p, s, rpc).ok().expect("over");
+        let message = message.expect("received");
+        assert_eq!((code, message.header.id, message.header.local.name), (K::SUCCESS, 7, n));
+        assert_eq!(message.data_bytes_from(0).collect::<Vec<_>>(), b"hello");
+        p.assert_valid();
+    }
+
+    #[test]
+    fn ipt_36_poll_on_a_full_queue() {
+        let (mut p, s) = one();
+        let n = p.new_port(s);
+        assert_eq!(p.set_limit(s, n, 0), Ok(()));
+        let request = MsgRequest::Send(send(n, MOVE_SEND, 7, MsgOption::SEND_TIMEOUT));
+        let (code, message) = run(&mut p, s, request).ok().expect("over");
+        assert_eq!((code, message.expect("returned").header.remote.name), (K::SEND_TIMED_OUT, n));
+        assert_eq!(p.get_refs(s, n, SEND), Ok(1));
+        p.assert_valid();
+    }
+
+    #[test]
+    fn ipt_38_poll_on_an_empty_queue() {
+        let (mut p, s) = one();
+        let n = p.new_port(s);
+        assert_eq!(
+            code(&mut p, s, MsgRequest::Receive(receive(n, 64, MsgOption::RCV_TIMEOUT))),
+            Some(K::RCV_TIMED_OUT)
+        );
+        assert_eq!(
+            code(&mut p, s, MsgRequest::Receive(receive(Name(999), 64, MsgOption::empty()))),
+            Some(K::RCV_INVALID_NAME)
+        );
+    }
+
+    #[test]
+    fn ipt_39_interrupted_receiver_leaves_the_queue() {
+        let (mut p, s) = one();
+        let n = p.new_port(s);
+        let Err(mut waiting) = run(&mut p, s, MsgRequest::Receive(receive(n, 64, MsgOption::empty()))) else {
+            panic!("nothing to receive")
+        };
+        assert_eq!(waiting.interrupt(&mut p).code, K::RCV_INTERRUPTED);
+        assert_eq!(code(&mut p, s, MsgRequest::Send(send(n, COPY_SEND, 1, MsgOption::empty()))), Some(K::SUCCESS));
+        assert_eq!(p.next_event(), None, "nobody waits any more");
+    }
+
+    #[test]
+    fn ipt_41_too_large() {
+        let (mut p, s) = one();
+        let n = p.new_port(s);
+        for _ in 0..2 {
+            assert_eq!(code(&mut p, s, MsgRequest::Send(send(n, COPY_SEND, 1, MsgOption::empty()))), Some(K::SUCCESS));
+        }
+        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 36, MsgOption::RCV_LARGE))), Some(K::RCV_TOO_LARGE));
+        assert_eq!(p.receive_status(s, n).map(|r| (r.queued, r.sequence)), Ok((2, 0)));
+        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 36, MsgOption::empty()))), Some(K::RCV_TOO_LARGE));
+        assert_eq!(p.receive_status(s, n).map(|r| r.queued), Ok(1));
+        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 37, MsgOption::empty()))), Some(K::SUCCESS));
+        p.assert_valid();
+    }
+
+    #[test]
+    fn a_sender_that_waits_goes_on_when_there_is_room_and_is_cancelled_clean() {
+        let (mut p, s) = one();
+        let n = p.new_port(s);
+        assert_eq!(p.set_limit(s, n, 1), Ok(()));
+        assert_eq!(code(&mut p, s, MsgRequest::Send(send(n, COPY_SEND, 1, MsgOption::empty()))), Some(K::SUCCESS));
+        let Err(mut one) = run(&mut p, s, MsgRequest::Send(send(n, COPY_SEND, 2, MsgOption::empty()))) else {
+            panic!("full")
+        };
+        let Err(mut two) = run(&mut p, s, MsgRequest::Send(send(n, COPY_SEND, 3, MsgOption::empty()))) else {
+            panic!("full")
+        };
+        two.cancel(&mut p);
+        assert_eq!(p.get(s, n).map(|m| m.id), Some(1));
+        let Progress::Done(reply) = one.step(&mut p) else { panic!("there is room") };
+        assert_eq!(reply.code, K::SUCCESS);
+        assert_eq!(p.get(s, n).map(|m| m.id), Some(2));
+        p.assert_valid();
+    }
+
+    #[test]
+    fn a_message_to_a_server_port_is_served_and_then_received_for() {
+        let (mut p, s) = one();
+        let object = Object { kind: ObjectKind::Task, id: 4 };
+        let port = p.create_server_port(object);
+        let name = p.give_send(s, port).expect("room");
+        let mut operation =
+            MessageOperation::new(s, Waiter(1), MsgRequest::Send(send(name, COPY_SEND, 2012, MsgOption::empty())));
+        let Progress::Serve(found, message) = operation.step(&mut p) else { panic!("not served") };
+        assert_eq!((found, message.id), (object, 2012));
+        p.destroy_message(message);
+        assert!(matches!(operation.step(&mut p), Progress::Done(reply) if reply.code == K::SUCCESS));
+        p.assert_valid();
     }
 }

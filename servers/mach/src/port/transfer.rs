@@ -28,24 +28,24 @@ impl Ports {
 
     fn check_insert(&mut self, space: SpaceId, name: Name, right: &Right) -> Result<(), KernReturn> {
         if !name.is_valid() {
-            return Err(KernReturn::InvalidValue);
+            return Err(KernReturn::INVALID_VALUE);
         }
         let port = right.port().filter(|port| self.ports.get(*port).is_some());
-        let port = port.ok_or(KernReturn::InvalidCapability)?;
+        let port = port.ok_or(KernReturn::INVALID_CAPABILITY)?;
         let entry = self.entry(space, name).copied();
-        let table = &mut self.spaces.get_mut(space).ok_or(KernReturn::InvalidTask)?.table;
+        let table = &mut self.spaces.get_mut(space).ok_or(KernReturn::INVALID_TASK)?.table;
         match entry {
             Some(Entry::Port { port: held, send, .. }) if held == port && !matches!(right, Right::SendOnce(_)) => {
                 if matches!(right, Right::Send(_)) && send >= REFERENCES_MAX {
-                    return Err(KernReturn::UrefsOverflow);
+                    return Err(KernReturn::UREFS_OVERFLOW);
                 }
                 Ok(())
             }
-            Some(_) => Err(KernReturn::NameExists),
+            Some(_) => Err(KernReturn::NAME_EXISTS),
             None if !matches!(right, Right::SendOnce(_)) && table.name_of(port).is_some() => {
-                Err(KernReturn::RightExists)
+                Err(KernReturn::RIGHT_EXISTS)
             }
-            None if table.is_full() => Err(KernReturn::NoSpace),
+            None if table.is_full() => Err(KernReturn::NO_SPACE),
             None => Ok(()),
         }
     }
@@ -56,11 +56,11 @@ impl Ports {
     ///
     /// `KERN_INVALID_VALUE` (no disposition); `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
     pub fn extract_right(&mut self, space: SpaceId, name: Name, disposition: u8) -> Result<Right, KernReturn> {
-        let disposition = Disposition::from_number(disposition).ok_or(KernReturn::InvalidValue)?;
+        let disposition = Disposition::from_number(disposition).ok_or(KernReturn::INVALID_VALUE)?;
         self.live_entry(space, name)?;
         let right = self.take(space, name, disposition);
         self.release_doomed();
-        right.ok_or(KernReturn::InvalidRight)
+        right.ok_or(KernReturn::INVALID_RIGHT)
     }
 
     /// Puts a received right into a space: merged into the name that the port has there, or under a new one.
@@ -87,7 +87,7 @@ impl Ports {
         };
         let Some(name) = name else {
             self.release(right);
-            return Err(KernReturn::NoSpace);
+            return Err(KernReturn::NO_SPACE);
         };
         self.place(space, name, right);
         self.release_doomed();

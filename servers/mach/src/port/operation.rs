@@ -1,0 +1,222 @@
+//! `mach_msg` as an operation: send, then receive, waiting where it must (`spec/mach-ports-tasks.md` D.6).
+//!
+//! | phase | event | next |
+//! |---|---|---|
+//! | `CopyIn` | refused | done with the send error; the receive is skipped |
+//! | `CopyIn` | taken | `Sending` |
+//! | `Sending` | queued, or the port died | `Receiving`, or done without one |
+//! | `Sending` | full | waits; poll or time-out: done with `SEND_TIMED_OUT` and the message given back |
+//! | `Receiving` | message | done |
+//! | `Receiving` | nothing | waits; poll or time-out: done with `RCV_TIMED_OUT` |
+//! | waiting | interrupted | done with `SEND_INTERRUPTED` (message given back) or `RCV_INTERRUPTED` |
+
+use alloc::vec::Vec;
+
+use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
+use mach_protocol::port::Disposition as WireDisposition;
+
+use super::{
+    Delivered, DeliveredRight, Header, KernReturn, Message, Name, Object, Ports, Received, Sent, SpaceId, Waiter,
+};
+
+/// Bytes that a message with `data` bytes takes in the receiver's buffer beside its rights: the header of the GNU
+/// layout.
+const HEADER_BYTES: usize = 32;
+
+enum Phase {
+    CopyIn(MsgSend),
+    Sending { message: Message, option: MsgOption, timeout_ms: u32 },
+    Receiving,
+    Over,
+}
+
+/// One call of `mach_msg` in progress.
+pub struct MessageOperation {
+    space: SpaceId,
+    waiter: Waiter,
+    phase: Phase,
+    receive: Option<MsgReceive>,
+}
+
+/// What a step of a [`MessageOperation`] ends in.
+#[derive(Debug)]
+pub enum Progress {
+    /// The call is over.
+    Done(MsgReply),
+    /// Step again when the waiter is woken; call [`MessageOperation::time_out`] after so many milliseconds, if any.
+    Wait(Option<u32>),
+    /// The message is a call on an object of the server's. Serve or destroy it, then step again.
+    Serve(Object, Message),
+}
+
+impl MessageOperation {
+    /// The operation for a decoded request of a task with this space.
+    pub fn new(space: SpaceId, waiter: Waiter, request: MsgRequest) -> Self {
+        let (phase, receive) = match request {
+            MsgRequest::Send(send) => (Phase::CopyIn(send), None),
+            MsgRequest::Rpc(send, receive) => (Phase::CopyIn(send), Some(receive)),
+            MsgRequest::Receive(receive) => (Phase::Receiving, Some(receive)),
+        };
+        MessageOperation { space, waiter, phase, receive }
+    }
+
+    /// Goes on as far as it can without waiting.
+    pub fn step(&mut self, ports: &mut Ports) -> Progress {
+        loop {
+            match core::mem::replace(&mut self.phase, Phase::Over) {
+                Phase::CopyIn(send) => match copy_in(ports, self.space, &send) {
+                    Ok(message) => {
+                        let MsgSend { option, timeout_ms, .. } = send;
+                        self.phase = Phase::Sending { message, option, timeout_ms };
+                    }
+                    Err(code) => return done(code),
+                },
+                Phase::Sending { message, option, timeout_ms } => {
+                    let limit = option.contains(MsgOption::SEND_TIMEOUT).then_some(timeout_ms);
+                    let waiter = (limit != Some(0)).then_some(self.waiter);
+                    match ports.send(message, waiter) {
+                        Sent::Done => self.phase = Phase::Receiving,
+                        Sent::Serve(object, message) => {
+                            self.phase = Phase::Receiving;
+                            return Progress::Serve(object, message);
+                        }
+                        Sent::Full(message) if waiter.is_none() => {
+                            return self.return_message(ports, message, KernReturn::SEND_TIMED_OUT);
+                        }
+                        Sent::Full(message) => {
+                            self.phase = Phase::Sending { message, option, timeout_ms };
+                            return Progress::Wait(limit);
+                        }
+                    }
+                }
+                Phase::Receiving => match self.receive {
+                    None => return done(KernReturn::SUCCESS),
+                    Some(receive) => return self.step_receive(ports, receive),
+                },
+                Phase::Over => return done(KernReturn::FAILURE),
+            }
+        }
+    }
+
+    fn step_receive(&mut self, ports: &mut Ports, receive: MsgReceive) -> Progress {
+        let limit = receive.option.contains(MsgOption::RCV_TIMEOUT).then_some(receive.timeout_ms);
+        let waiter = (limit != Some(0)).then_some(self.waiter);
+        match ports.receive(self.space, receive.name, waiter) {
+            Err(code) => done(code),
+            Ok(Received::Nothing) if waiter.is_none() => done(KernReturn::RCV_TIMED_OUT),
+            Ok(Received::Nothing) => {
+                self.phase = Phase::Receiving;
+                Progress::Wait(limit)
+            }
+            Ok(Received::Message(message, port)) => {
+                if HEADER_BYTES + message.bytes + 16 * message.rights.len() <= receive.size as usize {
+                    let delivered = ports.deliver(self.space, message, port);
+                    return done_with(delivered.trouble.unwrap_or(KernReturn::SUCCESS), &delivered);
+                }
+                if receive.option.contains(MsgOption::RCV_LARGE) {
+                    ports.put_back(port, message);
+                    return done(KernReturn::RCV_TOO_LARGE);
+                }
+                let Message { id, sequence, .. } = message;
+                ports.destroy_message(message);
+                let mut header = PortMessage::new(id);
+                header.header.seqno = sequence;
+                header.header.local.name = receive.name;
+                Progress::Done(MsgReply { code: KernReturn::RCV_TOO_LARGE, message: Some(header) })
+            }
+        }
+    }
+
+    /// The time limit given by [`Progress::Wait`] is over.
+    pub fn time_out(&mut self, ports: &mut Ports) -> MsgReply {
+        self.give_up(ports, KernReturn::SEND_TIMED_OUT, KernReturn::RCV_TIMED_OUT)
+    }
+
+    /// The thread was aborted while it waited.
+    pub fn interrupt(&mut self, ports: &mut Ports) -> MsgReply {
+        self.give_up(ports, KernReturn::SEND_INTERRUPTED, KernReturn::RCV_INTERRUPTED)
+    }
+
+    /// The port that it receives on died or was moved: [`super::Event::ReceiveFails`].
+    pub fn receive_failed(&mut self, code: KernReturn) -> MsgReply {
+        self.phase = Phase::Over;
+        MsgReply { code, message: None }
+    }
+
+    /// Nobody wants the answer any more: what it holds is destroyed.
+    pub fn cancel(&mut self, ports: &mut Ports) {
+        self.leave_queues(ports);
+        if let Phase::Sending { message, .. } = core::mem::replace(&mut self.phase, Phase::Over) {
+            ports.destroy_message(message);
+        }
+    }
+
+    fn give_up(&mut self, ports: &mut Ports, sending: KernReturn, receiving: KernReturn) -> MsgReply {
+        self.leave_queues(ports);
+        let progress = match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Sending { message, .. } => self.return_message(ports, message, sending),
+            _ => done(receiving),
+        };
+        match progress {
+            Progress::Done(reply) => reply,
+            _ => MsgReply { code: receiving, message: None },
+        }
+    }
+
+    fn leave_queues(&self, ports: &mut Ports) {
+        match (&self.phase, self.receive) {
+            (Phase::Sending { message, .. }, _) => {
+                if let Some(port) = message.destination.port() {
+                    ports.forget(port, self.waiter);
+                }
+            }
+            (Phase::Receiving, Some(receive)) => ports.forget_receiver(self.space, receive.name, self.waiter),
+            _ => {}
+        }
+    }
+
+    fn return_message(&self, ports: &mut Ports, message: Message, code: KernReturn) -> Progress {
+        let back = ports.give_back(self.space, message);
+        done_with(code, &back)
+    }
+}
+
+fn copy_in(ports: &mut Ports, space: SpaceId, send: &MsgSend) -> Result<Message, KernReturn> {
+    let message = &send.message;
+    let disposition = |right: CarriedRight| u8::try_from(right.disposition.0).unwrap_or(u8::MAX);
+    let header = Header {
+        remote: message.header.remote.name,
+        remote_disposition: disposition(message.header.remote),
+        local: message.header.local.name,
+        local_disposition: disposition(message.header.local),
+        id: message.header.id,
+    };
+    let rights: Vec<(Name, u8)> = message.rights().iter().map(|right| (right.name, disposition(*right))).collect();
+    let mut copied = ports.copy_in(space, header, message.data_words().to_vec(), &rights)?;
+    copied.bytes = message.data_len();
+    Ok(copied)
+}
+
+fn done(code: KernReturn) -> Progress {
+    Progress::Done(MsgReply { code, message: None })
+}
+
+fn done_with(code: KernReturn, delivered: &Delivered) -> Progress {
+    Progress::Done(MsgReply { code, message: Some(to_wire(delivered)) })
+}
+
+fn to_wire(delivered: &Delivered) -> PortMessage {
+    let right =
+        |r: &DeliveredRight| CarriedRight { name: r.name, disposition: WireDisposition(u32::from(r.disposition)) };
+    let mut message = PortMessage::with_words(delivered.id, &delivered.words);
+    message.truncate(delivered.bytes);
+    message.header.remote = right(&delivered.remote);
+    message.header.local =
+        CarriedRight { name: delivered.local, disposition: WireDisposition(u32::from(delivered.local_disposition)) };
+    message.header.seqno = delivered.sequence;
+    for r in &delivered.rights {
+        // What was copied in together fits together.
+        let _ = message.push_right(right(r));
+    }
+    message
+}
