@@ -13,7 +13,7 @@ use crate::cap::{Badge, Cap, EndpointCap, SlotRef, cdt, delete, lookup};
 use crate::error::{InvocationError, LookupFault, LookupSide, SyscallError};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
-use crate::object::Endpoint;
+use crate::object::{Endpoint, endpoint};
 use crate::syscall::{Args, Invocation, InvokeResult, Outcome};
 use sel4_abi::{CapRights, InvocationLabel};
 
@@ -254,7 +254,7 @@ pub fn perform(k: &Kernel, operation: CNodeInvocation) -> InvokeResult {
             delete::delete(k, slot).map_err(InvocationError::from)?;
         }
         CNodeInvocation::CancelBadgedSends { endpoint, badge } => {
-            let _ = (endpoint, badge);
+            endpoint::cancel_badged_sends(k, endpoint, badge);
         }
         CNodeInvocation::Insert { source, dest, cap } => cdt::insert(k, source, dest, cap),
         CNodeInvocation::Move { source, dest, cap } => cdt::move_cap(k, source, dest, cap),

@@ -1,6 +1,8 @@
 //! System calls: arguments, dispatch, replies.
 
 mod args;
+mod debug;
+pub mod entry;
 mod invoke;
 mod reply;
 

@@ -5,6 +5,7 @@
 
 mod arena;
 pub mod cache;
+pub mod console;
 pub mod fpu;
 pub mod timer;
 
@@ -12,3 +13,12 @@ pub use arena::Machine;
 
 /// Kernel-virtual minus physical address of the window on memory.
 pub const PHYS_WINDOW: u64 = 0;
+
+/// Stops for good.
+///
+/// # Panics
+///
+/// Always: a test that gets here has failed.
+pub fn halt() -> ! {
+    panic!("the kernel halted")
+}

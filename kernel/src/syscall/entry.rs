@@ -1,0 +1,269 @@
+//! System calls: from the registers of the current thread to operations, in the order of spec §1.6.
+//!
+//! The thread's registers have been saved; what the call changes of them is written to its context.
+//! Whoever calls these functions calls [`sched::activate`] afterwards.
+
+use super::{Args, Invocation, MAX_WORDS, Outcome, Phase, debug, invoke, reply_error, reply_success};
+use crate::cap::Cap;
+use crate::cap::lookup::lookup_slot;
+use crate::error::{Fault, FaultPhase, InvocationError, LookupFault, Preempted, SyscallError};
+use crate::ipc::{fault, transfer};
+use crate::irq;
+use crate::kernel::Kernel;
+use crate::kobj::{KRef, UserBuffer};
+use crate::object::endpoint::{self, Authority, Blocking, SendMode};
+use crate::object::tcb::ThreadState;
+use crate::object::{Reply, Tcb, notification, reply};
+use crate::sched;
+use sel4_abi::message::{IpcBuffer, MSG_REGISTERS};
+use sel4_abi::{CapRights, MessageInfo, Syscall};
+
+/// The register of the invoked capability, or of the one to receive on.
+const CAP_REGISTER: usize = 0;
+/// The register of the reply capability, or of the destination of `NBSendWait` and `ReplyRecv`.
+const REPLY_REGISTER: usize = 6;
+/// The register of the system-call number.
+const NUMBER_REGISTER: usize = 7;
+/// The register of the destination of `NBSendRecv`.
+const DEST_REGISTER: usize = 8;
+
+/// Entry: an `svc` instruction.
+pub fn handle_syscall(k: &mut Kernel) {
+    let Some(t) = k.current() else { return };
+    let number = register(k, t, NUMBER_REGISTER);
+    let call = Syscall::from_number(number.cast_signed()).filter(|call| !call.is_debug() || debug::IS_PRESENT);
+    if let Some(call) = call
+        && call.is_debug()
+    {
+        debug::call(k, t, call);
+        return;
+    }
+    if !sched::begin(k) {
+        return;
+    }
+    let done = match call {
+        Some(call) => dispatch(k, t, call),
+        None => {
+            fault::raise(k, t, Fault::UnknownSyscall { number });
+            Ok(())
+        }
+    };
+    if done == Err(Preempted) {
+        // The thread stays in Restart: it will execute the call again.
+        sched::check_budget(k);
+        irq::handle_interrupt(k);
+    }
+}
+
+/// Entry: an interrupt.
+pub fn handle_interrupt(k: &mut Kernel) {
+    sched::check_budget(k);
+    irq::handle_interrupt(k);
+}
+
+fn register(k: &Kernel, t: KRef<Tcb>, index: usize) -> u64 {
+    t.get(k).context.x.get(index).map_or(0, core::cell::Cell::get)
+}
+
+/// Executes a call that every kernel has.
+fn dispatch(k: &mut Kernel, t: KRef<Tcb>, call: Syscall) -> Result<(), Preempted> {
+    let cap = register(k, t, CAP_REGISTER);
+    let reply = register(k, t, REPLY_REGISTER);
+    let dest = register(k, t, DEST_REGISTER);
+    match call {
+        Syscall::Send => send(k, t, cap, SendMode::Blocking)?,
+        Syscall::NbSend => send(k, t, cap, SendMode::NonBlocking)?,
+        Syscall::Call => send(k, t, cap, SendMode::Call)?,
+        Syscall::Recv => receive(k, t, cap, Some(reply), Blocking::Yes),
+        Syscall::NbRecv => receive(k, t, cap, Some(reply), Blocking::No),
+        Syscall::Wait => receive(k, t, cap, None, Blocking::Yes),
+        Syscall::NbWait => receive(k, t, cap, None, Blocking::No),
+        Syscall::ReplyRecv => {
+            send(k, t, reply, SendMode::FirstPhase)?;
+            receive(k, t, cap, Some(reply), Blocking::Yes);
+        }
+        Syscall::NbSendRecv => {
+            send(k, t, dest, SendMode::FirstPhase)?;
+            receive(k, t, cap, Some(reply), Blocking::Yes);
+        }
+        Syscall::NbSendWait => {
+            send(k, t, reply, SendMode::FirstPhase)?;
+            receive(k, t, cap, None, Blocking::Yes);
+        }
+        Syscall::Yield => sched::yield_slice(k),
+        Syscall::DebugPutChar
+        | Syscall::DebugDumpScheduler
+        | Syscall::DebugHalt
+        | Syscall::DebugCapIdentify
+        | Syscall::DebugSnapshot
+        | Syscall::DebugNameThread => {}
+    }
+    Ok(())
+}
+
+// ---- the sending half (spec §1.6 steps 2–4, §1.8) ----
+
+/// Whether a failed lookup raises a fault.
+const fn reports_lookups(mode: SendMode) -> bool {
+    matches!(mode, SendMode::Blocking | SendMode::Call)
+}
+
+/// Invokes the capability that `cptr` names with the message in the thread's registers and buffer.
+fn send(k: &mut Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<(), Preempted> {
+    let inv = match gather(k, t, cptr, mode) {
+        Ok(inv) => inv,
+        Err((addr, lookup)) => {
+            if reports_lookups(mode) {
+                fault::raise(k, t, Fault::Cap { addr, phase: FaultPhase::Send, lookup });
+            }
+            return Ok(());
+        }
+    };
+    let is_call = mode == SendMode::Call;
+    match inv.cap {
+        Cap::Endpoint(cap) if cap.rights.contains(CapRights::WRITE) => {
+            endpoint::send(k, t, cap.endpoint, Authority::of(cap), mode);
+        }
+        Cap::Notification(cap) if cap.rights.contains(CapRights::WRITE) => {
+            notification::signal(k, cap.notification, cap.badge);
+            answer(k, t, is_call, Ok(Outcome::Done));
+        }
+        Cap::Endpoint(_) | Cap::Notification(_) => {
+            answer(k, t, is_call, Err(SyscallError::InvalidCapability { index: 0 }));
+        }
+        Cap::Reply(cap) => {
+            reply::reply(k, t, cap.reply, cap.can_grant);
+            answer(k, t, is_call, Ok(Outcome::Done));
+        }
+        _ => invoke_object(k, t, &inv, is_call)?,
+    }
+    Ok(())
+}
+
+/// Looks up the invoked capability and the extra capabilities, and copies the words. An error is the
+/// address that did not resolve, and why.
+fn gather(k: &Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<Invocation, (u64, LookupFault)> {
+    let slot = lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?;
+    let info = MessageInfo(t.get(k).context.info_register().get());
+    let buffer = transfer::send_buffer(k, t);
+    let mut args = words(k, t, info, buffer);
+    if let Some(buffer) = buffer {
+        for i in 0..info.extra_caps() {
+            let cptr = buffer.read(k, IpcBuffer::CAPS_WORD + i);
+            args.push_cap(k, lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?);
+        }
+    }
+    let phase = if mode == SendMode::FirstPhase { Phase::First } else { Phase::Only };
+    Ok(Invocation { label: info.label(), slot, cap: slot.cap(k), args, phase })
+}
+
+/// The message words, as many as an invocation can use.
+fn words(k: &Kernel, t: KRef<Tcb>, info: MessageInfo, buffer: Option<UserBuffer>) -> Args {
+    let mut words = [0; MAX_WORDS];
+    for (word, register) in words.iter_mut().zip(t.get(k).context.message_registers()) {
+        *word = register.get();
+    }
+    let Some(buffer) = buffer else {
+        return Args::new(&words, info.clamped_length().min(MSG_REGISTERS));
+    };
+    let length = info.clamped_length();
+    for (i, word) in words.iter_mut().enumerate().take(length).skip(MSG_REGISTERS) {
+        *word = buffer.read(k, IpcBuffer::MSG_WORD + i);
+    }
+    Args::new(&words, length)
+}
+
+/// Invokes a kernel object. Meanwhile the thread counts as Restart, so that whatever stops it lets it
+/// execute the call again.
+fn invoke_object(k: &mut Kernel, t: KRef<Tcb>, inv: &Invocation, is_call: bool) -> Result<(), Preempted> {
+    sched::set_state(k, t, ThreadState::Restart);
+    let result = match invoke(k, inv) {
+        Ok(outcome) => Ok(outcome),
+        Err(InvocationError::Refused(error)) => Err(error),
+        Err(InvocationError::Preempted) => return Err(Preempted),
+    };
+    if t.get(k).state.get() == ThreadState::Restart {
+        answer(k, t, is_call, result);
+        sched::set_state(k, t, ThreadState::Running);
+    }
+    Ok(())
+}
+
+/// Tells the thread the result, if it called.
+fn answer(k: &Kernel, t: KRef<Tcb>, is_call: bool, result: Result<Outcome, SyscallError>) {
+    if !is_call {
+        return;
+    }
+    let buffer = transfer::receive_buffer(k, t);
+    match result {
+        Ok(outcome) => reply_success(k, t, buffer, &outcome),
+        Err(error) => reply_error(k, t, buffer, error),
+    }
+}
+
+// ---- the receiving half (spec §1.8) ----
+
+/// Why a receive cannot even begin: a fault.
+type ReceiveFault = (u64, LookupFault);
+
+/// What stands in the place of a capability that is of no use here.
+const MISSING: LookupFault = LookupFault::MissingCapability { bits_left: 0 };
+
+/// Receives on the capability that `cptr` names; `reply` names the reply object, where the call takes
+/// one.
+fn receive(k: &Kernel, t: KRef<Tcb>, cptr: u64, reply: Option<u64>, blocking: Blocking) {
+    if let Err((addr, lookup)) = try_receive(k, t, cptr, reply, blocking) {
+        fault::raise(k, t, Fault::Cap { addr, phase: FaultPhase::Receive, lookup });
+    }
+}
+
+/// | # | check | fault |
+/// |---|---|---|
+/// | 1 | `cptr` resolves | its lookup failure |
+/// | 2 | an endpoint with Read | missing capability |
+/// | 3 | a notification with Read that is bound to no other thread | missing capability |
+/// | 4 | nothing else | missing capability |
+/// | 5 | endpoint: the reply capability resolves, and is one | its failure, or missing capability |
+fn try_receive(
+    k: &Kernel,
+    t: KRef<Tcb>,
+    cptr: u64,
+    reply: Option<u64>,
+    blocking: Blocking,
+) -> Result<(), ReceiveFault> {
+    let slot = lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?;
+    match slot.cap(k) {
+        Cap::Endpoint(cap) if cap.rights.contains(CapRights::READ) => {
+            let reply = reply.map(|cptr| reply_object(k, t, cptr)).transpose()?;
+            if let Some(reply) = reply {
+                reply::release_for_receive(k, reply);
+            }
+            if let Some(bound) = t.get(k).bound_notification.get() {
+                if notification::take_signal(k, t, bound) {
+                    return Ok(());
+                }
+                if blocking == Blocking::Yes {
+                    notification::return_sched_context(k, bound, t);
+                }
+            }
+            endpoint::receive(k, t, cap.endpoint, reply, blocking);
+            Ok(())
+        }
+        Cap::Notification(cap)
+            if cap.rights.contains(CapRights::READ)
+                && cap.notification.get(k).bound_tcb.get().is_none_or(|bound| bound == t) =>
+        {
+            notification::wait(k, t, cap.notification, blocking);
+            Ok(())
+        }
+        _ => Err((cptr, MISSING)),
+    }
+}
+
+fn reply_object(k: &Kernel, t: KRef<Tcb>, cptr: u64) -> Result<KRef<Reply>, ReceiveFault> {
+    let slot = lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?;
+    match slot.cap(k) {
+        Cap::Reply(cap) => Ok(cap.reply),
+        _ => Err((cptr, MISSING)),
+    }
+}
