@@ -33,13 +33,15 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
 
     let kernel = symbols("kernel", base.kernel())?;
     let task = system.programs.first().map(|program| symbols(&program.name, &program.elf)).transpose()?;
-    let debugger = DEBUGGERS.iter().find(|name| exists(name)).context("no debugger is installed: gdb-multiarch is one")?;
+    let debugger =
+        DEBUGGERS.iter().find(|name| exists(name)).context("no debugger is installed: gdb-multiarch is one")?;
     let mut command = Command::new(debugger);
     command.arg("-q").arg(&kernel).args(["-ex", &format!("target remote {address}")]);
     if let Some(task) = &task {
         command.args(["-ex", &format!("add-symbol-file {}", task.display())]);
     }
-    let status = command.args(["-x"]).arg(paths::in_project("tools/gdb")).status().context("the debugger cannot be run")?;
+    let status =
+        command.args(["-x"]).arg(paths::in_project("tools/gdb")).status().context("the debugger cannot be run")?;
     drop(machine);
     Ok(if status.success() { 0 } else { FAILED })
 }

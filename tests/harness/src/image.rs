@@ -2,7 +2,7 @@
 
 use crate::cli::ImageArgs;
 use crate::task::{System, Task, Then};
-use crate::{cargo, paths};
+use crate::{cargo, elf, paths};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::fs;
@@ -59,6 +59,10 @@ impl Base {
     /// Writes the image that starts that root task; `name` keeps images apart that are in use together.
     pub(crate) fn compose(&self, root: &[u8], name: &str) -> Result<PathBuf> {
         let path = paths::product(format!("{name}-{}.img", std::process::id()))?;
-        bail!("no packing yet: {} {} {} {}", self.boot.len(), self.kernel.len(), root.len(), path.display())
+        let kernel = elf::strip(&self.kernel).context("the kernel")?;
+        let root = elf::strip(root).context("the root task")?;
+        let image = boot::pack::pack(&self.boot, &kernel, &root, None)?;
+        fs::write(&path, image).with_context(|| path.display().to_string())?;
+        Ok(path)
     }
 }

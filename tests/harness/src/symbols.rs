@@ -1,20 +1,20 @@
 //! From an address in a program to the name of the function around it.
 
 use crate::elf;
+use ::elf::abi::STT_FUNC;
 use anyhow::Result;
-use object::{Object, ObjectSymbol, SymbolKind};
 
 /// The function that holds `address`, as `name+offset`, demangled; `None` when the file does not know.
 pub(crate) fn function_at(file: &[u8], address: u64) -> Result<Option<String>> {
-    let elf = elf::open(file)?;
-    let around = elf
-        .symbols()
-        .filter(|s| s.kind() == SymbolKind::Text && s.address() <= address)
-        .filter(|s| address < s.address().saturating_add(s.size().max(4)))
-        .max_by_key(|s| s.address());
+    let Some((symbols, names)) = elf::open(file)?.symbol_table()? else { return Ok(None) };
+    let around = symbols
+        .iter()
+        .filter(|s| s.st_symtype() == STT_FUNC && s.st_value <= address)
+        .filter(|s| address < s.st_value.saturating_add(s.st_size.max(4)))
+        .max_by_key(|s| s.st_value);
     let Some(symbol) = around else { return Ok(None) };
-    let name = symbol.name()?;
-    Ok(Some(format!("{:#}+{:#x}", rustc_demangle::demangle(name), address - symbol.address())))
+    let name = names.get(symbol.st_name as usize)?;
+    Ok(Some(format!("{:#}+{:#x}", rustc_demangle::demangle(name), address - symbol.st_value)))
 }
 
 /// Replaces every `pc 0x…` of a line by `in FUNCTION (pc 0x…)` where the function is known.
