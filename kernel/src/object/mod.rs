@@ -2,6 +2,7 @@
 
 mod asid_pool;
 pub mod cnode;
+pub mod domain;
 pub mod endpoint;
 pub mod notification;
 mod page_table;

@@ -4,7 +4,7 @@ use super::{Invocation, InvokeResult, Phase};
 use crate::cap::Cap;
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
-use crate::object::{cnode, sched_context, sched_control, tcb, untyped};
+use crate::object::{cnode, domain, sched_context, sched_control, tcb, untyped};
 
 /// May this kind be invoked in the sending half of a call that also receives?
 const fn is_allowed_first(cap: Cap) -> bool {
@@ -30,6 +30,7 @@ pub fn invoke(k: &mut Kernel, inv: &Invocation) -> InvokeResult {
     match inv.cap {
         Cap::Untyped(c) => untyped::invoke(k, inv, c),
         Cap::CNode(_) => cnode::invoke(k, inv, inv.cap),
+        Cap::Domain => domain::invoke(k, inv),
         Cap::Thread(target) => tcb::invoke(k, target, inv),
         Cap::SchedContext(c) => sched_context::invoke(k, c.sched_context, inv),
         Cap::SchedControl { .. } => sched_control::invoke(k, inv),
