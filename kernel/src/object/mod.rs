@@ -10,6 +10,8 @@ pub mod reply;
 pub mod sched_context;
 pub mod sched_control;
 pub mod tcb;
+#[cfg(test)]
+mod tests;
 pub mod untyped;
 
 pub use asid_pool::AsidPool;
