@@ -25,6 +25,9 @@
 //! | [`object`] | one module a kernel object: layout, invocations, destruction |
 //! | [`sched`], [`ipc`], [`vspace`], [`irq`] | queues and time, messages, address spaces, interrupts |
 //! | [`syscall`] | arguments, dispatch, replies |
+//! | [`boot`] | the initial task |
+//! | [`trap`], [`lock`] | entering and leaving the kernel |
+//! | [`debug`] | what the kernel says for its own sake |
 //! | [`kernel`], [`percpu`] | the state of the kernel |
 //!
 //! # Invariants
@@ -37,17 +40,21 @@
 extern crate std;
 
 pub mod arch;
+pub mod boot;
 pub mod cap;
+pub mod debug;
 pub mod error;
 pub mod ipc;
 pub mod irq;
 pub mod kernel;
 pub mod kobj;
+pub mod lock;
 pub mod mem;
 pub mod object;
 pub mod percpu;
 pub mod sched;
 pub mod syscall;
+pub mod trap;
 pub mod vspace;
 
 pub use kernel::Kernel;

@@ -1,39 +1,34 @@
 //! The plain values that cross the architecture line.
 
+use sel4_abi::object::ASID_POOL_INDEX_BITS;
+
 /// An interrupt: the number that the interrupt controller gives it (INTID).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Irq(u32);
+pub struct Irq(pub u16);
 
 impl Irq {
-    /// The interrupt `number`.
-    pub const fn new(number: u32) -> Self {
-        Self(number)
-    }
-
-    /// Its number.
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-
     /// Its number, as an index.
+    #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// An address-space identifier, the tag of TLB entries. 0 is never a thread's.
+/// An address-space identifier, the tag of TLB entries. 0 is never given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asid(u16);
+pub struct Asid(pub u16);
 
 impl Asid {
-    /// The identifier `number`.
-    pub const fn new(number: u16) -> Self {
-        Self(number)
+    /// The index of its pool.
+    #[must_use]
+    pub const fn pool(self) -> usize {
+        (self.0 >> ASID_POOL_INDEX_BITS) as usize
     }
 
-    /// Its number.
-    pub const fn get(self) -> u16 {
-        self.0
+    /// The index within its pool.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        (self.0 & ((1 << ASID_POOL_INDEX_BITS) - 1)) as usize
     }
 }
 
@@ -48,19 +43,7 @@ pub enum Trigger {
 
 /// Where a software-generated interrupt goes: a CPU interface (GICv2) or an affinity (GICv3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SgiTarget(u32);
-
-impl SgiTarget {
-    /// The target `value`, which the controller accepts (`arch::irq::accepts_sgi_target`).
-    pub const fn new(value: u32) -> Self {
-        Self(value)
-    }
-
-    /// Its number.
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-}
+pub struct SgiTarget(pub u32);
 
 /// What to do to the caches for a range of user memory (spec §7.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

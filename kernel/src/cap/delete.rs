@@ -20,7 +20,9 @@
 use super::{Cap, SlotRef, ZombieCap, ZombieKind, cdt};
 use crate::error::Preempted;
 use crate::kernel::Kernel;
-use crate::object::{endpoint, notification, reply, sched_context, tcb};
+use crate::object::{
+    asid_pool, endpoint, frame, irq_handler, notification, page_table, reply, sched_context, tcb, vspace_root,
+};
 
 /// What became of a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +120,9 @@ fn close(k: &Kernel, slot: SlotRef) -> Closed {
 
 /// Does what the loss of a capability means to its object; returns what is left to empty.
 fn finalise(k: &Kernel, cap: Cap, is_final: bool) -> Option<ZombieCap> {
+    if let Cap::Frame(frame) = cap {
+        frame::finalise(k, &frame);
+    }
     if !is_final {
         return None;
     }
@@ -143,6 +148,22 @@ fn finalise(k: &Kernel, cap: Cap, is_final: bool) -> Option<ZombieCap> {
             tcb::thread::finalise(k, t);
             let slots = t.slots();
             Some(ZombieCap { slots, kind: ZombieKind::Thread, remaining: slots.len() })
+        }
+        Cap::PageTable(table) => {
+            page_table::finalise(k, &table);
+            None
+        }
+        Cap::VSpace(vspace) => {
+            vspace_root::finalise(k, &vspace);
+            None
+        }
+        Cap::AsidPool(pool) => {
+            asid_pool::finalise(k, &pool);
+            None
+        }
+        Cap::IrqHandler(irq) => {
+            irq_handler::finalise(k, irq);
+            None
         }
         _ => None,
     }

@@ -24,6 +24,7 @@ mod kref;
 mod objects;
 mod region;
 mod slots;
+mod tables;
 mod tagged;
 
 pub use buffer::UserBuffer;
@@ -31,4 +32,5 @@ pub use kref::KRef;
 pub use objects::{KernelObject, SchedContextMemory, adopt, adopt_sched_context, adopt_slots};
 pub use region::MemRegion;
 pub use slots::SlotArray;
+pub use tables::TableEntry;
 pub use tagged::Tagged;

@@ -1,18 +1,21 @@
 //! Kernel objects: one module each, with the same sections in the same order.
 
-mod asid_pool;
+pub mod asid_control;
+pub mod asid_pool;
 pub mod cnode;
-pub mod domain;
 pub mod endpoint;
+pub mod frame;
+pub mod irq_control;
+pub mod irq_handler;
 pub mod notification;
-mod page_table;
+pub mod page_table;
 pub mod reply;
 pub mod sched_context;
 pub mod sched_control;
+pub mod sgi_signal;
 pub mod tcb;
-#[cfg(test)]
-mod tests;
 pub mod untyped;
+pub mod vspace_root;
 
 pub use asid_pool::AsidPool;
 pub use endpoint::{Endpoint, EndpointState};

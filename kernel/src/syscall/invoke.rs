@@ -4,7 +4,10 @@ use super::{Invocation, InvokeResult, Phase};
 use crate::cap::Cap;
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
-use crate::object::{cnode, domain, sched_context, sched_control, tcb, untyped};
+use crate::object::{
+    asid_control, asid_pool, cnode, frame, irq_control, irq_handler, page_table, sched_context, sched_control,
+    sgi_signal, tcb, untyped, vspace_root,
+};
 
 /// May this kind be invoked in the sending half of a call that also receives?
 const fn is_allowed_first(cap: Cap) -> bool {
@@ -30,10 +33,17 @@ pub fn invoke(k: &mut Kernel, inv: &Invocation) -> InvokeResult {
     match inv.cap {
         Cap::Untyped(c) => untyped::invoke(k, inv, c),
         Cap::CNode(_) => cnode::invoke(k, inv, inv.cap),
-        Cap::Domain => domain::invoke(k, inv),
         Cap::Thread(target) => tcb::invoke(k, target, inv),
         Cap::SchedContext(c) => sched_context::invoke(k, c.sched_context, inv),
         Cap::SchedControl { .. } => sched_control::invoke(k, inv),
+        Cap::IrqControl => irq_control::invoke(k, inv),
+        Cap::IrqHandler(irq) => irq_handler::invoke(k, inv, irq),
+        Cap::SgiSignal(signal) => sgi_signal::invoke(k, inv, signal),
+        Cap::Frame(frame) => frame::invoke(k, inv, frame),
+        Cap::PageTable(table) => page_table::invoke(k, inv, table),
+        Cap::VSpace(vspace) => vspace_root::invoke(k, inv, vspace),
+        Cap::AsidControl => asid_control::invoke(k, inv),
+        Cap::AsidPool(pool) => asid_pool::invoke(k, inv, pool),
         _ => invalid,
     }
 }

@@ -1,46 +1,76 @@
-//! Address spaces: the rules of mapping, and which address space an ASID stands for.
+//! Address spaces: the rules of mapping, and which address space an ASID stands for (spec §7).
+//!
+//! A VSpace root and the tables below it hold what was mapped and nothing else; the kernel's own
+//! mappings are elsewhere. Capabilities remember where they are mapped as (ASID, address), and that
+//! memory can be *stale*: the ASID may be gone or belong to another VSpace, the entry may show
+//! another page. So nothing is removed from a table without looking whether it is still there.
+//!
+//! # Invariants
+//!
+//! - **VS-1** A table descriptor names a live `PageTable`: destroying a table, or the root that
+//!   leads to it, removes it from what can be walked first.
+//! - **VS-2** An ASID leads to a root exactly while some VSpace capability carries both; deleting the
+//!   last one frees the ASID.
+//! - **VS-3** After every change no stale translation is usable (`arch::tlb` says what each owes).
+//! - **VS-4** ASID 0 is never assigned; it tags the empty address space.
 
-use core::cell::Cell;
+mod asid;
+mod map;
+mod walk;
 
-use crate::kobj::KRef;
-use crate::object::AsidPool;
-use sel4_abi::object::{ASID_POOL_INDEX_BITS, ASID_POOLS_BITS};
+pub use asid::{AsidTable, StaleVSpace};
+pub use map::{MappedPage, PageAttributes, map_page, map_table, page_at, table_place, unmap_page, unmap_table};
+pub use walk::{Place, level_of_size, walk};
 
-/// An address-space identifier. 0 is never given out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asid(pub u16);
+pub use crate::arch::types::Asid;
 
-impl Asid {
-    /// The index of its pool.
-    #[must_use]
-    pub const fn pool(self) -> usize {
-        (self.0 >> ASID_POOL_INDEX_BITS) as usize
+use crate::arch;
+use crate::cap::{Cap, VSpaceCap};
+use crate::error::{LookupFault, LookupSide, SyscallError};
+use crate::kernel::Kernel;
+
+/// The VSpace that an invocation names as its first extra capability, if it has an ASID.
+///
+/// # Errors
+/// `InvalidCapability(1)` for anything else.
+pub fn with_asid(cap: Cap) -> Result<VSpaceCap, SyscallError> {
+    match cap {
+        Cap::VSpace(vspace) if vspace.asid.is_some() => Ok(vspace),
+        _ => Err(SyscallError::InvalidCapability { index: 1 }),
     }
+}
 
-    /// The index within its pool.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        (self.0 & ((1 << ASID_POOL_INDEX_BITS) - 1)) as usize
+/// The ASID of the VSpace that is capability `index` of an invocation, if it is not stale.
+///
+/// # Errors
+/// `FailedLookup(InvalidRoot)` if its ASID is gone; `InvalidCapability(index)` if it has none, or
+/// the ASID is another's.
+pub fn usable(k: &Kernel, vspace: VSpaceCap, index: u64) -> Result<Asid, SyscallError> {
+    k.asids.check(k, vspace).map_err(|stale| match stale {
+        StaleVSpace::AsidGone => lookup_failed(LookupFault::InvalidRoot),
+        StaleVSpace::NoAsid | StaleVSpace::AsidReused => SyscallError::InvalidCapability { index },
+    })
+}
+
+/// The error of a walk that did not find what it needs; it never speaks of a source.
+#[must_use]
+pub const fn lookup_failed(fault: LookupFault) -> SyscallError {
+    SyscallError::FailedLookup { side: LookupSide::Destination, fault }
+}
+
+/// Makes the address space that `cap`, a thread's VSpace root, names the one of user mode.
+///
+/// A thread without a valid VSpace runs in an empty one: its first instruction faults.
+pub fn activate(k: &Kernel, cap: Cap) {
+    let valid = match cap {
+        Cap::VSpace(vspace) => k.asids.check(k, vspace).ok().map(|asid| (vspace.root, asid)),
+        _ => None,
+    };
+    match valid {
+        Some((root, asid)) => arch::set_user_root(root.addr().to_phys(), asid),
+        None => arch::set_no_user_root(),
     }
 }
 
-/// All ASID pools.
-#[derive(Debug)]
-pub struct AsidTable {
-    /// The pools by number. Changed by making and destroying pools.
-    pub(crate) pools: [Cell<Option<KRef<AsidPool>>>; 1 << ASID_POOLS_BITS],
-}
-
-impl AsidTable {
-    /// A table without pools.
-    #[must_use]
-    pub const fn new() -> Self {
-        AsidTable { pools: [const { Cell::new(None) }; 1 << ASID_POOLS_BITS] }
-    }
-}
-
-impl Default for AsidTable {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -57,15 +57,17 @@ fn each_line(start: u64, end: u64, line: u64, operation: impl Fn(u64)) {
     }
 }
 
-/// Cleans `[start, start + length)` to the point of coherency.
-pub fn clean_to_coherency(start: KernelVa, length: u64) {
-    each_line(start.get(), start.get() + length, data_line(), dc_cvac);
+/// Cleans `bytes` bytes from `start` to the point of coherency.
+pub fn clean_to_poc(start: KernelVa, bytes: usize) {
+    let start = start.0 as u64;
+    each_line(start, start + bytes as u64, data_line(), dc_cvac);
     barrier::dsb(barrier::SY);
 }
 
-/// Cleans `[start, start + length)` to the point of unification, where the table walker looks.
-pub fn clean_to_unification(start: KernelVa, length: u64) {
-    each_line(start.get(), start.get() + length, data_line(), dc_cvau);
+/// Cleans `bytes` bytes from `start` to the point of unification, where the table walker looks.
+pub fn clean_to_pou(start: KernelVa, bytes: usize) {
+    let start = start.0 as u64;
+    each_line(start, start + bytes as u64, data_line(), dc_cvau);
     barrier::dsb(barrier::ISH);
 }
 
@@ -73,7 +75,7 @@ pub fn clean_to_unification(start: KernelVa, length: u64) {
 ///
 /// The range lies in one page that is mapped there, writable if `operation` invalidates.
 pub fn user_range(operation: CacheOp, root: PhysAddr, asid: Asid, start: UserVa, end: UserVa) {
-    let (start, end) = (start.get(), end.get());
+    let (start, end) = (start.0, end.0);
     with_user_root(root, asid, || match operation {
         CacheOp::Clean => {
             each_line(start, end, data_line(), dc_cvac);
@@ -102,10 +104,6 @@ pub fn user_range(operation: CacheOp, root: PhysAddr, asid: Asid, start: UserVa,
 fn invalidate(start: u64, end: u64) {
     let line = data_line();
     each_line(start, end, line, |address| {
-        if address < start || address + line > end {
-            dc_civac(address)
-        } else {
-            dc_ivac(address)
-        }
+        if address < start || address + line > end { dc_civac(address) } else { dc_ivac(address) }
     });
 }

@@ -3,7 +3,7 @@
 //! The UART is set up already, by firmware or the boot stage, and shared with user drivers
 //! (spec §6.9); the kernel only ever looks at its status and writes to its data register.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use handoff::UartKind;
 
@@ -12,9 +12,9 @@ use crate::mem::KernelVa;
 /// Registers of the PL011, by byte offset.
 mod pl011 {
     /// Data.
-    pub(super) const DR: u64 = 0x00;
+    pub(super) const DR: usize = 0x00;
     /// Flags.
-    pub(super) const FR: u64 = 0x18;
+    pub(super) const FR: usize = 0x18;
     /// Flag: the transmit FIFO is full.
     pub(super) const FR_TXFF: u32 = 1 << 5;
 }
@@ -22,9 +22,9 @@ mod pl011 {
 /// Registers of the BCM2835 auxiliary ("mini") UART, by byte offset.
 mod mini {
     /// Data.
-    pub(super) const IO: u64 = 0x00;
+    pub(super) const IO: usize = 0x00;
     /// Line status.
-    pub(super) const LSR: u64 = 0x14;
+    pub(super) const LSR: usize = 0x14;
     /// Status: the transmit FIFO has room.
     pub(super) const LSR_TX_READY: u32 = 1 << 5;
 }
@@ -34,11 +34,11 @@ const PL011: u8 = 1;
 const MINI: u8 = 2;
 
 static KIND: AtomicU8 = AtomicU8::new(NONE);
-static BASE: AtomicU64 = AtomicU64::new(0);
+static BASE: AtomicUsize = AtomicUsize::new(0);
 
 /// Uses the UART whose registers are mapped at `base` from now on.
 pub(super) fn init(kind: UartKind, base: KernelVa) {
-    BASE.store(base.get(), Ordering::Relaxed);
+    BASE.store(base.0, Ordering::Relaxed);
     let kind = match kind {
         UartKind::None => NONE,
         UartKind::Pl011 => PL011,
@@ -70,13 +70,13 @@ fn put_raw(byte: u8) {
     }
 }
 
-fn read(address: u64) -> u32 {
+fn read(address: usize) -> u32 {
     // SAFETY: `init` was given the UART's registers, mapped as Device memory; reading the status
     // register has no side effect.
-    unsafe { core::ptr::with_exposed_provenance::<u32>(address as usize).read_volatile() }
+    unsafe { core::ptr::with_exposed_provenance::<u32>(address).read_volatile() }
 }
 
-fn write(address: u64, value: u32) {
+fn write(address: usize, value: u32) {
     // SAFETY: as in `read`; writing the data register sends a byte and nothing else.
-    unsafe { core::ptr::with_exposed_provenance_mut::<u32>(address as usize).write_volatile(value) }
+    unsafe { core::ptr::with_exposed_provenance_mut::<u32>(address).write_volatile(value) }
 }

@@ -1,49 +1,41 @@
-//! What the kernel does when it cannot go on: it says why, and stops.
+//! Exceptions that nobody can handle: the kernel panics with what the processor says.
 
 use core::arch::asm;
+use core::cell::UnsafeCell;
 
 use aarch64_cpu::registers::{ELR_EL1, ESR_EL1, FAR_EL1, Readable, SPSR_EL1};
-
-use crate::debug::epitaph::{self, Epitaph};
 
 /// Size of the kernel's one stack. The kernel does not recurse, so its depth is bounded.
 pub(super) const KERNEL_STACK_SIZE: usize = 32 * 1024;
 /// Size of the stack on which fatal exceptions are reported.
 pub(super) const EMERGENCY_STACK_SIZE: usize = 4 * 1024;
 
-/// Memory that is only ever used as a stack, through the stack pointer.
+/// Memory that is only ever used through the stack pointer.
 #[repr(C, align(4096))]
-pub(super) struct Stack<const SIZE: usize>(core::cell::UnsafeCell<[u8; SIZE]>);
+pub(super) struct Stack<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
 
 // SAFETY: no Rust code reads or writes a stack through this type.
 unsafe impl<const SIZE: usize> Sync for Stack<SIZE> {}
 
 /// The kernel's stack.
-pub(super) static KERNEL_STACK: Stack<KERNEL_STACK_SIZE> =
-    Stack(core::cell::UnsafeCell::new([0; KERNEL_STACK_SIZE]));
+pub(super) static KERNEL_STACK: Stack<KERNEL_STACK_SIZE> = Stack(UnsafeCell::new([0; KERNEL_STACK_SIZE]));
 /// The stack of last resort.
-pub(super) static EMERGENCY_STACK: Stack<EMERGENCY_STACK_SIZE> =
-    Stack(core::cell::UnsafeCell::new([0; EMERGENCY_STACK_SIZE]));
+pub(super) static EMERGENCY_STACK: Stack<EMERGENCY_STACK_SIZE> = Stack(UnsafeCell::new([0; EMERGENCY_STACK_SIZE]));
 
-/// An exception was taken from the kernel itself, or from AArch32: report and stop.
+/// An exception came from the kernel itself, or from AArch32 (spec §5.10).
 pub(super) extern "C" fn exception_in_kernel(vector: u64) -> ! {
-    epitaph::write(&Epitaph::Exception {
-        vector,
-        esr: ESR_EL1.get(),
-        far: FAR_EL1.get(),
-        elr: ELR_EL1.get(),
-        spsr: SPSR_EL1.get(),
-    });
-    halt()
+    panic!(
+        "exception {vector} in the kernel: esr {:#x} far {:#x} elr {:#x} spsr {:#x}",
+        ESR_EL1.get(),
+        FAR_EL1.get(),
+        ELR_EL1.get(),
+        SPSR_EL1.get(),
+    )
 }
 
-/// An SError was taken from user mode: memory or a device failed, and nobody can say whose it was.
+/// An SError came from user mode: memory or a device failed, and nobody can say whose it was.
 pub(super) fn serror() -> ! {
-    epitaph::write(&Epitaph::SError {
-        esr: ESR_EL1.get(),
-        elr: ELR_EL1.get(),
-    });
-    halt()
+    panic!("SError: esr {:#x} elr {:#x}", ESR_EL1.get(), ELR_EL1.get())
 }
 
 /// Stops this core for good.

@@ -4,10 +4,41 @@
 //! EL1 itself is never trapped, which lets [`save`] and [`restore`] run whatever the thread may do.
 
 use core::arch::asm;
+use core::cell::Cell;
+use core::mem::offset_of;
 
 use aarch64_cpu::registers::{CPACR_EL1, Writeable};
 
-use super::context::FpuState;
+/// The floating-point and SIMD registers of a thread.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct FpuState {
+    /// `Q0` … `Q31`, low half first.
+    q: [[Cell<u64>; 2]; 32],
+    /// `FPSR`.
+    fpsr: Cell<u64>,
+    /// `FPCR`.
+    fpcr: Cell<u64>,
+}
+
+impl FpuState {
+    /// All registers zero.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { q: [const { [const { Cell::new(0) }; 2] }; 32], fpsr: Cell::new(0), fpcr: Cell::new(0) }
+    }
+}
+
+impl Default for FpuState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const _: () = {
+    assert!(offset_of!(FpuState, q) == 0);
+    assert!(offset_of!(FpuState, fpsr) == 512 && offset_of!(FpuState, fpcr) == 520);
+};
 
 /// Lets EL0 use the registers; takes effect at the return to EL0.
 pub fn enable() {

@@ -4,9 +4,7 @@
 //! moving the deadline is what acknowledges it.
 
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::{
-    CNTFRQ_EL0, CNTKCTL_EL1, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable,
-};
+use aarch64_cpu::registers::{CNTFRQ_EL0, CNTKCTL_EL1, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
 
 /// Starts the timer with the alarm far away, and lets EL0 read the virtual counter.
 ///

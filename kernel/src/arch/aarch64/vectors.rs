@@ -8,11 +8,12 @@
 //! The exclusive monitor needs no `clrex`: an exception return clears it.
 
 use core::arch::global_asm;
+use core::mem::offset_of;
 
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 
-use super::context::{Context, OFFSET_PC, OFFSET_RESTART_PC, OFFSET_SP, OFFSET_TPIDR_RO};
 use super::fatal::KERNEL_STACK_SIZE;
+use crate::arch::context::Context;
 use crate::trap::{self, Trap};
 
 /// The kinds of entry that the vectors tell apart.
@@ -28,6 +29,19 @@ const EC_INSTRUCTION_ABORT: u64 = 0x20;
 const EC_DATA_ABORT: u64 = 0x24;
 /// Size of the `svc` instruction.
 const SVC_SIZE: u64 = 4;
+
+/// Where the context holds the pairs that the assembly moves with one instruction.
+const X30_SP: usize = 30 * 8;
+const PC_SPSR: usize = offset_of!(Context, resume_pc);
+const RESTART_PC_TPIDR: usize = offset_of!(Context, restart_pc);
+const TPIDRRO: usize = offset_of!(Context, tpidrro);
+
+const _: () = {
+    assert!(offset_of!(Context, x) == 0);
+    assert!(offset_of!(Context, sp) == X30_SP + 8);
+    assert!(offset_of!(Context, spsr) == PC_SPSR + 8);
+    assert!(offset_of!(Context, tpidr) == RESTART_PC_TPIDR + 8);
+};
 
 global_asm!(
     r#"
@@ -52,9 +66,9 @@ global_asm!(
         mrs     x2, elr_el1
         mrs     x3, spsr_el1
         mrs     x4, tpidr_el0
-        stp     x30, x1,  [sp, #{sp_pair}]
-        stp     x2,  x3,  [sp, #{pc}]
-        stp     x2,  x4,  [sp, #{restart_pc}]   // the same address until the kernel knows better
+        stp     x30, x1,  [sp, #{x30_sp}]
+        stp     x2,  x3,  [sp, #{pc_spsr}]
+        stp     x2,  x4,  [sp, #{restart_pc_tpidr}]   // the same address until the kernel knows better
     .endm
 
     // One entry of the table for exceptions from EL0: save, and tell which kind.
@@ -114,10 +128,10 @@ tessera_enter:
     .global tessera_restore
 tessera_restore:
     mov     sp, x0
-    ldp     x30, x1,  [sp, #{sp_pair}]
-    ldp     x2,  x3,  [sp, #{pc}]
-    ldr     x4,       [sp, #{restart_pc} + 8]
-    ldr     x5,       [sp, #{tpidr_ro}]
+    ldp     x30, x1,  [sp, #{x30_sp}]
+    ldp     x2,  x3,  [sp, #{pc_spsr}]
+    ldr     x4,       [sp, #{restart_pc_tpidr} + 8]
+    ldr     x5,       [sp, #{tpidrro}]
     msr     sp_el0, x1
     msr     elr_el1, x2
     msr     spsr_el1, x3
@@ -143,10 +157,10 @@ tessera_restore:
     dsb     nsh
     isb
     "#,
-    sp_pair = const OFFSET_SP - 8,
-    pc = const OFFSET_PC,
-    restart_pc = const OFFSET_RESTART_PC,
-    tpidr_ro = const OFFSET_TPIDR_RO,
+    x30_sp = const X30_SP,
+    pc_spsr = const PC_SPSR,
+    restart_pc_tpidr = const RESTART_PC_TPIDR,
+    tpidrro = const TPIDRRO,
     sync = const ENTRY_SYNC,
     interrupt = const ENTRY_INTERRUPT,
     serror = const ENTRY_SERROR,
@@ -165,7 +179,7 @@ extern "C" fn trap_from_user(kind: u64, context: &Context) -> *const Context {
         ENTRY_INTERRUPT => Trap::Interrupt,
         _ => super::fatal::serror(),
     };
-    core::ptr::from_ref(trap::run(trap))
+    trap::run(trap)
 }
 
 /// Reads the syndrome of a synchronous exception.
@@ -173,16 +187,11 @@ fn synchronous(context: &Context) -> Trap {
     let esr = ESR_EL1.get();
     match ESR_EL1.read(ESR_EL1::EC) {
         EC_SVC64 => {
-            context
-                .restart_pc
-                .set(context.pc.get().wrapping_sub(SVC_SIZE));
+            context.restart_pc.set(context.resume_pc.get().wrapping_sub(SVC_SIZE));
             Trap::Syscall
         }
-        EC_DATA_ABORT => Trap::DataAbort {
-            address: FAR_EL1.get(),
-            esr,
-        },
-        EC_INSTRUCTION_ABORT => Trap::InstructionAbort { esr },
+        EC_DATA_ABORT => Trap::DataAbort { address: FAR_EL1.get(), esr },
+        EC_INSTRUCTION_ABORT => Trap::InstructionAbort { address: context.resume_pc.get(), esr },
         _ => Trap::Exception { esr },
     }
 }

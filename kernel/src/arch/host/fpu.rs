@@ -1,4 +1,4 @@
-//! FP/SIMD state: memory only.
+//! FP/SIMD state: memory only; the core has one register file a test thread.
 
 use core::cell::Cell;
 
@@ -16,6 +16,34 @@ impl FpuState {
         FpuState { words: [const { Cell::new(0) }; 65] }
     }
 }
+
+std::thread_local! {
+    static REGISTERS: FpuState = const { FpuState::new() };
+}
+
+impl FpuState {
+    fn copy_from(&self, other: &FpuState) {
+        for (to, from) in self.words.iter().zip(&other.words) {
+            to.set(from.get());
+        }
+    }
+}
+
+/// Stores the registers of the core into `state`.
+pub fn save(state: &FpuState) {
+    REGISTERS.with(|registers| state.copy_from(registers));
+}
+
+/// Loads the registers of the core from `state`.
+pub fn restore(state: &FpuState) {
+    REGISTERS.with(|registers| registers.copy_from(state));
+}
+
+/// Lets user mode use the registers.
+pub fn enable() {}
+
+/// Makes user mode trap on use.
+pub fn disable() {}
 
 impl Default for FpuState {
     fn default() -> Self {

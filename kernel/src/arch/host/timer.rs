@@ -29,3 +29,9 @@ pub fn deadline() -> u64 {
 pub fn advance(ticks: u64) {
     NOW.set(NOW.get() + ticks);
 }
+
+/// Ticks per second.
+#[must_use]
+pub const fn frequency() -> u64 {
+    62_500_000
+}

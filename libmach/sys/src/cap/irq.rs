@@ -24,7 +24,11 @@ impl Cap<IrqControl> {
     ///
     /// The table of `IRQIssueIRQHandler`, kernel ABI 3.8.
     pub fn issue_handler(self, irq: u64, dest: SlotPath) -> Result<()> {
-        self.perform(InvocationLabel::IrqIssueIrqHandler, &[irq, dest.index, dest.depth], &[dest.root.cptr()])
+        self.perform(
+            InvocationLabel::IrqIssueIrqHandler,
+            &[irq, dest.index, dest.depth],
+            &[dest.root.cptr()],
+        )
     }
 
     /// The same, and sets how the line is read.
@@ -34,10 +38,20 @@ impl Cap<IrqControl> {
     /// # Errors
     ///
     /// The table of `ARMIRQIssueIRQHandlerTrigger`, kernel ABI 3.8.
-    pub fn issue_handler_with_trigger(self, irq: u64, trigger: Trigger, dest: SlotPath) -> Result<()> {
+    pub fn issue_handler_with_trigger(
+        self,
+        irq: u64,
+        trigger: Trigger,
+        dest: SlotPath,
+    ) -> Result<()> {
         self.perform(
             InvocationLabel::IrqIssueIrqHandlerTrigger,
-            &[irq, u64::from(trigger == Trigger::Edge), dest.index, dest.depth],
+            &[
+                irq,
+                u64::from(trigger == Trigger::Edge),
+                dest.index,
+                dest.depth,
+            ],
             &[dest.root.cptr()],
         )
     }
@@ -63,7 +77,11 @@ impl Cap<IrqHandler> {
     ///
     /// `InvalidCapability(0)` unless it is a notification that may be signalled.
     pub fn set_notification(self, notification: Cap<Notification>) -> Result<()> {
-        self.perform(InvocationLabel::IrqSetIrqHandler, &[], &[notification.cptr()])
+        self.perform(
+            InvocationLabel::IrqSetIrqHandler,
+            &[],
+            &[notification.cptr()],
+        )
     }
 
     /// Lets the interrupt signal nothing.

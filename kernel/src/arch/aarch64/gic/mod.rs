@@ -15,6 +15,7 @@ use tock_registers::registers::ReadWrite;
 
 use super::mmu::{DeviceMappings, MapError};
 use crate::arch::types::{Irq, SgiTarget, Trigger};
+use crate::mem::PhysAddr;
 
 /// Interrupt numbers from here on mean "none" when acknowledging (1020–1023 are reserved).
 const FIRST_SPECIAL: u32 = 1020;
@@ -38,20 +39,15 @@ pub(super) enum Gic {
 impl Gic {
     /// Maps and initialises the controller: all interrupts masked, SPIs level-triggered and sent
     /// to this core.
-    pub(super) fn init(
-        description: &GicDescription,
-        devices: &mut DeviceMappings,
-    ) -> Result<Self, MapError> {
-        Ok(match *description {
-            GicDescription::V2 {
-                distributor,
-                cpu_interface,
-            } => Self::V2(GicV2::init(devices, distributor, cpu_interface)?),
-            GicDescription::V3 {
-                distributor,
-                redistributor,
-            } => Self::V3(GicV3::init(devices, distributor, redistributor)?),
-        })
+    pub(super) fn init(description: &GicDescription, devices: &mut DeviceMappings) -> Result<Self, MapError> {
+        let distributor = PhysAddr(description.distributor.base);
+        if description.version == 2 {
+            let cpu_interface = PhysAddr(description.cpu_interface.base);
+            GicV2::init(devices, distributor, cpu_interface).map(Self::V2)
+        } else {
+            let redistributor = PhysAddr(description.redistributors.base);
+            GicV3::init(devices, distributor, redistributor).map(Self::V3)
+        }
     }
 }
 
@@ -94,10 +90,8 @@ impl Gic {
             Self::V2(gic) => gic.acknowledge(),
             Self::V3(gic) => gic.acknowledge(),
         };
-        (number < FIRST_SPECIAL).then_some(Taken {
-            irq: Irq::new(number),
-            word,
-        })
+        let irq = u16::try_from(number).ok().filter(|_| number < FIRST_SPECIAL)?;
+        Some(Taken { irq: Irq(irq), word })
     }
 
     /// Ends the handling of an acknowledged interrupt.

@@ -5,7 +5,7 @@ use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
 
 use super::{FIRST_SHARED, FIRST_SPECIAL, PRIORITY_MASK, PRIORITY_WORD};
-use crate::arch::aarch64::mmu::{DeviceMappings, MapError};
+use crate::arch::aarch64::mmu::{DeviceMappings, MapError, Registers};
 use crate::arch::types::{Irq, SgiTarget, Trigger};
 use crate::mem::PhysAddr;
 
@@ -65,9 +65,9 @@ register_structs! {
 const LAST_CPU_INTERFACE: u64 = 7;
 
 /// A GICv2.
-pub(super) struct GicV2 {
-    distributor: &'static Distributor,
-    cpu: &'static CpuInterface,
+pub(in crate::arch::aarch64) struct GicV2 {
+    distributor: Registers<Distributor>,
+    cpu: Registers<CpuInterface>,
 }
 
 impl GicV2 {
@@ -76,10 +76,7 @@ impl GicV2 {
         distributor: PhysAddr,
         cpu_interface: PhysAddr,
     ) -> Result<Self, MapError> {
-        let gic = Self {
-            distributor: devices.map(distributor)?,
-            cpu: devices.map(cpu_interface)?,
-        };
+        let gic = Self { distributor: devices.map(distributor)?, cpu: devices.map(cpu_interface)? };
         gic.init_distributor();
         gic.cpu.pmr.set(PRIORITY_MASK);
         gic.cpu.bpr.set(0);
@@ -88,15 +85,11 @@ impl GicV2 {
     }
 
     fn init_distributor(&self) {
-        let d = self.distributor;
+        let d = &*self.distributor;
         d.ctlr.write(CTLR::ENABLE::CLEAR);
         let lines = 32 * (d.typer.read(TYPER::LINES) as usize + 1);
         // The registers for the private interrupts say which CPU interface this core is.
-        let this_core = d
-            .itargetsr
-            .first()
-            .map_or(1, |register| register.get() & 0xff)
-            .max(1);
+        let this_core = d.itargetsr.first().map_or(1, |register| register.get() & 0xff).max(1);
         for word in 0..lines / 32 {
             set(&d.icenabler, word, u32::MAX);
             set(&d.icpendr, word, u32::MAX);
@@ -120,19 +113,11 @@ impl GicV2 {
     }
 
     pub(super) fn mask(&self, irq: Irq) {
-        set(
-            &self.distributor.icenabler,
-            irq.index() / 32,
-            1 << (irq.get() % 32),
-        );
+        set(&self.distributor.icenabler, irq.index() / 32, 1 << (u32::from(irq.0) % 32));
     }
 
     pub(super) fn unmask(&self, irq: Irq) {
-        set(
-            &self.distributor.isenabler,
-            irq.index() / 32,
-            1 << (irq.get() % 32),
-        );
+        set(&self.distributor.isenabler, irq.index() / 32, 1 << (u32::from(irq.0) % 32));
     }
 
     pub(super) fn set_trigger(&self, irq: Irq, trigger: Trigger) {
@@ -150,9 +135,7 @@ impl GicV2 {
     }
 
     pub(super) fn send_sgi(&self, number: u32, target: SgiTarget) {
-        self.distributor
-            .sgir
-            .write(SGIR::ID.val(number) + SGIR::TARGETS.val(1 << target.get()));
+        self.distributor.sgir.write(SGIR::ID.val(number) + SGIR::TARGETS.val(1 << target.0));
     }
 
     pub(super) fn accepts_sgi_target(target: u64) -> bool {

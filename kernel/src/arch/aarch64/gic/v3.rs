@@ -11,7 +11,7 @@ use tock_registers::registers::{ReadOnly, ReadWrite};
 use tock_registers::{register_bitfields, register_structs};
 
 use super::{FIRST_SHARED, FIRST_SPECIAL, PRIORITY_MASK, PRIORITY_WORD};
-use crate::arch::aarch64::mmu::{DeviceMappings, MapError};
+use crate::arch::aarch64::mmu::{DeviceMappings, MapError, Registers};
 use crate::arch::types::{Irq, SgiTarget, Trigger};
 use crate::mem::PhysAddr;
 
@@ -85,9 +85,9 @@ register_structs! {
 const AFFINITY_MASK: u64 = 0xff_00ff_ffff;
 
 /// A GICv3.
-pub(super) struct GicV3 {
-    distributor: &'static Distributor,
-    redistributor: &'static Redistributor,
+pub(in crate::arch::aarch64) struct GicV3 {
+    distributor: Registers<Distributor>,
+    redistributor: Registers<Redistributor>,
 }
 
 impl GicV3 {
@@ -96,10 +96,7 @@ impl GicV3 {
         distributor: PhysAddr,
         redistributor: PhysAddr,
     ) -> Result<Self, MapError> {
-        let gic = Self {
-            distributor: devices.map(distributor)?,
-            redistributor: devices.map(redistributor)?,
-        };
+        let gic = Self { distributor: devices.map(distributor)?, redistributor: devices.map(redistributor)? };
         gic.init_distributor();
         gic.init_redistributor();
         init_cpu_interface();
@@ -107,7 +104,7 @@ impl GicV3 {
     }
 
     fn init_distributor(&self) {
-        let d = self.distributor;
+        let d = &*self.distributor;
         d.ctlr.set(0);
         self.wait_distributor();
         let lines = 32 * (d.typer.read(TYPER::LINES) as usize + 1);
@@ -127,18 +124,13 @@ impl GicV3 {
         d.ctlr.write(CTLR::ARE::SET + CTLR::ENABLE_GROUP1::SET);
         self.wait_distributor();
         let this_core = MPIDR_EL1.get() & AFFINITY_MASK;
-        for register in d
-            .irouter
-            .iter()
-            .take(lines.min(FIRST_SPECIAL as usize))
-            .skip(FIRST_SHARED as usize)
-        {
+        for register in d.irouter.iter().take(lines.min(FIRST_SPECIAL as usize)).skip(FIRST_SHARED as usize) {
             register.set(this_core);
         }
     }
 
     fn init_redistributor(&self) {
-        let r = self.redistributor;
+        let r = &*self.redistributor;
         r.waker.modify(WAKER::PROCESSOR_SLEEP::CLEAR);
         while r.waker.is_set(WAKER::CHILDREN_ASLEEP) {}
         r.igroupr0.set(u32::MAX);
@@ -165,33 +157,25 @@ impl GicV3 {
     }
 
     pub(super) fn mask(&self, irq: Irq) {
-        if irq.get() < FIRST_SHARED {
-            self.redistributor.icenabler0.set(1 << irq.get());
+        if u32::from(irq.0) < FIRST_SHARED {
+            self.redistributor.icenabler0.set(1 << u32::from(irq.0));
             self.wait_redistributor();
         } else {
-            set(
-                &self.distributor.icenabler,
-                irq.index() / 32,
-                1 << (irq.get() % 32),
-            );
+            set(&self.distributor.icenabler, irq.index() / 32, 1 << (u32::from(irq.0) % 32));
             self.wait_distributor();
         }
     }
 
     pub(super) fn unmask(&self, irq: Irq) {
-        if irq.get() < FIRST_SHARED {
-            self.redistributor.isenabler0.set(1 << irq.get());
+        if u32::from(irq.0) < FIRST_SHARED {
+            self.redistributor.isenabler0.set(1 << u32::from(irq.0));
         } else {
-            set(
-                &self.distributor.isenabler,
-                irq.index() / 32,
-                1 << (irq.get() % 32),
-            );
+            set(&self.distributor.isenabler, irq.index() / 32, 1 << (u32::from(irq.0) % 32));
         }
     }
 
     pub(super) fn set_trigger(&self, irq: Irq, trigger: Trigger) {
-        if irq.get() < FIRST_SHARED {
+        if u32::from(irq.0) < FIRST_SHARED {
             super::set_trigger_bit(&self.redistributor.icfgr, irq.index(), trigger);
         } else {
             super::set_trigger_bit(&self.distributor.icfgr, irq.index(), trigger);
@@ -203,22 +187,18 @@ impl GicV3 {
         let word: u64;
         // SAFETY: acknowledging makes the interrupt active, which `complete` ends; memory is not
         // touched. The barrier orders the device accesses that follow.
-        unsafe {
-            asm!("mrs {}, icc_iar1_el1", "dsb sy", out(reg) word, options(nostack, preserves_flags))
-        }
+        unsafe { asm!("mrs {}, icc_iar1_el1", "dsb sy", out(reg) word, options(nostack, preserves_flags)) }
         (word as u32 & 0xff_ffff, word as u32)
     }
 
     pub(super) fn complete(&self, word: u32) {
         // SAFETY: `word` is what `acknowledge` returned; ends the active state.
-        unsafe {
-            asm!("msr icc_eoir1_el1, {}", in(reg) u64::from(word), options(nostack, preserves_flags))
-        }
+        unsafe { asm!("msr icc_eoir1_el1, {}", in(reg) u64::from(word), options(nostack, preserves_flags)) }
         barrier::isb(barrier::SY);
     }
 
     pub(super) fn send_sgi(&self, number: u32, target: SgiTarget) {
-        let [aff0, aff1, aff2, aff3] = target.get().to_le_bytes().map(u64::from);
+        let [aff0, aff1, aff2, aff3] = target.0.to_le_bytes().map(u64::from);
         let value = (aff3 << 48)
             | (u64::from(number) << 24)
             | (aff2 << 32)

@@ -11,18 +11,17 @@
 //! Only RAM that boot found is in the window, in 2 MiB steps inwards, so nothing is ever fetched
 //! speculatively from a device. `MAIR_EL1` and `TCR_EL1` stay as the boot stage sets them.
 
-pub(crate) mod pte;
+pub mod pte;
 mod tables;
-pub(crate) mod tlb;
+pub mod tlb;
 
-pub(crate) use self::tables::EMPTY_USER_ROOT;
-pub(super) use self::tables::{DeviceMappings, MapError, build};
+pub(super) use self::tables::{DeviceMappings, MapError, Registers, build};
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{Readable, TTBR0_EL1, TTBR1_EL1, Writeable};
 
 use crate::arch::types::Asid;
-use crate::mem::{KernelVa, PhysAddr};
+use crate::mem::PhysAddr;
 
 /// Where physical address 0 appears in the window.
 pub(crate) const WINDOW_BASE: u64 = 0xffff_ff80_0000_0000;
@@ -36,19 +35,22 @@ const DEVICE_BASE: u64 = 0xffff_ffff_e000_0000;
 /// Where the ASID sits in `TTBR0_EL1`.
 const ASID_SHIFT: u32 = 48;
 
-/// The window's address of physical memory.
-pub fn phys_to_kernel(address: PhysAddr) -> KernelVa {
-    KernelVa::new(WINDOW_BASE + address.get())
-}
-
-/// The physical address behind an address of the window.
-pub fn kernel_to_phys(address: KernelVa) -> PhysAddr {
-    PhysAddr::new(address.get() - WINDOW_BASE)
-}
-
 /// Runs user mode on the tables at `root`, tagged with `asid`, from now on.
 pub fn set_user_root(root: PhysAddr, asid: Asid) {
-    write_ttbr0(root.get() | (u64::from(asid.get()) << ASID_SHIFT));
+    write_ttbr0(root.0 | (u64::from(asid.0) << ASID_SHIFT));
+}
+
+/// Takes `asid` out of use: its tables are not walked any more, its translations forgotten.
+pub fn retire_asid(asid: Asid) {
+    if TTBR0_EL1.get() >> ASID_SHIFT == u64::from(asid.0) {
+        set_no_user_root();
+    }
+    tlb::invalidate_asid(asid);
+}
+
+/// Leaves user mode without an address space: the first instruction faults.
+pub fn set_no_user_root() {
+    set_user_root(tables::empty_user_root(), Asid(0));
 }
 
 /// Calls `operation` while the user half is that of `root` and `asid`.
@@ -60,17 +62,19 @@ pub(super) fn with_user_root(root: PhysAddr, asid: Asid, operation: impl FnOnce(
 }
 
 fn write_ttbr0(value: u64) {
-    TTBR0_EL1.set(value);
-    barrier::isb(barrier::SY);
+    if TTBR0_EL1.get() != value {
+        TTBR0_EL1.set(value);
+        barrier::isb(barrier::SY);
+    }
 }
 
 /// Changes from the boot stage's tables to the kernel's own, and leaves the user half empty.
 ///
 /// Both map the image at the same addresses with blocks of the same size, so the translation of
 /// the running code does not change.
-pub(super) fn activate(root: PhysAddr, empty_user_root: PhysAddr) {
+pub(super) fn activate(root: PhysAddr) {
     barrier::dsb(barrier::ISHST);
-    TTBR1_EL1.set(root.get());
-    set_user_root(empty_user_root, Asid::new(0));
+    TTBR1_EL1.set(root.0);
+    set_no_user_root();
     tlb::invalidate_all();
 }

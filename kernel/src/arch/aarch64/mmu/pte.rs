@@ -2,7 +2,6 @@
 //!
 //! This file is pure arithmetic and is also built for the host, where tables are checked.
 
-use tock_registers::interfaces::Readable;
 use tock_registers::{LocalRegisterCopy, register_bitfields};
 
 use crate::mem::PhysAddr;
@@ -152,19 +151,13 @@ impl Pte {
     /// A descriptor for the table at `table`.
     pub fn table(table: PhysAddr) -> Self {
         let fields = DESCRIPTOR::VALID::SET + DESCRIPTOR::TABLE_OR_PAGE::SET;
-        Self(fields.value | (table.get() & ADDRESS_MASK))
+        Self(fields.value | (table.0 & ADDRESS_MASK))
     }
 
     /// A user page (at level 3) or block (at levels 1 and 2) at `page`.
     ///
     /// User entries are not global, have the access flag set, and are never executable at EL1.
-    pub fn user_page(
-        level: Level,
-        page: PhysAddr,
-        access: Access,
-        memory: MemoryType,
-        execute: Execute,
-    ) -> Self {
+    pub fn user_page(level: Level, page: PhysAddr, access: Access, memory: MemoryType, execute: Execute) -> Self {
         let access = match access {
             Access::UserReadWrite => DESCRIPTOR::AP::ReadWrite,
             Access::UserReadOnly => DESCRIPTOR::AP::ReadOnly,
@@ -203,7 +196,7 @@ impl Pte {
             Level::L0 | Level::L1 | Level::L2 => DESCRIPTOR::TABLE_OR_PAGE::CLEAR,
         };
         let fields = fields + DESCRIPTOR::VALID::SET + DESCRIPTOR::AF::SET + kind + memory;
-        Self(fields.value | (page.get() & ADDRESS_MASK))
+        Self(fields.value | (page.0 & ADDRESS_MASK))
     }
 
     /// What the descriptor says in a table of `level`.
@@ -212,7 +205,7 @@ impl Pte {
         if !fields.is_set(DESCRIPTOR::VALID) {
             return Entry::Empty;
         }
-        let address = PhysAddr::new(self.0 & ADDRESS_MASK);
+        let address = PhysAddr(self.0 & ADDRESS_MASK);
         match (fields.is_set(DESCRIPTOR::TABLE_OR_PAGE), level) {
             (true, Level::L0 | Level::L1 | Level::L2) => Entry::Table(address),
             (true, Level::L3) | (false, Level::L1 | Level::L2) => Entry::Page(address),
@@ -223,8 +216,7 @@ impl Pte {
 
     /// Whether EL0 may write the page that this maps.
     pub fn is_user_writable(self) -> bool {
-        self.fields()
-            .matches_all(DESCRIPTOR::VALID::SET + DESCRIPTOR::AP::ReadWrite)
+        self.fields().matches_all(DESCRIPTOR::VALID::SET + DESCRIPTOR::AP::ReadWrite)
     }
 
     fn fields(self) -> LocalRegisterCopy<u64, DESCRIPTOR::Register> {
@@ -242,7 +234,7 @@ impl core::fmt::Debug for Pte {
 mod tests {
     use super::*;
 
-    const PAGE: PhysAddr = PhysAddr::new(0x8765_4320_0000);
+    const PAGE: PhysAddr = PhysAddr(0x8765_4320_0000);
 
     fn user(access: Access, memory: MemoryType, execute: Execute) -> u64 {
         Pte::user_page(Level::L3, PAGE, access, memory, execute).bits()
@@ -262,13 +254,7 @@ mod tests {
     #[test]
     fn blocks_clear_the_table_bit() {
         for level in [Level::L1, Level::L2] {
-            let pte = Pte::user_page(
-                level,
-                PAGE,
-                Access::UserReadWrite,
-                MemoryType::Normal,
-                Execute::Allowed,
-            );
+            let pte = Pte::user_page(level, PAGE, Access::UserReadWrite, MemoryType::Normal, Execute::Allowed);
             assert_eq!(pte.bits() & 3, 1);
             assert_eq!(pte.entry(level), Entry::Page(PAGE));
         }
@@ -278,7 +264,7 @@ mod tests {
     fn entries_read_back() {
         assert_eq!(Pte::EMPTY.entry(Level::L2), Entry::Empty);
         let table = Pte::table(PAGE);
-        assert_eq!(table.bits(), PAGE.get() | 3);
+        assert_eq!(table.bits(), PAGE.0 | 3);
         assert_eq!(table.entry(Level::L0), Entry::Table(PAGE));
         // The same bits mean a page at the last level.
         assert_eq!(table.entry(Level::L3), Entry::Page(PAGE));

@@ -1,8 +1,9 @@
 //! The kernel's own tables: built once, from the list of RAM that the boot stage hands over.
 
+use core::ops::Deref;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use handoff::Range;
+use handoff::PhysRange;
 
 use super::pte::{ENTRIES, Execute, Level, MemoryType, Pte};
 use super::{DEVICE_BASE, IMAGE_BASE, WINDOW_BASE, WINDOW_SIZE};
@@ -24,11 +25,7 @@ impl Table {
     }
 
     fn get(&self, index: usize) -> Pte {
-        Pte::from_bits(
-            self.0
-                .get(index)
-                .map_or(0, |entry| entry.load(Ordering::Relaxed)),
-        )
+        Pte::from_bits(self.0.get(index).map_or(0, |entry| entry.load(Ordering::Relaxed)))
     }
 
     fn set(&self, index: usize, pte: Pte) {
@@ -40,7 +37,7 @@ impl Table {
     /// The physical address of this table, which is part of the image.
     pub(crate) fn phys(&self, image: PhysAddr) -> PhysAddr {
         let address = core::ptr::from_ref(self).addr() as u64;
-        PhysAddr::new(address - IMAGE_BASE + image.get())
+        PhysAddr(address - IMAGE_BASE + image.0)
     }
 }
 
@@ -49,8 +46,14 @@ static TOP: Table = Table::new();
 static IMAGE: Table = Table::new();
 static DEVICES: Table = Table::new();
 static WINDOW: [Table; WINDOW_TABLES] = [const { Table::new() }; WINDOW_TABLES];
-/// The user half of a thread that has no address space.
-pub(crate) static EMPTY_USER_ROOT: Table = Table::new();
+static EMPTY_USER_ROOT: Table = Table::new();
+/// The physical address of the image, once the tables are built.
+static IMAGE_AT: AtomicU64 = AtomicU64::new(0);
+
+/// The tables of the user half of a thread that has no address space.
+pub(crate) fn empty_user_root() -> PhysAddr {
+    EMPTY_USER_ROOT.phys(PhysAddr(IMAGE_AT.load(Ordering::Relaxed)))
+}
 
 /// Why the kernel's mappings could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,36 +64,22 @@ pub(crate) enum MapError {
     NoDeviceRoom,
 }
 
-/// Builds the tables for the image at `image` and for all of `ram`; answers the root's address.
-pub(crate) fn build(image: Range, ram: &[Range]) -> Result<PhysAddr, MapError> {
-    let image_start = PhysAddr::new(image.start);
-    ROOT.set(
-        Level::L0.index(WINDOW_BASE),
-        Pte::table(TOP.phys(image_start)),
-    );
-    TOP.set(
-        Level::L1.index(IMAGE_BASE),
-        Pte::table(IMAGE.phys(image_start)),
-    );
-    IMAGE.set(
-        Level::L2.index(DEVICE_BASE),
-        Pte::table(DEVICES.phys(image_start)),
-    );
-    let mut offset = 0;
-    while image.start + offset < image.end {
-        let page = PhysAddr::new(image.start + offset);
+/// Builds the tables for the image of `size` bytes at `image`, and for all of `ram`; answers the root's address.
+pub(crate) fn build(image: PhysAddr, size: u64, ram: &[PhysRange]) -> Result<PhysAddr, MapError> {
+    IMAGE_AT.store(image.0, Ordering::Relaxed);
+    ROOT.set(Level::L0.index(WINDOW_BASE), Pte::table(TOP.phys(image)));
+    TOP.set(Level::L1.index(IMAGE_BASE), Pte::table(IMAGE.phys(image)));
+    IMAGE.set(Level::L2.index(DEVICE_BASE), Pte::table(DEVICES.phys(image)));
+    for offset in (0..size).step_by(BLOCK as usize) {
+        let page = image.add(offset);
         let pte = Pte::kernel_page(Level::L2, page, MemoryType::Normal, Execute::Allowed);
         IMAGE.set(Level::L2.index(IMAGE_BASE + offset), pte);
-        offset += BLOCK;
     }
-    let mut window = Window {
-        image: image_start,
-        used: 0,
-    };
+    let mut window = Window { image, used: 0 };
     for range in ram {
         window.map(*range)?;
     }
-    Ok(ROOT.phys(image_start))
+    Ok(ROOT.phys(image))
 }
 
 /// The window while it is being built.
@@ -101,20 +90,19 @@ struct Window {
 
 impl Window {
     /// Maps the whole blocks of 2 MiB in `range`, by GiB where that fits.
-    fn map(&mut self, range: Range) -> Result<(), MapError> {
-        let mut at = range.start.next_multiple_of(BLOCK);
-        let end = range.end.min(WINDOW_SIZE) / BLOCK * BLOCK;
+    fn map(&mut self, range: PhysRange) -> Result<(), MapError> {
+        let mut at = range.base.next_multiple_of(BLOCK);
+        let end = range.end().min(WINDOW_SIZE) / BLOCK * BLOCK;
         while at < end {
             let level1 = Level::L1.index(WINDOW_BASE + at);
-            let page = PhysAddr::new(at);
+            let page = PhysAddr(at);
             if at % GIB == 0 && end - at >= GIB {
                 let pte = Pte::kernel_page(Level::L1, page, MemoryType::Normal, Execute::Never);
                 TOP.set(level1, pte);
                 at += GIB;
             } else {
                 let pte = Pte::kernel_page(Level::L2, page, MemoryType::Normal, Execute::Never);
-                self.level2(level1)?
-                    .set(Level::L2.index(WINDOW_BASE + at), pte);
+                self.level2(level1)?.set(Level::L2.index(WINDOW_BASE + at), pte);
                 at += BLOCK;
             }
         }
@@ -124,10 +112,7 @@ impl Window {
     /// The table behind entry `index` of the level-1 table, made if it is not there.
     fn level2(&mut self, index: usize) -> Result<&'static Table, MapError> {
         let present = TOP.get(index);
-        let existing = WINDOW
-            .iter()
-            .take(self.used)
-            .find(|table| Pte::table(table.phys(self.image)) == present);
+        let existing = WINDOW.iter().take(self.used).find(|table| Pte::table(table.phys(self.image)) == present);
         if let Some(table) = existing {
             return Ok(table);
         }
@@ -135,6 +120,23 @@ impl Window {
         self.used += 1;
         TOP.set(index, Pte::table(table.phys(self.image)));
         Ok(table)
+    }
+}
+
+/// The registers of a device, mapped for good.
+pub(crate) struct Registers<T: 'static>(&'static T);
+
+// SAFETY: a device has no owner core; what orders accesses is the kernel's lock, and the types used
+// here are cells of integers over device memory, whose accesses are single instructions.
+unsafe impl<T> Sync for Registers<T> {}
+// SAFETY: as for `Sync`.
+unsafe impl<T> Send for Registers<T> {}
+
+impl<T> Deref for Registers<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0
     }
 }
 
@@ -150,36 +152,32 @@ impl DeviceMappings {
     }
 
     /// Maps `length` bytes of device registers at `address`.
-    pub(crate) fn map_bytes(
-        &mut self,
-        address: PhysAddr,
-        length: u64,
-    ) -> Result<KernelVa, MapError> {
-        let first = address.get() / PAGE * PAGE;
-        let end = (address.get() + length).next_multiple_of(PAGE);
+    pub(crate) fn map_bytes(&mut self, address: PhysAddr, length: u64) -> Result<KernelVa, MapError> {
+        let first = address.0 / PAGE * PAGE;
+        let end = (address.0 + length).next_multiple_of(PAGE);
         let start = self.next;
         for page in (first..end).step_by(PAGE as usize) {
             if Level::L2.index(self.next) != Level::L2.index(DEVICE_BASE) {
                 return Err(MapError::NoDeviceRoom);
             }
-            let page = PhysAddr::new(page);
+            let page = PhysAddr(page);
             let pte = Pte::kernel_page(Level::L3, page, MemoryType::Device, Execute::Never);
             DEVICES.set(Level::L3.index(self.next), pte);
             self.next += PAGE;
         }
         super::tlb::publish();
-        Ok(KernelVa::new(start + address.get() % PAGE))
+        Ok(KernelVa((start + address.0 % PAGE) as usize))
     }
 
     /// Maps the register block `T` at `address`.
-    pub(crate) fn map<T>(&mut self, address: PhysAddr) -> Result<&'static T, MapError> {
+    pub(crate) fn map<T>(&mut self, address: PhysAddr) -> Result<Registers<T>, MapError> {
         let base = self.map_bytes(address, size_of::<T>() as u64)?;
-        if !base.get().is_multiple_of(align_of::<T>() as u64) {
+        if !base.0.is_multiple_of(align_of::<T>()) {
             return Err(MapError::NoDeviceRoom);
         }
         // SAFETY: (1) `map_bytes` mapped all bytes of `T` as Device memory and never unmaps;
         // (2) the alignment was checked; (3) register blocks are cells of integers, for which
         // any bits are valid and shared access is allowed.
-        Ok(unsafe { &*core::ptr::with_exposed_provenance::<T>(base.get() as usize) })
+        Ok(Registers(unsafe { &*core::ptr::with_exposed_provenance::<T>(base.0) }))
     }
 }

@@ -31,8 +31,7 @@ pub fn publish() {
 
 /// Forgets the translation of the page at `address` of `asid`.
 pub fn invalidate_page(asid: Asid, address: UserVa) {
-    let operand =
-        (u64::from(asid.get()) << ASID_SHIFT) | ((address.get() >> 12) & PAGE_NUMBER_MASK);
+    let operand = (u64::from(asid.0) << ASID_SHIFT) | ((address.0 >> 12) & PAGE_NUMBER_MASK);
     barrier::dsb(barrier::ISHST);
     // SAFETY: removing cached translations of user addresses affects no kernel memory.
     unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) }
@@ -42,7 +41,7 @@ pub fn invalidate_page(asid: Asid, address: UserVa) {
 
 /// Forgets all translations of `asid`.
 pub fn invalidate_asid(asid: Asid) {
-    let operand = u64::from(asid.get()) << ASID_SHIFT;
+    let operand = u64::from(asid.0) << ASID_SHIFT;
     barrier::dsb(barrier::ISHST);
     // SAFETY: as in `invalidate_page`.
     unsafe { asm!("tlbi aside1is, {}", in(reg) operand, options(nostack, preserves_flags)) }

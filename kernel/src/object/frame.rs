@@ -1,0 +1,242 @@
+//! Frames: memory that can be mapped (manual §7.1.2; spec §3.11, §7.2–§7.7).
+//!
+//! Layout: 4 KiB, 2 MiB or 1 GiB, aligned to the size. The memory is the user's; a frame has no
+//! structure. What there is to know (size, rights, where it is mapped) is in the capability.
+//!
+//! Invariants:
+//!
+//! - **FR-1** A frame capability is mapped at one place at most; what it remembers may be stale, so
+//!   the tables are asked before an entry is removed (`VS-2`).
+//! - **FR-2** Deleting a mapped frame capability, final or not, unmaps it.
+
+use sel4_abi::object::{PAGE_BITS, USER_TOP};
+use sel4_abi::{CapRights, InvocationLabel, VmAttributes};
+
+use crate::arch::pte::{Execute, MemoryType};
+use crate::arch::{self, CacheOp};
+use crate::cap::{Cap, FrameCap, Mapping, SlotRef};
+use crate::error::{LookupFault, SyscallError};
+use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::mem::{PhysAddr, UserVa};
+use crate::object::PageTable;
+use crate::syscall::{Args, Invocation, InvokeResult, Outcome};
+use crate::vspace::{self, Asid, PageAttributes, Place};
+
+const _: () = assert!(PAGE_BITS == 12);
+
+/// What a frame can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameInvocation {
+    /// Map it.
+    Map {
+        /// The capability, as it will be.
+        frame: FrameCap,
+        /// Where it lies.
+        slot: SlotRef,
+        /// The entry to write.
+        place: Place,
+        /// The address space and the address.
+        mapping: Mapping,
+        /// How.
+        attributes: PageAttributes,
+    },
+    /// Unmap it.
+    Unmap {
+        /// The capability, as it is.
+        frame: FrameCap,
+        /// Where it lies.
+        slot: SlotRef,
+    },
+    /// Maintain the caches for part of it.
+    Maintain(CacheRange),
+    /// Tell its physical address.
+    GetAddress(PhysAddr),
+}
+
+/// A range of mapped user memory within one page, and what to do to its cache lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheRange {
+    /// What to do.
+    pub operation: CacheOp,
+    /// The root of the address space.
+    pub root: KRef<PageTable>,
+    /// Its ASID.
+    pub asid: Asid,
+    /// First address.
+    pub start: UserVa,
+    /// The address behind the last one.
+    pub end: UserVa,
+}
+
+impl CacheRange {
+    /// Does it.
+    pub fn perform(self) {
+        arch::cache::user_range(self.operation, self.root.addr().to_phys(), self.asid, self.start, self.end);
+    }
+}
+
+/// Decodes and performs an invocation of a frame.
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn invoke(k: &mut Kernel, invocation: &Invocation, frame: FrameCap) -> InvokeResult {
+    let decoded = decode(k, invocation.label, frame, invocation.slot, &invocation.args)?;
+    Ok(perform(k, decoded))
+}
+
+/// Recognises the operation; an unknown one is refused before anything else is looked at.
+///
+/// # Errors
+/// `IllegalOperation` for a label that is none of a frame's; else those of the operation.
+pub fn decode(
+    k: &Kernel,
+    label: u64,
+    frame: FrameCap,
+    slot: SlotRef,
+    args: &Args,
+) -> Result<FrameInvocation, SyscallError> {
+    let maintain = |operation| decode_maintain(k, operation, frame, args);
+    match InvocationLabel::try_from(label) {
+        Ok(InvocationLabel::PageMap) => decode_map(k, frame, slot, args),
+        Ok(InvocationLabel::PageUnmap) => Ok(FrameInvocation::Unmap { frame, slot }),
+        Ok(InvocationLabel::PageCleanData) => maintain(CacheOp::Clean),
+        Ok(InvocationLabel::PageInvalidateData) => maintain(CacheOp::Invalidate),
+        Ok(InvocationLabel::PageCleanInvalidateData) => maintain(CacheOp::CleanInvalidate),
+        Ok(InvocationLabel::PageUnifyInstruction) => maintain(CacheOp::Unify),
+        Ok(InvocationLabel::PageGetAddress) => Ok(FrameInvocation::GetAddress(frame.region.base())),
+        _ => Err(SyscallError::IllegalOperation),
+    }
+}
+
+/// Decodes `PageMap` (spec §3.11). Checks in order:
+///
+/// | # | check                                                | error                              |
+/// |---|------------------------------------------------------|------------------------------------|
+/// | 1 | three words and the VSpace                           | `TruncatedMessage`                 |
+/// | 2 | the extra capability is a VSpace with an ASID        | `InvalidCapability(1)`             |
+/// | 3 | that ASID exists                                     | `FailedLookup(InvalidRoot)`        |
+/// | 4 | and is that VSpace's                                 | `InvalidCapability(1)`             |
+/// | 5 | the address is aligned to the frame's size           | `AlignmentError`                   |
+/// | 6 | if mapped: in the same ASID                          | `InvalidCapability(1)`             |
+/// | 7 | if mapped: at the same address                       | `InvalidArgument(0)`               |
+/// | 8 | if not mapped: the page ends within user space       | `InvalidArgument(0)`               |
+/// | 9 | the tables end at the level of the frame's size      | `FailedLookup(MissingCapability)`  |
+fn decode_map(k: &Kernel, frame: FrameCap, slot: SlotRef, args: &Args) -> Result<FrameInvocation, SyscallError> {
+    args.require(3, 1)?;
+    let vaddr = UserVa(args.word(0).any());
+    let mask = CapRights::from_word(args.word(1).any());
+    let attributes = VmAttributes::from_bits_truncate(args.word(2).any());
+    let vspace = vspace::with_asid(args.cap(0)?.cap)?;
+    let asid = vspace::usable(k, vspace, 1)?;
+    let size_bits = frame.region.size_bits();
+    if !vaddr.is_aligned(size_bits) {
+        return Err(SyscallError::AlignmentError);
+    }
+    match frame.mapping {
+        Some(mapping) if mapping.asid != asid => {
+            return Err(SyscallError::InvalidCapability { index: 1 });
+        }
+        Some(mapping) if mapping.vaddr != vaddr => {
+            return Err(SyscallError::InvalidArgument { index: 0 });
+        }
+        Some(_) => {}
+        None if !is_page_of_user(vaddr, frame.region.bytes()) => {
+            return Err(SyscallError::InvalidArgument { index: 0 });
+        }
+        None => {}
+    }
+    let place = vspace::walk(k, vspace.root, vaddr);
+    if place.level != vspace::level_of_size(size_bits) {
+        let bits_left = u64::from(place.level.entry_bits());
+        return Err(vspace::lookup_failed(LookupFault::MissingCapability { bits_left }));
+    }
+    let mapping = Mapping { asid, vaddr };
+    Ok(FrameInvocation::Map {
+        frame: FrameCap { mapping: Some(mapping), ..frame },
+        slot,
+        place,
+        mapping,
+        attributes: page_attributes(frame, mask, attributes),
+    })
+}
+
+/// Whether the page of `bytes` bytes at `vaddr` ends within user space.
+fn is_page_of_user(vaddr: UserVa, bytes: u64) -> bool {
+    vaddr.0.checked_add(bytes - 1).is_some_and(|last| last <= USER_TOP)
+}
+
+fn page_attributes(frame: FrameCap, mask: CapRights, attributes: VmAttributes) -> PageAttributes {
+    PageAttributes {
+        rights: frame.rights.masked(mask),
+        memory: if attributes.contains(VmAttributes::CACHEABLE) { MemoryType::Normal } else { MemoryType::Device },
+        execute: if attributes.contains(VmAttributes::EXECUTE_NEVER) { Execute::Never } else { Execute::Allowed },
+    }
+}
+
+/// Decodes the cache operations (spec §3.11). Checks in order:
+///
+/// | # | check                                                  | error                       |
+/// |---|--------------------------------------------------------|-----------------------------|
+/// | 1 | two words                                              | `TruncatedMessage`          |
+/// | 2 | the capability is mapped                               | `IllegalOperation`          |
+/// | 3 | its ASID exists                                        | `FailedLookup(InvalidRoot)` |
+/// | 4 | end is above start                                     | `InvalidArgument(1)`        |
+/// | 5 | the range lies within the page                         | `InvalidArgument(0)`        |
+/// | 6 | the tables show this frame, at this size               | `InvalidCapability(0)`      |
+/// | 7 | to invalidate, the mapping is writable                 | `IllegalOperation`          |
+fn decode_maintain(
+    k: &Kernel,
+    operation: CacheOp,
+    frame: FrameCap,
+    args: &Args,
+) -> Result<FrameInvocation, SyscallError> {
+    args.require(2, 0)?;
+    let (start, end) = (args.word(0).any(), args.word(1).any());
+    let Some(mapping) = frame.mapping else { return Err(SyscallError::IllegalOperation) };
+    let Some(root) = k.asids.root(k, mapping.asid) else {
+        return Err(vspace::lookup_failed(LookupFault::InvalidRoot));
+    };
+    if end <= start {
+        return Err(SyscallError::InvalidArgument { index: 1 });
+    }
+    let bytes = frame.region.bytes();
+    if start >= bytes || end > bytes {
+        return Err(SyscallError::InvalidArgument { index: 0 });
+    }
+    let page = vspace::page_at(k, root, mapping.vaddr)
+        .filter(|page| page.base == frame.region.base() && page.size_bits == frame.region.size_bits())
+        .ok_or(SyscallError::InvalidCapability { index: 0 })?;
+    if operation == CacheOp::Invalidate && !page.is_writable {
+        return Err(SyscallError::IllegalOperation);
+    }
+    Ok(FrameInvocation::Maintain(CacheRange {
+        operation,
+        root,
+        asid: mapping.asid,
+        start: UserVa(mapping.vaddr.0 + start),
+        end: UserVa(mapping.vaddr.0 + end),
+    }))
+}
+
+/// Does what was decoded.
+pub fn perform(k: &Kernel, invocation: FrameInvocation) -> Outcome {
+    match invocation {
+        FrameInvocation::Map { frame, slot, place, mapping, attributes } => {
+            slot.update(k, Cap::Frame(frame));
+            vspace::map_page(k, place, mapping, frame.region.base(), attributes);
+        }
+        FrameInvocation::Unmap { frame, slot } => {
+            vspace::unmap_page(k, frame);
+            slot.update(k, Cap::Frame(FrameCap { mapping: None, ..frame }));
+        }
+        FrameInvocation::Maintain(range) => range.perform(),
+        FrameInvocation::GetAddress(base) => return Outcome::Word(base.0),
+    }
+    Outcome::Done
+}
+
+/// Destroys a frame capability, final or not: it is unmapped (FR-2).
+pub fn finalise(k: &Kernel, frame: &FrameCap) {
+    vspace::unmap_page(k, *frame);
+}

@@ -1,0 +1,102 @@
+//! From a trap to the thread that runs next.
+//!
+//! The vectors saved the registers of the current thread in its TCB. The kernel is entered here and
+//! left here, and nowhere else; what happens in between cannot be interrupted, but for the places
+//! where a long operation looks whether it should stop. When no thread can run the kernel waits
+//! inside, so there is no idle thread and no exception ever comes from EL1.
+
+use crate::arch::context::Context;
+use crate::ipc::fault::{self, VmFault};
+use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::object::Tcb;
+use crate::object::tcb::TcbSlot;
+use crate::syscall::entry;
+use crate::{arch, lock, sched, vspace};
+
+/// The thread flag that keeps it from the floating-point registers (spec §3.3).
+const FPU_DISABLED: u64 = 1;
+
+/// Why the kernel was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// An `svc` instruction.
+    Syscall,
+    /// An interrupt.
+    Interrupt,
+    /// A data access was refused.
+    DataAbort {
+        /// The address.
+        address: u64,
+        /// The syndrome.
+        esr: u64,
+    },
+    /// An instruction fetch was refused; the address is the PC.
+    InstructionAbort {
+        /// The address.
+        address: u64,
+        /// The syndrome.
+        esr: u64,
+    },
+    /// Any other synchronous exception.
+    Exception {
+        /// The syndrome.
+        esr: u64,
+    },
+}
+
+/// Enters the kernel for `trap`; answers the context of the thread to run next.
+pub fn run(trap: Trap) -> *const Context {
+    lock::enter(|k| {
+        match trap {
+            Trap::Syscall => entry::handle_syscall(k),
+            Trap::Interrupt => entry::handle_interrupt(k),
+            Trap::DataAbort { address, esr } => {
+                fault::handle_vm_fault(k, VmFault { address, esr, instruction: false });
+            }
+            Trap::InstructionAbort { address, esr } => {
+                fault::handle_vm_fault(k, VmFault { address, esr, instruction: true });
+            }
+            Trap::Exception { esr } => fault::handle_user_exception(k, esr),
+        }
+        leave(k)
+    })
+}
+
+/// Puts `kernel` in charge, with an initial thread that waits to run; answers its context.
+pub fn begin(kernel: Kernel) -> *const Context {
+    lock::install(kernel);
+    lock::enter(leave)
+}
+
+/// Chooses a thread, waiting for one if need be, and prepares the core for it.
+fn leave(k: &mut Kernel) -> *const Context {
+    let thread = loop {
+        sched::activate(k);
+        if let Some(thread) = k.current() {
+            break thread;
+        }
+        arch::irq::wait();
+        entry::handle_interrupt(k);
+    };
+    vspace::activate(k, thread.slot(k, TcbSlot::VSpaceRoot).cap(k));
+    switch_fpu(k, thread);
+    core::ptr::from_ref(&thread.get(k).context)
+}
+
+/// Gives `thread` the floating-point registers, unless it may not use them.
+fn switch_fpu(k: &Kernel, thread: KRef<Tcb>) {
+    if thread.get(k).flags.get() & FPU_DISABLED != 0 {
+        arch::fpu::disable();
+        return;
+    }
+    let owner = k.cpu.fpu_owner.get();
+    if owner != Some(thread) {
+        if let Some(owner) = owner {
+            arch::fpu::save(&owner.get(k).fpu);
+        }
+        arch::fpu::restore(&thread.get(k).fpu);
+        k.cpu.fpu_owner.set(Some(thread));
+    }
+    arch::fpu::enable();
+}
