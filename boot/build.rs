@@ -9,12 +9,7 @@ fn main() {
         println!("cargo:rustc-link-arg-bins=-T{here}/image.ld");
         // Position independent: the entry code applies the relative relocations that are left. Core is
         // compiled for a fixed address, so its constants hold pointers in read-only sections.
-        for arg in [
-            "-pie",
-            "--no-dynamic-linker",
-            "-znotext",
-            "-zmax-page-size=4096",
-        ] {
+        for arg in ["-pie", "--no-dynamic-linker", "-znotext", "-zmax-page-size=4096"] {
             println!("cargo:rustc-link-arg-bins={arg}");
         }
     }

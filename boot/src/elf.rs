@@ -96,13 +96,7 @@ impl<'a> Image<'a> {
             return Err(ElfError::Type(file.ehdr.e_type));
         }
         let entry = file.ehdr.e_entry;
-        let mut image = Self {
-            file,
-            bytes,
-            virt_base: 0,
-            size: 0,
-            entry,
-        };
+        let mut image = Self { file, bytes, virt_base: 0, size: 0, entry };
         let mut span: Option<(u64, u64)> = None;
         for header in image.loads() {
             let end = end_of(&header).ok_or(ElfError::Segment)?;
@@ -114,13 +108,9 @@ impl<'a> Image<'a> {
         }
         let (low, high) = span.ok_or(ElfError::NoSegments)?;
         image.virt_base = low & !(PAGE - 1);
-        image.size = high
-            .checked_next_multiple_of(PAGE)
-            .ok_or(ElfError::Segment)?
-            - image.virt_base;
-        let holds_entry = |h: &ProgramHeader| {
-            h.p_flags & abi::PF_X != 0 && (h.p_vaddr..h.p_vaddr + h.p_memsz).contains(&image.entry)
-        };
+        image.size = high.checked_next_multiple_of(PAGE).ok_or(ElfError::Segment)? - image.virt_base;
+        let holds_entry =
+            |h: &ProgramHeader| h.p_flags & abi::PF_X != 0 && (h.p_vaddr..h.p_vaddr + h.p_memsz).contains(&image.entry);
         if !image.loads().any(|h| holds_entry(&h)) {
             return Err(ElfError::Entry(image.entry));
         }
@@ -129,12 +119,8 @@ impl<'a> Image<'a> {
 
     /// The pieces to copy, in the file's order.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'a>> + '_ {
-        self.loads().filter_map(|h| {
-            Some(Segment {
-                offset: h.p_vaddr.checked_sub(self.virt_base)?,
-                bytes: self.contents(&h)?,
-            })
-        })
+        self.loads()
+            .filter_map(|h| Some(Segment { offset: h.p_vaddr.checked_sub(self.virt_base)?, bytes: self.contents(&h)? }))
     }
 
     /// Where this image may go, taken as a kernel; checks what only kernels must keep.
@@ -146,9 +132,7 @@ impl<'a> Image<'a> {
             return Err(ElfError::Span);
         }
         match self.handoff_version() {
-            Some(handoff::VERSION) => Ok(KernelAddress::Anywhere {
-                above_block: self.virt_base % BLOCK,
-            }),
+            Some(handoff::VERSION) => Ok(KernelAddress::Anywhere { above_block: self.virt_base % BLOCK }),
             Some(other) => Err(ElfError::HandoffVersion(other)),
             None => {
                 let mut distances = self.loads().map(|h| h.p_vaddr.wrapping_sub(h.p_paddr));
@@ -164,33 +148,25 @@ impl<'a> Image<'a> {
     /// The version of the hand-off that the file's note asks for, if it has Tessera's note.
     fn handoff_version(&self) -> Option<u32> {
         let headers = self.file.segments()?;
-        headers
-            .iter()
-            .filter(|h| h.p_type == abi::PT_NOTE)
-            .find_map(|h| {
-                let notes = self.file.segment_data_as_notes(&h).ok()?;
-                notes.into_iter().find_map(|note| match note {
-                    Note::Unknown(note) if is_kernel_note(note.name, note.n_type) => {
-                        Some(u32::from_le_bytes(*note.desc.first_chunk()?))
-                    }
-                    _ => None,
-                })
+        headers.iter().filter(|h| h.p_type == abi::PT_NOTE).find_map(|h| {
+            let notes = self.file.segment_data_as_notes(&h).ok()?;
+            notes.into_iter().find_map(|note| match note {
+                Note::Unknown(note) if is_kernel_note(note.name, note.n_type) => {
+                    Some(u32::from_le_bytes(*note.desc.first_chunk()?))
+                }
+                _ => None,
             })
+        })
     }
 
     fn loads(&self) -> impl Iterator<Item = ProgramHeader> + use<'a> {
         let headers = self.file.segments();
-        headers
-            .into_iter()
-            .flatten()
-            .filter(|h| h.p_type == abi::PT_LOAD && h.p_memsz != 0)
+        headers.into_iter().flatten().filter(|h| h.p_type == abi::PT_LOAD && h.p_memsz != 0)
     }
 
     fn contents(&self, header: &ProgramHeader) -> Option<&'a [u8]> {
         let start = usize::try_from(header.p_offset).ok()?;
-        self.bytes
-            .get(start..)?
-            .get(..usize::try_from(header.p_filesz).ok()?)
+        self.bytes.get(start..)?.get(..usize::try_from(header.p_filesz).ok()?)
     }
 }
 
@@ -207,9 +183,9 @@ fn end_of(header: &ProgramHeader) -> Option<u64> {
 impl Image<'_> {
     /// The range that the image takes when its base is at `base`.
     pub fn range_at(&self, base: u64) -> PhysRange {
-        PhysRange {
-            base,
-            size: self.size,
-        }
+        PhysRange { base, size: self.size }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,7 @@
 use core::fmt;
 
 use crate::{
-    elf::ElfError, machine::MachineError, payload::PayloadError, place::PlaceError,
-    tables::Unmappable, tree::TreeError,
+    elf::ElfError, machine::MachineError, payload::PayloadError, place::PlaceError, tables::Unmappable, tree::TreeError,
 };
 
 /// Why the boot stage stops.
@@ -53,39 +52,20 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Level(el) => write!(f, "entered at EL{el}; the boot stage starts at EL2 or EL1"),
-            Self::NoTree(x0) => write!(
-                f,
-                "no device tree: x0 is {x0:#x}, which is no address of one"
-            ),
+            Self::NoTree(x0) => write!(f, "no device tree: x0 is {x0:#x}, which is no address of one"),
             Self::BadTree(at, TreeError::Magic(found)) => {
-                write!(
-                    f,
-                    "no device tree at {at:#x} (x0): it starts with {found:#x}, not 0xd00dfeed"
-                )
+                write!(f, "no device tree at {at:#x} (x0): it starts with {found:#x}, not 0xd00dfeed")
             }
             Self::BadTree(at, error) => write!(f, "the device tree at {at:#x} is damaged: {error}"),
-            Self::LargeTree { size, room } => write!(
-                f,
-                "the device tree takes {size} bytes; there is room for {room}"
-            ),
+            Self::LargeTree { size, room } => write!(f, "the device tree takes {size} bytes; there is room for {room}"),
             Self::Machine(error) => write!(f, "the device tree {error}"),
             Self::Payload(error) => write!(f, "the image's payload {error}"),
             Self::Kernel(error) => write!(f, "the kernel {error}"),
             Self::Root(error) => write!(f, "the root task {error}"),
             Self::Place(error) => write!(f, "{error}"),
-            Self::Tables(Unmappable) => write!(
-                f,
-                "the boot stage lies across a boundary that it cannot map"
-            ),
-            Self::Exception {
-                syndrome,
-                at,
-                address,
-            } => {
-                write!(
-                    f,
-                    "exception in the boot stage at {at:#x}: ESR {syndrome:#x}, FAR {address:#x}"
-                )
+            Self::Tables(Unmappable) => write!(f, "the boot stage lies across a boundary that it cannot map"),
+            Self::Exception { syndrome, at, address } => {
+                write!(f, "exception in the boot stage at {at:#x}: ESR {syndrome:#x}, FAR {address:#x}")
             }
             Self::Bug(line) => write!(f, "the boot stage contradicts itself (line {line})"),
         }
@@ -110,25 +90,15 @@ impl Failure {
             Self::Machine(MachineError::NoMemory) => {
                 "the tree needs a node with device_type \"memory\" and its size in reg; firmware usually fills it in"
             }
-            Self::Machine(_) => {
-                "boot on a board with a GICv2 or GICv3 and the generic timer, or mend its device tree"
-            }
+            Self::Machine(_) => "boot on a board with a GICv2 or GICv3 and the generic timer, or mend its device tree",
             Self::Payload(PayloadError::Missing | PayloadError::Version(_)) => {
                 "build the image anew with this project's image tool"
             }
-            Self::Payload(_) => {
-                "copy the image to the card again, whole; if it stays so, build it anew"
-            }
-            Self::Kernel(ElfError::HandoffVersion(_)) => {
-                "build boot stage and kernel from the same sources"
-            }
+            Self::Payload(_) => "copy the image to the card again, whole; if it stays so, build it anew",
+            Self::Kernel(ElfError::HandoffVersion(_)) => "build boot stage and kernel from the same sources",
             Self::Kernel(ElfError::Span) => "build a smaller kernel, or link it lower in its GiB",
-            Self::Kernel(_) => {
-                "build the image with a kernel for AArch64 (an ELF file of type EXEC)"
-            }
-            Self::Root(_) => {
-                "build the image with a root task for AArch64 (an ELF file of type EXEC)"
-            }
+            Self::Kernel(_) => "build the image with a kernel for AArch64 (an ELF file of type EXEC)",
+            Self::Root(_) => "build the image with a root task for AArch64 (an ELF file of type EXEC)",
             Self::Place(PlaceError::NoRamAt(_) | PlaceError::RamEnds { .. }) => {
                 "this kernel has its RAM compiled in: give the machine that RAM, or use a kernel built for this one"
             }
@@ -136,12 +106,8 @@ impl Failure {
                 "use a kernel built for this board, or mend the reservations in its device tree"
             }
             Self::Place(_) => "give the machine more RAM (QEMU: -m), or put less into the image",
-            Self::Tables(_) => {
-                "load the image at the start of RAM plus 0x200000, as its header says"
-            }
-            Self::Exception { .. } | Self::Bug(_) => {
-                "report this as a bug, with all that was printed"
-            }
+            Self::Tables(_) => "load the image at the start of RAM plus 0x200000, as its header says",
+            Self::Exception { .. } | Self::Bug(_) => "report this as a bug, with all that was printed",
         }
     }
 }
@@ -152,10 +118,7 @@ impl fmt::Display for TreeError {
             Self::TooShort => write!(f, "it is shorter than its header"),
             Self::Magic(found) => write!(f, "it starts with {found:#x}"),
             Self::Size(size) => write!(f, "its header says {size} bytes, which cannot be"),
-            Self::Version(version) => write!(
-                f,
-                "it needs a reader of version {version}; this one reads 16 and 17"
-            ),
+            Self::Version(version) => write!(f, "it needs a reader of version {version}; this one reads 16 and 17"),
             Self::Block(name) => write!(f, "its block of {name} is not inside it"),
             Self::Token(offset) => write!(f, "its structure makes no sense at offset {offset:#x}"),
             Self::TooDeep => write!(f, "its nodes are nested too deep"),
@@ -178,10 +141,7 @@ impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => write!(f, "is missing: this is the bare boot stage"),
-            Self::Version(version) => write!(
-                f,
-                "has version {version}, which this boot stage does not know"
-            ),
+            Self::Version(version) => write!(f, "has version {version}, which this boot stage does not know"),
             Self::Header => write!(f, "is damaged: its header has a wrong checksum"),
             Self::Cut { wanted, found } => {
                 write!(f, "is cut short: {found} of {wanted} bytes are there")
@@ -202,19 +162,9 @@ impl fmt::Display for ElfError {
             Self::NoSegments => write!(f, "has nothing to load"),
             Self::Segment => write!(f, "has a damaged segment"),
             Self::Entry(entry) => write!(f, "has its entry point {entry:#x} outside its code"),
-            Self::Distance => write!(
-                f,
-                "has physical addresses that cannot be mapped by 2 MiB blocks"
-            ),
-            Self::Span => write!(
-                f,
-                "does not fit: it reaches beyond the GiB of its virtual base"
-            ),
-            Self::HandoffVersion(version) => write!(
-                f,
-                "wants hand-off version {version}, not {}",
-                handoff::VERSION
-            ),
+            Self::Distance => write!(f, "has physical addresses that cannot be mapped by 2 MiB blocks"),
+            Self::Span => write!(f, "does not fit: it reaches beyond the GiB of its virtual base"),
+            Self::HandoffVersion(version) => write!(f, "wants hand-off version {version}, not {}", handoff::VERSION),
         }
     }
 }
@@ -222,29 +172,15 @@ impl fmt::Display for ElfError {
 impl fmt::Display for PlaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRamAt(at) => write!(
-                f,
-                "the kernel must lie at {at:#x}, where this machine has no RAM"
-            ),
+            Self::NoRamAt(at) => write!(f, "the kernel must lie at {at:#x}, where this machine has no RAM"),
             Self::RamEnds { at, needed } => {
-                write!(
-                    f,
-                    "too little RAM: kernel and root task need {} KiB from {at:#x} on",
-                    needed.div_ceil(1024)
-                )
+                write!(f, "too little RAM: kernel and root task need {} KiB from {at:#x} on", needed.div_ceil(1024))
             }
-            Self::Reserved(range) => write!(
-                f,
-                "the kernel must lie where the device tree reserves {:#x} to {:#x}",
-                range.base,
-                range.end()
-            ),
+            Self::Reserved(range) => {
+                write!(f, "the kernel must lie where the device tree reserves {:#x} to {:#x}", range.base, range.end())
+            }
             Self::TooLittleRam { needed } => {
-                write!(
-                    f,
-                    "too little RAM: no free piece of {} KiB",
-                    needed.div_ceil(1024)
-                )
+                write!(f, "too little RAM: no free piece of {} KiB", needed.div_ceil(1024))
             }
             Self::Size => write!(f, "kernel and root task are larger than any RAM"),
         }

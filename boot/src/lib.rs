@@ -23,7 +23,7 @@ extern crate std;
 pub mod elf;
 pub mod failure;
 pub mod machine;
-#[cfg(feature = "pack")]
+#[cfg(any(test, feature = "pack"))]
 pub mod pack;
 pub mod payload;
 pub mod place;

@@ -7,12 +7,7 @@ use crate::tree::{MAX_DEPTH, Node, Tree};
 /// Size of a page, by which all memory is counted.
 pub const PAGE: u64 = 4096;
 
-const GIC_V2: &[&str] = &[
-    "arm,gic-400",
-    "arm,cortex-a15-gic",
-    "arm,cortex-a9-gic",
-    "arm,cortex-a7-gic",
-];
+const GIC_V2: &[&str] = &["arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a9-gic", "arm,cortex-a7-gic"];
 const GIC_V3: &[&str] = &["arm,gic-v3"];
 const TIMER: &[&str] = &["arm,armv8-timer"];
 const PL011: &[&str] = &["arm,pl011"];
@@ -56,14 +51,8 @@ impl Machine {
     /// The first thing missing, in the order of [`MachineError`]'s variants.
     pub fn from_tree(tree: &Tree<'_>) -> Result<Self, MachineError> {
         let root = tree.root().ok_or(MachineError::NoMemory)?;
-        let mut survey = Survey {
-            stdout: stdout(tree),
-            ..Survey::default()
-        };
-        let top = Bus {
-            node: root,
-            parent: None,
-        };
+        let mut survey = Survey { stdout: stdout(tree), ..Survey::default() };
+        let top = Bus { node: root, parent: None };
         survey.visit(&top, MAX_DEPTH);
         let mut machine = Self {
             ram: Ranges::EMPTY,
@@ -73,9 +62,7 @@ impl Machine {
             timer_irq: 0,
         };
         machine.add_ram(&top)?;
-        machine
-            .add_reserved(tree, &top)
-            .map_err(|Full| MachineError::TooManyRanges("reserved memory"))?;
+        machine.add_reserved(tree, &top).map_err(|Full| MachineError::TooManyRanges("reserved memory"))?;
         machine.gic = survey.gic.ok_or(MachineError::NoGic)?;
         machine.timer_irq = survey.timer_irq.ok_or(MachineError::NoTimer)?;
         Ok(machine)
@@ -88,16 +75,10 @@ impl Machine {
                 // Inwards to whole pages: half a page of RAM is none.
                 let base = range.base.next_multiple_of(PAGE);
                 let inner = PhysRange::new(base, range.end() & !(PAGE - 1));
-                self.ram
-                    .insert(inner)
-                    .map_err(|Full| MachineError::TooManyRanges("memory"))?;
+                self.ram.insert(inner).map_err(|Full| MachineError::TooManyRanges("memory"))?;
             }
         }
-        if self.ram.as_slice().is_empty() {
-            Err(MachineError::NoMemory)
-        } else {
-            Ok(())
-        }
+        if self.ram.as_slice().is_empty() { Err(MachineError::NoMemory) } else { Ok(()) }
     }
 
     /// Header reservations, `/reserved-memory`, and the pages by which other cores wait.
@@ -116,14 +97,9 @@ impl Machine {
         }
         let cpus = top.node.child("cpus");
         for cpu in cpus.iter().flat_map(|cpus| cpus.children()) {
-            if let Some(address) = cpu
-                .property("cpu-release-addr")
-                .and_then(|value| number(value, 0, value.len() / 4))
+            if let Some(address) = cpu.property("cpu-release-addr").and_then(|value| number(value, 0, value.len() / 4))
             {
-                self.reserve(PhysRange {
-                    base: address,
-                    size: 8,
-                })?;
+                self.reserve(PhysRange { base: address, size: 8 })?;
             }
         }
         Ok(())
@@ -131,15 +107,8 @@ impl Machine {
 
     fn reserve(&mut self, range: PhysRange) -> Result<(), Full> {
         // Outwards to whole pages.
-        let end = range
-            .end()
-            .checked_next_multiple_of(PAGE)
-            .unwrap_or(u64::MAX);
-        self.reserved.insert(if range.is_empty() {
-            range
-        } else {
-            PhysRange::new(range.base & !(PAGE - 1), end)
-        })
+        let end = range.end().checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
+        self.reserved.insert(if range.is_empty() { range } else { PhysRange::new(range.base & !(PAGE - 1), end) })
     }
 }
 
@@ -147,11 +116,7 @@ impl Machine {
 fn stdout<'a>(tree: &Tree<'a>) -> Option<Node<'a>> {
     let path = tree.find("/chosen")?.text("stdout-path")?;
     let path = path.split(':').next()?;
-    if path.starts_with('/') {
-        tree.find(path)
-    } else {
-        tree.find(tree.find("/aliases")?.text(path)?)
-    }
+    if path.starts_with('/') { tree.find(path) } else { tree.find(tree.find("/aliases")?.text(path)?) }
 }
 
 /// A node whose children are on its bus, and the way up to the root.
@@ -171,10 +136,7 @@ impl<'a> Bus<'_, 'a> {
         (0..count).filter_map(move |i| {
             let base = number(reg, i * step, cells.address)?;
             let size = number(reg, i * step + cells.address, cells.size)?;
-            Some(PhysRange {
-                base: self.translate(base)?,
-                size,
-            })
+            Some(PhysRange { base: self.translate(base)?, size })
         })
     }
 
@@ -206,9 +168,7 @@ impl<'a> Bus<'_, 'a> {
 
 /// A number of up to two cells at a cell offset. None at all is 0; more than two are no address.
 fn number(value: &[u8], at_cell: usize, cells: usize) -> Option<u64> {
-    let bytes = value
-        .get(at_cell.checked_mul(4)?..)?
-        .get(..cells.checked_mul(4)?)?;
+    let bytes = value.get(at_cell.checked_mul(4)?..)?.get(..cells.checked_mul(4)?)?;
     match cells {
         0..=2 => Some(bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))),
         _ => None,
@@ -233,13 +193,7 @@ impl<'a> Survey<'a> {
         };
         for node in bus.node.children().filter(Node::is_enabled) {
             self.look_at(bus, &node);
-            self.visit(
-                &Bus {
-                    node,
-                    parent: Some(bus),
-                },
-                depth,
-            );
+            self.visit(&Bus { node, parent: Some(bus) }, depth);
         }
     }
 
@@ -262,17 +216,9 @@ impl<'a> Survey<'a> {
         let (Some(distributor), Some(second)) = (regs.next(), regs.next()) else {
             return;
         };
-        let (cpu_interface, redistributors) = if version == 2 {
-            (second, PhysRange::EMPTY)
-        } else {
-            (PhysRange::EMPTY, second)
-        };
-        self.gic.get_or_insert(Gic {
-            version,
-            distributor,
-            cpu_interface,
-            redistributors,
-        });
+        let (cpu_interface, redistributors) =
+            if version == 2 { (second, PhysRange::EMPTY) } else { (PhysRange::EMPTY, second) };
+        self.gic.get_or_insert(Gic { version, distributor, cpu_interface, redistributors });
     }
 
     fn found_uart(&mut self, bus: &Bus<'_, 'a>, node: &Node<'a>, kind: UartKind, rank: usize) {
@@ -288,21 +234,14 @@ impl<'a> Survey<'a> {
     }
 
     fn uart(&self) -> Uart {
-        self.uarts
-            .iter()
-            .flatten()
-            .next()
-            .copied()
-            .unwrap_or_default()
+        self.uarts.iter().flatten().next().copied().unwrap_or_default()
     }
 }
 
 /// The controller's number of a node's `index`th interrupt, in the GIC's three cells: sort, number, flags.
 fn interrupt(node: &Node<'_>, index: usize) -> Option<u32> {
     // Anything but threes goes to some other controller.
-    let value = node
-        .property("interrupts")
-        .filter(|value| value.len().is_multiple_of(12))?;
+    let value = node.property("interrupts").filter(|value| value.len().is_multiple_of(12))?;
     let sort = number(value, index * 3, 1)?;
     let number = u32::try_from(number(value, index * 3 + 1, 1)?).ok()?;
     match sort {
@@ -311,3 +250,6 @@ fn interrupt(node: &Node<'_>, index: usize) -> Option<u32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,23 +85,13 @@ impl<'a> Payload<'a> {
             return Err(PayloadError::Header);
         }
         let wanted = le64(header, 16).ok_or(PayloadError::Header)?;
-        let cut = PayloadError::Cut {
-            wanted,
-            found: bytes.len() as u64,
-        };
-        let body = usize::try_from(wanted)
-            .ok()
-            .and_then(|len| bytes.get(..len))
-            .ok_or(cut)?;
+        let cut = PayloadError::Cut { wanted, found: bytes.len() as u64 };
+        let body = usize::try_from(wanted).ok().and_then(|len| bytes.get(..len)).ok_or(cut)?;
         let part = |i: usize| {
             let name = PART_NAMES.get(i).copied().unwrap_or_default();
             part(header, body, 24 + i * PART_BYTES).ok_or(PayloadError::Part(name))
         };
-        Ok(Self {
-            kernel: part(0)?,
-            root: part(1)?,
-            device_tree: part(2)?,
-        })
+        Ok(Self { kernel: part(0)?, root: part(1)?, device_tree: part(2)? })
     }
 }
 
@@ -125,3 +115,6 @@ fn le32(bytes: &[u8], at: usize) -> Option<u32> {
 fn le64(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
+
+#[cfg(test)]
+mod tests;

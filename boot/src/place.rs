@@ -87,26 +87,16 @@ pub fn place(request: &Request<'_>) -> Result<Plan, PlaceError> {
     let layout = Layout::of(request).ok_or(PlaceError::Size)?;
     match request.kernel {
         KernelAddress::Fixed(at) => place_fixed(request, at, &layout),
-        KernelAddress::Anywhere { above_block } => {
-            lowest_free(request, &[request.boot], 0, above_block, layout.total)
-                .map(|base| Plan::Load(layout.at(request, base)))
-                .ok_or(PlaceError::TooLittleRam {
-                    needed: layout.total,
-                })
-        }
+        KernelAddress::Anywhere { above_block } => lowest_free(request, &[request.boot], 0, above_block, layout.total)
+            .map(|base| Plan::Load(layout.at(request, base)))
+            .ok_or(PlaceError::TooLittleRam { needed: layout.total }),
     }
 }
 
 fn place_fixed(request: &Request<'_>, at: u64, layout: &Layout) -> Result<Plan, PlaceError> {
     let needed = layout.total;
-    let run = PhysRange {
-        base: at,
-        size: needed,
-    };
-    let first_page = PhysRange {
-        base: at,
-        size: PAGE,
-    };
+    let run = PhysRange { base: at, size: needed };
+    let first_page = PhysRange { base: at, size: PAGE };
     let ram = request.ram.as_slice();
     if !ram.iter().any(|r| r.contains(&first_page)) {
         return Err(PlaceError::NoRamAt(at));
@@ -114,12 +104,7 @@ fn place_fixed(request: &Request<'_>, at: u64, layout: &Layout) -> Result<Plan, 
     if !ram.iter().any(|r| r.contains(&run)) {
         return Err(PlaceError::RamEnds { at, needed });
     }
-    if let Some(reserved) = request
-        .reserved
-        .as_slice()
-        .iter()
-        .find(|r| r.overlaps(&run))
-    {
+    if let Some(reserved) = request.reserved.as_slice().iter().find(|r| r.overlaps(&run)) {
         return Err(PlaceError::Reserved(*reserved));
     }
     if !run.overlaps(&request.boot) {
@@ -127,35 +112,21 @@ fn place_fixed(request: &Request<'_>, at: u64, layout: &Layout) -> Result<Plan, 
     }
     let taken = [request.boot, request.firmware_tree, run];
     let size = request.boot.size;
-    lowest_free(request, &taken, run.end(), 0, size)
-        .map(Plan::MoveTo)
-        .ok_or(PlaceError::TooLittleRam { needed: size })
+    lowest_free(request, &taken, run.end(), 0, size).map(Plan::MoveTo).ok_or(PlaceError::TooLittleRam { needed: size })
 }
 
 /// The lowest base, `above_block` more than a multiple of 2 MiB and not below `from`, such that `size`
 /// bytes there are RAM, not reserved and not `taken`.
-fn lowest_free(
-    request: &Request<'_>,
-    taken: &[PhysRange],
-    from: u64,
-    above_block: u64,
-    size: u64,
-) -> Option<u64> {
+fn lowest_free(request: &Request<'_>, taken: &[PhysRange], from: u64, above_block: u64, size: u64) -> Option<u64> {
     let blocked = || request.reserved.as_slice().iter().chain(taken);
     let starts = request.ram.as_slice().iter().map(|ram| ram.base);
-    let candidates = starts
-        .chain(blocked().map(PhysRange::end))
-        .filter_map(|address| {
-            let block = address
-                .max(from)
-                .checked_sub(above_block)?
-                .checked_next_multiple_of(BLOCK)?;
-            block.checked_add(above_block)
-        });
+    let candidates = starts.chain(blocked().map(PhysRange::end)).filter_map(|address| {
+        let block = address.max(from).checked_sub(above_block)?.checked_next_multiple_of(BLOCK)?;
+        block.checked_add(above_block)
+    });
     let fits = |base: &u64| {
         let run = PhysRange { base: *base, size };
-        request.ram.as_slice().iter().any(|ram| ram.contains(&run))
-            && !blocked().any(|b| b.overlaps(&run))
+        request.ram.as_slice().iter().any(|ram| ram.contains(&run)) && !blocked().any(|b| b.overlaps(&run))
     };
     candidates.filter(fits).min()
 }
@@ -172,8 +143,7 @@ struct Layout {
 impl Layout {
     /// The run's layout; `None` if the sizes are beyond any memory.
     fn of(request: &Request<'_>) -> Option<Self> {
-        let after =
-            |offset: u64, size: u64| offset.checked_add(size)?.checked_next_multiple_of(PAGE);
+        let after = |offset: u64, size: u64| offset.checked_add(size)?.checked_next_multiple_of(PAGE);
         let behind_kernel = after(0, request.kernel_size)?;
         let (handoff, tree) = match request.kernel {
             KernelAddress::Anywhere { .. } => (Some(behind_kernel), after(behind_kernel, PAGE)?),
@@ -181,33 +151,19 @@ impl Layout {
         };
         let root = after(tree, request.tree_size)?;
         let total = after(root, request.root_size)?;
-        Some(Self {
-            handoff,
-            tree,
-            root,
-            total,
-        })
+        Some(Self { handoff, tree, root, total })
     }
 
     /// The places for a run at `base`, which lies in RAM with all of its length.
     fn at(&self, request: &Request<'_>, base: u64) -> Placement {
         Placement {
-            kernel: PhysRange {
-                base,
-                size: request.kernel_size,
-            },
-            handoff: self.handoff.map(|offset| PhysRange {
-                base: base + offset,
-                size: PAGE,
-            }),
-            tree: PhysRange {
-                base: base + self.tree,
-                size: request.tree_size,
-            },
-            root: PhysRange {
-                base: base + self.root,
-                size: request.root_size,
-            },
+            kernel: PhysRange { base, size: request.kernel_size },
+            handoff: self.handoff.map(|offset| PhysRange { base: base + offset, size: PAGE }),
+            tree: PhysRange { base: base + self.tree, size: request.tree_size },
+            root: PhysRange { base: base + self.root, size: request.root_size },
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

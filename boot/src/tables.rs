@@ -33,11 +33,7 @@ const BLOCK_FLAGS: u64 = VALID | ATTR_WRITE_BACK | ACCESSED;
 
 /// `TCR_EL1` for a core whose `ID_AA64MMFR0_EL1.PARange` is given.
 pub const fn tcr(pa_range: u64) -> u64 {
-    let ips = if pa_range > MAX_PA_RANGE {
-        MAX_PA_RANGE
-    } else {
-        pa_range
-    };
+    let ips = if pa_range > MAX_PA_RANGE { MAX_PA_RANGE } else { pa_range };
     TCR | ips << IPS_SHIFT
 }
 
@@ -76,10 +72,7 @@ impl Tables {
     /// Tables that map nothing.
     pub const EMPTY: Self = {
         const TABLE: Table = Table([0; 512]);
-        Self {
-            low: [TABLE; 4],
-            high: [TABLE; 3],
-        }
+        Self { low: [TABLE; 4], high: [TABLE; 3] }
     };
 
     /// What `TTBR0_EL1` gets when the tables lie at `at`.
@@ -96,13 +89,7 @@ impl Tables {
     ///
     /// # Errors
     /// [`Unmappable`] if `boot` crosses boundaries that the tables have no room for.
-    pub fn fill(
-        &mut self,
-        at: u64,
-        boot: PhysRange,
-        kernel_virt: u64,
-        kernel_phys: u64,
-    ) -> Result<(), Unmappable> {
+    pub fn fill(&mut self, at: u64, boot: PhysRange, kernel_virt: u64, kernel_phys: u64) -> Result<(), Unmappable> {
         self.map_boot(Self::ttbr0(at), boot)?;
         self.map_kernel(Self::ttbr1(at), kernel_virt, kernel_phys);
         Ok(())
@@ -110,21 +97,17 @@ impl Tables {
 
     fn map_boot(&mut self, at: u64, boot: PhysRange) -> Result<(), Unmappable> {
         let [level0, level1, level2 @ ..] = &mut self.low;
-        let last = boot.end() - 1;
+        let last = boot.end().checked_sub(1).ok_or(Unmappable)?;
         let first_gib = boot.base >> 30;
         if index(0, boot.base) != index(0, last) || last >> 30 > first_gib + 1 {
             return Err(Unmappable);
         }
         level0.set(index(0, boot.base), (at + 4096) | TABLE | VALID);
-        for (block, next) in (boot.base & !(BLOCK - 1)..boot.end())
-            .step_by(BLOCK as usize)
-            .map(|b| (b, b >> 30 != first_gib))
+        for (block, next) in
+            (boot.base & !(BLOCK - 1)..boot.end()).step_by(BLOCK as usize).map(|b| (b, b >> 30 != first_gib))
         {
             let which = usize::from(next);
-            level1.set(
-                index(1, block),
-                (at + 4096 * (2 + which as u64)) | TABLE | VALID,
-            );
+            level1.set(index(1, block), (at + 4096 * (2 + which as u64)) | TABLE | VALID);
             if let Some(table) = level2.get_mut(which) {
                 table.set(index(2, block), block | BLOCK_FLAGS);
             }
@@ -155,3 +138,6 @@ impl Table {
 const fn index(level: u32, address: u64) -> usize {
     (address >> (39 - 9 * level)) as usize & 511
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,10 +40,7 @@ impl fmt::Display for PackError {
         match self {
             Self::Elf(error) => write!(f, "the boot stage is no ELF file: {error}"),
             Self::Segment => write!(f, "the boot stage's ELF file has a segment that cannot be"),
-            Self::NoImageHeader => write!(
-                f,
-                "the boot stage does not start with an arm64 image header"
-            ),
+            Self::NoImageHeader => write!(f, "the boot stage does not start with an arm64 image header"),
         }
     }
 }
@@ -55,12 +52,7 @@ impl std::error::Error for PackError {}
 ///
 /// # Errors
 /// [`PackError`] if `boot` is not this boot stage.
-pub fn pack(
-    boot: &[u8],
-    kernel: &[u8],
-    root: &[u8],
-    tree: Option<&[u8]>,
-) -> Result<Vec<u8>, PackError> {
+pub fn pack(boot: &[u8], kernel: &[u8], root: &[u8], tree: Option<&[u8]>) -> Result<Vec<u8>, PackError> {
     let own_tree = raspberry_pi_4();
     let mut image = flatten(boot)?;
     image.resize(image.len().next_multiple_of(PART_ALIGN), 0);
@@ -70,15 +62,13 @@ pub fn pack(
     if image.get(magic_at..magic_at + magic.len()) != Some(magic) {
         return Err(PackError::NoImageHeader);
     }
-    let field = image
-        .get_mut(IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8)
-        .ok_or(PackError::NoImageHeader)?;
+    let field = image.get_mut(IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8).ok_or(PackError::NoImageHeader)?;
     field.copy_from_slice(&size.to_le_bytes());
     Ok(image)
 }
 
 /// The payload: header, then each part on a page.
-fn payload(parts: &[&[u8]; 3]) -> Vec<u8> {
+pub(crate) fn payload(parts: &[&[u8]; 3]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES];
     let mut entries = Vec::new();
     for part in parts {
@@ -105,24 +95,15 @@ fn flatten(file: &[u8]) -> Result<Vec<u8>, PackError> {
     const LIMIT: u64 = 64 << 20;
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(PackError::Elf)?;
     let mut image = Vec::new();
-    for header in elf
-        .segments()
-        .into_iter()
-        .flatten()
-        .filter(|h| h.p_type == abi::PT_LOAD)
-    {
-        let end = header
-            .p_vaddr
-            .checked_add(header.p_memsz)
-            .filter(|end| *end <= LIMIT)
-            .ok_or(PackError::Segment)?;
+    for header in elf.segments().into_iter().flatten().filter(|h| h.p_type == abi::PT_LOAD) {
+        let end = header.p_vaddr.checked_add(header.p_memsz).filter(|end| *end <= LIMIT).ok_or(PackError::Segment)?;
         let contents = elf.segment_data(&header).map_err(PackError::Elf)?;
         image.resize(image.len().max(end as usize), 0);
         let at = header.p_vaddr as usize;
-        image
-            .get_mut(at..at + contents.len())
-            .ok_or(PackError::Segment)?
-            .copy_from_slice(contents);
+        image.get_mut(at..at + contents.len()).ok_or(PackError::Segment)?.copy_from_slice(contents);
     }
     Ok(image)
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,10 +98,7 @@ impl TreeWriter {
             self.strings.len(),
             structure.len(),
         ];
-        let mut tree: Vec<u8> = header
-            .iter()
-            .flat_map(|word| (*word as u32).to_be_bytes())
-            .collect();
+        let mut tree: Vec<u8> = header.iter().flat_map(|word| (*word as u32).to_be_bytes()).collect();
         tree.extend(reservations);
         tree.extend(structure);
         tree.extend(&self.strings);
@@ -114,7 +111,6 @@ impl TreeWriter {
     }
 
     fn align(&mut self) {
-        self.structure
-            .resize(self.structure.len().next_multiple_of(4), 0);
+        self.structure.resize(self.structure.len().next_multiple_of(4), 0);
     }
 }

@@ -299,13 +299,7 @@ unsafe extern "C" {
 
 /// Rust's entry point: MMU off, a stack, relocated.
 extern "C" fn boot_main(tree: u64, image: u64, board: u64, level: u64, is_moved: u64) -> ! {
-    let start = stage::Start {
-        tree,
-        image,
-        board,
-        level,
-        is_moved: is_moved != 0,
-    };
+    let start = stage::Start { tree, image, board, level, is_moved: is_moved != 0 };
     stop(stage::run(&start))
 }
 
@@ -317,11 +311,7 @@ extern "C" fn boot_exception() -> ! {
         asm!("mrs {}, esr_el1", "mrs {}, elr_el1", "mrs {}, far_el1",
             out(reg) syndrome, out(reg) at, out(reg) address, options(nomem, nostack));
     }
-    stop(Failure::Exception {
-        syndrome,
-        at,
-        address,
-    })
+    stop(Failure::Exception { syndrome, at, address })
 }
 
 /// Enters the kernel.

@@ -40,10 +40,7 @@ unsafe impl<T> Sync for Once<T> {}
 
 impl<T> Once<T> {
     const fn new(value: T) -> Self {
-        Self {
-            is_taken: AtomicBool::new(false),
-            value: UnsafeCell::new(value),
-        }
+        Self { is_taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     #[expect(clippy::mut_from_ref, reason = "the flag lets one caller through")]
@@ -103,10 +100,7 @@ pub(super) fn firmware_bytes(range: PhysRange) -> &'static [u8] {
 
 /// Where bytes lie.
 pub(super) fn range_of(bytes: &[u8]) -> PhysRange {
-    PhysRange {
-        base: bytes.as_ptr() as u64,
-        size: bytes.len() as u64,
-    }
+    PhysRange { base: bytes.as_ptr() as u64, size: bytes.len() as u64 }
 }
 
 /// # Safety
@@ -168,9 +162,7 @@ unsafe fn copy(bytes: &[u8], to: u64) {
 /// Moves the whole image to free RAM, where it starts again.
 pub(super) fn move_image(start: &Start, image: &PhysRange, to: u64) -> Result<Infallible, Failure> {
     // SAFETY: MEM-3: the image is that long. `place` has found free RAM, off this image, for the copy.
-    unsafe {
-        ptr::copy_nonoverlapping(image.base as *const u8, to as *mut u8, image.size as usize)
-    };
+    unsafe { ptr::copy_nonoverlapping(image.base as *const u8, to as *mut u8, image.size as usize) };
     // SAFETY: the copy is whole. What this run has changed in it, the copy's entry code zeroes or
     // relocates again.
     unsafe { entry::restart(to, start) }

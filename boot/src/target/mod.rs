@@ -1,14 +1,8 @@
 //! The target half, in the order in which it runs.
 
-#[expect(
-    unsafe_code,
-    reason = "the first instructions, exception vectors, entering the kernel"
-)]
+#[expect(unsafe_code, reason = "the first instructions, exception vectors, entering the kernel")]
 mod entry;
-#[expect(
-    unsafe_code,
-    reason = "views of physical memory by address, and copying images"
-)]
+#[expect(unsafe_code, reason = "views of physical memory by address, and copying images")]
 mod memory;
 mod stage;
 #[expect(unsafe_code, reason = "device registers of the log's serial line")]
@@ -23,11 +17,7 @@ use boot::failure::Failure;
 fn stop(failure: Failure) -> ! {
     let mut log = uart::Log;
     // A log that cannot be written cannot be complained about either.
-    let _ = write!(
-        log,
-        "\nboot: error: {failure}\nboot: help: {}\nboot: stopped\n",
-        failure.advice()
-    );
+    let _ = write!(log, "\nboot: error: {failure}\nboot: help: {}\nboot: stopped\n", failure.advice());
     entry::halt()
 }
 

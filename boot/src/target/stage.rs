@@ -72,14 +72,7 @@ fn steps(start: &Start) -> Result<Infallible, Failure> {
         tree_size: tree_bytes.len() as u64,
         root_size: root.size,
     })?;
-    let job = Job {
-        start,
-        machine,
-        kernel,
-        root,
-        tree: tree_bytes,
-        boot,
-    };
+    let job = Job { start, machine, kernel, root, tree: tree_bytes, boot };
     match plan {
         Plan::Load(placement) => job.finish(&placement),
         Plan::MoveTo(to) => memory::move_image(start, &boot, to),
@@ -97,16 +90,11 @@ fn step(start: &Start, letter: u8) {
 fn find_tree<'a>(start: &Start, payload: &Payload<'a>) -> Result<Tree<'a>, Failure> {
     match firmware_tree(start.tree) {
         Ok(tree) => Ok(tree),
-        Err(failure) if start.board == uart::QEMU_VIRT || payload.device_tree.is_empty() => {
-            Err(failure)
-        }
+        Err(failure) if start.board == uart::QEMU_VIRT || payload.device_tree.is_empty() => Err(failure),
         Err(failure) => {
             if !start.is_moved {
                 // A log that cannot be written cannot be complained about either.
-                let _ = writeln!(
-                    Log,
-                    "\nboot: {failure}\nboot: going on with the built-in device tree"
-                );
+                let _ = writeln!(Log, "\nboot: {failure}\nboot: going on with the built-in device tree");
             }
             Tree::parse(payload.device_tree).map_err(|error| Failure::BadTree(start.tree, error))
         }
@@ -123,22 +111,13 @@ fn firmware_tree<'a>(at: u64) -> Result<Tree<'a>, Failure> {
     if size > MAX_TREE {
         return Err(bad(TreeError::Size(size)));
     }
-    Tree::parse(memory::firmware_bytes(PhysRange {
-        base: at,
-        size: size.into(),
-    }))
-    .map_err(bad)
+    Tree::parse(memory::firmware_bytes(PhysRange { base: at, size: size.into() })).map_err(bad)
 }
 
 /// Copies the tree into the image, where nothing that is loaded can overwrite it.
 fn keep_tree(tree: &Tree<'_>) -> Result<&'static [u8], Failure> {
-    let too_large = Failure::LargeTree {
-        size: tree.used_len(),
-        room: memory::TREE_ROOM,
-    };
-    memory::take_tree_room()
-        .and_then(|room| copy_trimmed(tree, room))
-        .ok_or(too_large)
+    let too_large = Failure::LargeTree { size: tree.used_len(), room: memory::TREE_ROOM };
+    memory::take_tree_room().and_then(|room| copy_trimmed(tree, room)).ok_or(too_large)
 }
 
 /// Everything known, nothing loaded yet.
@@ -172,15 +151,7 @@ impl Job<'_> {
         let handoff_at = at.handoff.map_or(0, |page| page.base);
         let (root, tree) = (at.root, at.tree);
         memory::enter_kernel(&Entry {
-            arguments: [
-                root.base,
-                root.end(),
-                phys_minus_virt,
-                self.root.entry,
-                tree.base,
-                tree.size,
-                handoff_at,
-            ],
+            arguments: [root.base, root.end(), phys_minus_virt, self.root.entry, tree.base, tree.size, handoff_at],
             pc: self.kernel.entry,
             mair: tables::MAIR,
             tcr: tables::tcr(pa_range),
@@ -218,17 +189,8 @@ impl Job<'_> {
             "\nboot: entered at EL{}, {mib} MiB of RAM, GICv{}, timer interrupt {}, log at {:#x}",
             self.start.level, m.gic.version, m.timer_irq, m.uart.base
         );
-        for (name, range) in [
-            ("kernel", at.kernel),
-            ("device tree", at.tree),
-            ("root task", at.root),
-        ] {
-            let _ = writeln!(
-                Log,
-                "boot: {name} at {:#x} to {:#x}",
-                range.base,
-                range.end()
-            );
+        for (name, range) in [("kernel", at.kernel), ("device tree", at.tree), ("root task", at.root)] {
+            let _ = writeln!(Log, "boot: {name} at {:#x} to {:#x}", range.base, range.end());
         }
     }
 }

@@ -35,10 +35,8 @@ pub(super) struct Fallback {
 }
 
 /// See [`Fallback`].
-pub(super) static FALLBACK: Fallback = Fallback {
-    raspberry_pi_4: Line::mini_uart(0xfe21_5040),
-    qemu_virt: Line::pl011(0x0900_0000),
-};
+pub(super) static FALLBACK: Fallback =
+    Fallback { raspberry_pi_4: Line::mini_uart(0xfe21_5040), qemu_virt: Line::pl011(0x0900_0000) };
 
 /// Which line of [`FALLBACK`] an image at this address uses, as its index there.
 pub(super) const QEMU_VIRT: u64 = 1;
@@ -46,22 +44,12 @@ pub(super) const QEMU_VIRT: u64 = 1;
 impl Line {
     /// Flag register at 0x18, bit 5: transmit queue full.
     const fn pl011(base: u64) -> Self {
-        Self {
-            data: base,
-            status: 0x18,
-            mask: 1 << 5,
-            ready: 0,
-        }
+        Self { data: base, status: 0x18, mask: 1 << 5, ready: 0 }
     }
 
     /// Line status at 0x14 from the data register, bit 5: transmitter can take a byte.
     const fn mini_uart(base: u64) -> Self {
-        Self {
-            data: base,
-            status: 0x14,
-            mask: 1 << 5,
-            ready: 1 << 5,
-        }
+        Self { data: base, status: 0x14, mask: 1 << 5, ready: 1 << 5 }
     }
 }
 
@@ -83,11 +71,7 @@ fn select(line: Line) {
 
 /// Goes on with the line that the entry code has used.
 pub(super) fn use_fallback(board: u64) {
-    select(if board == QEMU_VIRT {
-        FALLBACK.qemu_virt
-    } else {
-        FALLBACK.raspberry_pi_4
-    });
+    select(if board == QEMU_VIRT { FALLBACK.qemu_virt } else { FALLBACK.raspberry_pi_4 });
 }
 
 /// Changes to the line that the device tree names, if it names one.

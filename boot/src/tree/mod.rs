@@ -1,9 +1,8 @@
 //! The flattened device tree, read from untrusted bytes (Devicetree Specification 0.4, chapter 5).
 //!
 //! [`Tree::parse`] checks the whole of it once: header, block bounds, every token, nesting, names.
-//! Everything after that only walks, and still answers `None` rather than panic. The `fdt` crate is
-//! not used here because its 0.1.5 asserts that no `FDT_NOP` stands between properties (QEMU's
-//! raspi4b leaves many) and panics on damaged trees; it is the reference in this module's tests.
+//! Everything after that only walks, and still answers `None` rather than panic. Why this is not the
+//! `fdt` crate, which is the reference in this module's tests: `docs/adr/0002-device-tree-reader.md`.
 
 mod node;
 mod token;
@@ -60,11 +59,7 @@ impl<'a> Tree<'a> {
             return Err(TreeError::Magic(magic));
         }
         let size = be32(header, 4).ok_or(TreeError::TooShort)?;
-        if (size as usize) < HEADER_BYTES {
-            Err(TreeError::Size(size))
-        } else {
-            Ok(size)
-        }
+        if (size as usize) < HEADER_BYTES { Err(TreeError::Size(size)) } else { Ok(size) }
     }
 
     /// Checks a device tree as a whole.
@@ -81,28 +76,17 @@ impl<'a> Tree<'a> {
         }
         let block = |name, offset: u32, len: u32| {
             let start = offset as usize;
-            let end = start
-                .checked_add(len as usize)
-                .ok_or(TreeError::Block(name))?;
+            let end = start.checked_add(len as usize).ok_or(TreeError::Block(name))?;
             bytes.get(start..end).ok_or(TreeError::Block(name))
         };
         let structure = block("structure", word(2)?, word(9)?)?;
         let strings = block("strings", word(3)?, word(8)?)?;
         let reservations_at = word(4)?;
-        let reservations = block(
-            "reservations",
-            reservations_at,
-            size.saturating_sub(reservations_at),
-        )?;
+        let reservations = block("reservations", reservations_at, size.saturating_sub(reservations_at))?;
         if !word(2)?.is_multiple_of(4) || !structure.len().is_multiple_of(4) {
             return Err(TreeError::Block("structure"));
         }
-        let tree = Self {
-            bytes,
-            structure,
-            strings,
-            reservations,
-        };
+        let tree = Self { bytes, structure, strings, reservations };
         tree.check_reservations()?;
         tree.check_structure()?;
         Ok(tree)
@@ -110,17 +94,9 @@ impl<'a> Tree<'a> {
 
     /// The list of reservations must end with a pair of zeros inside the tree.
     fn check_reservations(&self) -> Result<(), TreeError> {
-        let mut pairs = (0..).step_by(16).map_while(|at| {
-            Some((
-                be64(self.reservations, at)?,
-                be64(self.reservations, at + 8)?,
-            ))
-        });
-        if pairs.any(|pair| pair == (0, 0)) {
-            Ok(())
-        } else {
-            Err(TreeError::Block("reservations"))
-        }
+        let mut pairs =
+            (0..).step_by(16).map_while(|at| Some((be64(self.reservations, at)?, be64(self.reservations, at + 8)?)));
+        if pairs.any(|pair| pair == (0, 0)) { Ok(()) } else { Err(TreeError::Block("reservations")) }
     }
 
     /// One root node, properties before children, as many ends as begins, names readable.
@@ -172,9 +148,7 @@ impl<'a> Tree<'a> {
     /// The node at an absolute path. A component without `@` matches the first node of that name.
     pub fn find(&self, path: &str) -> Option<Node<'a>> {
         let path = path.strip_prefix('/')?;
-        path.split('/')
-            .filter(|part| !part.is_empty())
-            .try_fold(self.root()?, |node, part| node.child(part))
+        path.split('/').filter(|part| !part.is_empty()).try_fold(self.root()?, |node, part| node.child(part))
     }
 
     /// The header's list of reserved memory.
@@ -182,22 +156,14 @@ impl<'a> Tree<'a> {
         let list = self.reservations;
         (0..)
             .step_by(16)
-            .map_while(move |at| {
-                Some(PhysRange {
-                    base: be64(list, at)?,
-                    size: be64(list, at + 8)?,
-                })
-            })
+            .map_while(move |at| Some(PhysRange { base: be64(list, at)?, size: be64(list, at + 8)? }))
             .take_while(|range| (range.base, range.size) != (0, 0))
     }
 
     /// How many bytes are in use: QEMU's trees claim a megabyte, most of it room to grow.
     pub fn used_len(&self) -> usize {
-        let end_of =
-            |block: &[u8], field| be32(self.bytes, field).unwrap_or(0) as usize + block.len();
-        end_of(self.structure, 8)
-            .max(end_of(self.strings, 12))
-            .max(self.reservations_end())
+        let end_of = |block: &[u8], field| be32(self.bytes, field).unwrap_or(0) as usize + block.len();
+        end_of(self.structure, 8).max(end_of(self.strings, 12)).max(self.reservations_end())
     }
 
     fn reservations_end(&self) -> usize {
@@ -216,8 +182,7 @@ pub fn copy_trimmed<'t>(tree: &Tree<'_>, to: &'t mut [u8]) -> Option<&'t [u8]> {
     let len = tree.used_len().next_multiple_of(8).min(tree.bytes.len());
     let copy = to.get_mut(..len)?;
     copy.copy_from_slice(tree.bytes.get(..len)?);
-    copy.get_mut(4..8)?
-        .copy_from_slice(&u32::try_from(len).ok()?.to_be_bytes());
+    copy.get_mut(4..8)?.copy_from_slice(&u32::try_from(len).ok()?.to_be_bytes());
     Some(copy)
 }
 
@@ -230,3 +195,6 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
 fn be64(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

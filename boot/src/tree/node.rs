@@ -49,10 +49,7 @@ impl<'a> Node<'a> {
 
     /// The node's own properties, in order.
     pub fn properties(&self) -> Properties<'a> {
-        Properties {
-            tree: self.tree,
-            tokens: Tokens::new(self.tree.structure, self.inside),
-        }
+        Properties { tree: self.tree, tokens: Tokens::new(self.tree.structure, self.inside) }
     }
 
     /// The value of a property.
@@ -72,10 +69,7 @@ impl<'a> Node<'a> {
 
     /// The child nodes, in order.
     pub fn children(&self) -> Children<'a> {
-        Children {
-            tree: self.tree,
-            tokens: Tokens::new(self.tree.structure, self.inside),
-        }
+        Children { tree: self.tree, tokens: Tokens::new(self.tree.structure, self.inside) }
     }
 
     /// The child of this name; without `@` in it, of this name before the unit address.
@@ -89,8 +83,7 @@ impl<'a> Node<'a> {
         let Some(list) = self.property("compatible") else {
             return false;
         };
-        list.split(|b| *b == 0)
-            .any(|one| with.iter().any(|name| name.as_bytes() == one))
+        list.split(|b| *b == 0).any(|one| with.iter().any(|name| name.as_bytes() == one))
     }
 
     /// Whether the node may be used: `status` absent or "okay".
@@ -101,10 +94,7 @@ impl<'a> Node<'a> {
     /// Cell sizes for this node's children; 2 and 1 where the tree does not say.
     pub fn cell_sizes(&self) -> CellSizes {
         let cells = |name, default| self.cell(name).map_or(default, |n| n as usize);
-        CellSizes {
-            address: cells("#address-cells", 2),
-            size: cells("#size-cells", 1),
-        }
+        CellSizes { address: cells("#address-cells", 2), size: cells("#size-cells", 1) }
     }
 }
 
@@ -120,10 +110,7 @@ impl<'a> Iterator for Properties<'a> {
 
     fn next(&mut self) -> Option<Property<'a>> {
         match self.tokens.next_token()? {
-            Token::Property { name_offset, value } => Some(Property {
-                name: self.tree.string(name_offset)?,
-                value,
-            }),
+            Token::Property { name_offset, value } => Some(Property { name: self.tree.string(name_offset)?, value }),
             _ => {
                 // Properties come first: park at the end of the block so that this answer stays.
                 self.tokens = Tokens::new(&[], 0);

@@ -78,9 +78,5 @@ impl<'a> Tokens<'a> {
 pub(super) fn c_str(bytes: &[u8]) -> Option<&str> {
     let len = bytes.iter().position(|b| *b == 0)?;
     let text = bytes.get(..len)?;
-    if text.is_ascii() {
-        core::str::from_utf8(text).ok()
-    } else {
-        None
-    }
+    if text.is_ascii() { core::str::from_utf8(text).ok() } else { None }
 }
