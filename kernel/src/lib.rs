@@ -56,5 +56,7 @@ pub mod sched;
 pub mod syscall;
 pub mod trap;
 pub mod vspace;
+#[cfg(test)]
+mod world;
 
 pub use kernel::Kernel;

@@ -2,3 +2,6 @@
 
 pub mod fault;
 pub mod transfer;
+
+#[cfg(test)]
+mod tests;

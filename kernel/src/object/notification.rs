@@ -67,6 +67,14 @@ impl Notification {
     }
 }
 
+impl Notification {
+    /// The waiting threads.
+    #[must_use]
+    pub(crate) fn waiters(&self) -> TcbQueue {
+        self.queue.get()
+    }
+}
+
 // ---- signalling and waiting (spec §1.10) ----
 
 /// Delivers a signal: to the first waiter, to the bound thread if that is receiving on an endpoint, or
@@ -78,7 +86,7 @@ pub fn signal(k: &Kernel, n: KRef<Notification>, badge: Badge) {
             ntfn.state.set(NotificationState::Active(Badge(word.0 | badge.0)));
         }
         NotificationState::Waiting => {
-            if let Some(t) = ntfn.queue.get().head {
+            if let Some(t) = ntfn.waiters().head {
                 remove(k, n, t);
                 deliver(k, n, t, badge);
             }
@@ -150,7 +158,7 @@ pub fn return_sched_context(k: &Kernel, n: KRef<Notification>, t: KRef<Tcb>) {
 }
 
 fn enqueue(k: &Kernel, n: KRef<Notification>, t: KRef<Tcb>) {
-    let mut queue = n.get(k).queue.get();
+    let mut queue = n.get(k).waiters();
     queue.insert_by_priority(k, t);
     t.get(k).queued.set(Queued::Ipc);
     n.get(k).queue.set(queue);
@@ -159,7 +167,7 @@ fn enqueue(k: &Kernel, n: KRef<Notification>, t: KRef<Tcb>) {
 
 /// Takes a waiting thread out of the queue.
 pub fn remove(k: &Kernel, n: KRef<Notification>, t: KRef<Tcb>) {
-    let mut queue = n.get(k).queue.get();
+    let mut queue = n.get(k).waiters();
     queue.remove(k, t);
     t.get(k).queued.set(Queued::No);
     n.get(k).queue.set(queue);
@@ -197,7 +205,7 @@ pub fn finalise(k: &Kernel, n: KRef<Notification>) {
     if let Some(t) = n.get(k).bound_tcb.get() {
         unbind_tcb(k, t);
     }
-    while let Some(t) = n.get(k).queue.get().head {
+    while let Some(t) = n.get(k).waiters().head {
         remove(k, n, t);
         sched::set_state(k, t, ThreadState::Restart);
         thread::wake(k, t);
