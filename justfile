@@ -38,6 +38,11 @@ _default:
 @root *arguments:
     {{ tessera }} root "$@"
 
+# Make a task of your own from a template: a name, or a folder that ends in one
+[no-cd, no-exit-message]
+@new *arguments:
+    {{ tessera }} new "$@"
+
 # Run a task, or the shell, under a debugger
 [no-cd, no-exit-message]
 @gdb *arguments:

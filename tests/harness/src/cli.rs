@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Check,
     /// Run a task, or the shell, under a debugger
     Gdb(RunArgs),
+    /// Make a task of your own from a template
+    New(NewArgs),
     /// Write the bootable image, kernel8.img
     Image(ImageArgs),
 }
@@ -41,6 +43,13 @@ pub(crate) struct RunArgs {
     /// Arguments of the task; write `--` before one that looks like an option of this command
     #[arg(allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
+}
+
+/// What `new` takes.
+#[derive(Args)]
+pub(crate) struct NewArgs {
+    /// Name of the task, or a folder that ends in it
+    pub(crate) folder: PathBuf,
 }
 
 /// What `root` takes.

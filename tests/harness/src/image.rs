@@ -1,6 +1,7 @@
 //! `image`: the bootable file, `kernel8.img`.
 
 use crate::cli::ImageArgs;
+use crate::damage::{self, Damage};
 use crate::task::{System, Task, Then};
 use crate::{cargo, elf, paths};
 use anyhow::{Context, Result, bail};
@@ -58,10 +59,15 @@ impl Base {
 
     /// Writes the image that starts that root task; `name` keeps images apart that are in use together.
     pub(crate) fn compose(&self, root: &[u8], name: &str) -> Result<PathBuf> {
+        self.compose_with(root, name, None)
+    }
+
+    /// The same, with something wrong in it.
+    pub(crate) fn compose_with(&self, root: &[u8], name: &str, wrong: Option<Damage>) -> Result<PathBuf> {
         let path = paths::product(format!("{name}-{}.img", std::process::id()))?;
         let kernel = elf::strip(&self.kernel).context("the kernel")?;
         let root = elf::strip(root).context("the root task")?;
-        let image = boot::pack::pack(&self.boot, &kernel, &root, None)?;
+        let image = damage::pack(&self.boot, &kernel, &root, wrong)?;
         fs::write(&path, image).with_context(|| path.display().to_string())?;
         Ok(path)
     }

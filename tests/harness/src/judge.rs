@@ -45,8 +45,13 @@ pub(crate) fn judge(name: &str, suite: &Suite, watch: &Watch, outcome: &Outcome)
 
 /// What is wrong with the run as a whole.
 fn whole(suite: &Suite, watch: &Watch, outcome: &Outcome) -> Result<Option<String>> {
-    if let Some(why) = &watch.stopped {
-        return Ok(Some(why.clone()));
+    match (&watch.stopped, &suite.stops) {
+        (Some(why), Some(wanted)) if why.contains(wanted.as_str()) => return Ok(None),
+        (why, Some(wanted)) => {
+            return Ok(Some(format!("wanted it to stop by `{wanted}`, got {why:?} ({:?})", outcome.end)));
+        }
+        (Some(why), None) => return Ok(Some(why.clone())),
+        (None, None) => {}
     }
     let killed = watch.last_word.as_ref().filter(|w| w.contains(": killed: "));
     match (&outcome.end, &suite.killed, killed) {
@@ -157,6 +162,14 @@ mod tests {
         assert_eq!(failures(&judged(&suite, 139, word, "")), [""; 0]);
         assert_eq!(failures(&judged(&suite, 0, word, "")).len(), 1);
         assert_eq!(failures(&judged(&suite, 139, "tessera: task t: killed: EXC_ARITHMETIC", "")).len(), 1);
+    }
+
+    #[test]
+    fn a_boot_that_must_stop_must_say_why() {
+        let suite = suite("stops = \"no device tree\"");
+        assert_eq!(failures(&judged(&suite, 0, "boot: stopped: no device tree at x0", "")), [""; 0]);
+        assert_eq!(failures(&judged(&suite, 0, "boot: stopped: entered at EL3", "")).len(), 1);
+        assert_eq!(failures(&judged(&suite, 0, "", "")).len(), 1);
     }
 
     #[test]

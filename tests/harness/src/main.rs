@@ -3,9 +3,10 @@
 //! Every recipe of the justfile is one call of this program. Its modules, bottom up:
 //!
 //! - [`paths`], [`board`], [`cargo`]: where things are, what a board is for the tools, building;
-//! - [`cpio`], [`elf`], [`image`]: the boot archive, root's ELF with it, the bootable image;
+//! - [`cpio`], [`elf`], [`image`], [`damage`]: the boot archive, root's ELF with it, the bootable image;
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
-//! - [`suite`], [`mod@test`], [`host`], [`layers`], [`check`]: the verbs that judge.
+//! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
+//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
@@ -15,6 +16,8 @@ mod cargo;
 mod check;
 mod cli;
 mod cpio;
+mod create;
+mod damage;
 mod elf;
 mod gdb;
 mod host;
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         cli::Command::Test(options) => test::run(&options),
         cli::Command::Check => check::run(),
         cli::Command::Gdb(options) => gdb::run(&options),
+        cli::Command::New(options) => create::run(&options),
         cli::Command::Image(options) => image::write(&options),
     };
     match outcome {

@@ -10,8 +10,9 @@ use anyhow::{Result, bail};
 
 /// What root and the parts below it put before a line that is meant for the user.
 const FOR_USER: &str = "tessera: ";
-/// What each part of the system says last when it cannot go on.
-const STOPPED: [&str; 4] = ["boot: stopped: ", "kernel: stopped: ", "root: stopped: ", "mach: stopped: "];
+/// The parts that say `PART: error: why`, `PART: help: what to do` and last `PART: stopped`, or the reason on
+/// that line, when they cannot go on.
+const PARTS: [&str; 4] = ["boot", "kernel", "root", "mach"];
 /// Lines of the log that are shown when a run fails and nobody asked for the whole log.
 const TAIL: usize = 12;
 
@@ -39,6 +40,8 @@ pub(crate) struct Watch {
     pub(crate) verbose: bool,
     /// Why the system gave up.
     pub(crate) stopped: Option<String>,
+    /// Complaints and advice so far.
+    complaints: Vec<String>,
     /// Root's word on the end of the task.
     pub(crate) last_word: Option<String>,
 }
@@ -49,9 +52,18 @@ impl Watch {
         if self.verbose {
             eprintln!("{line}");
         }
-        if STOPPED.iter().any(|prefix| line.starts_with(prefix)) {
-            self.stopped = Some(line.to_owned());
-            return Next::Stop;
+        let said = PARTS.iter().find_map(|part| line.strip_prefix(part)?.strip_prefix(": "));
+        match said.map(|said| said.split_once(": ").unwrap_or((said, ""))) {
+            Some(("error" | "help", _)) => self.complaints.push(line.to_owned()),
+            Some(("stopped", "")) if !self.complaints.is_empty() => {
+                self.stopped = Some(self.complaints.join("; "));
+                return Next::Stop;
+            }
+            Some(("stopped", _)) => {
+                self.stopped = Some(line.to_owned());
+                return Next::Stop;
+            }
+            _ => {}
         }
         if line.starts_with(FOR_USER) {
             self.last_word = Some(line.to_owned());
@@ -144,5 +156,8 @@ mod tests {
         let error =
             ended(End::Stopped, &["boot: stopped: no device tree at x0"]).expect_err("is a failure").to_string();
         assert_eq!(error, "boot: stopped: no device tree at x0");
+        let lines = ["boot: error: entered at EL3", "boot: help: start it at EL2", "boot: stopped"];
+        let error = ended(End::Stopped, &lines).expect_err("is a failure").to_string();
+        assert_eq!(error, "boot: error: entered at EL3; boot: help: start it at EL2");
     }
 }

@@ -1,6 +1,7 @@
 //! The table of tests that boot a machine: `tests/suites.toml`.
 
 use crate::board::Board;
+use crate::damage::Damage;
 use crate::paths;
 use crate::qemu::{Level, Options};
 use anyhow::{Context, Result, bail};
@@ -28,6 +29,8 @@ pub(crate) struct Suite {
     #[serde(default)]
     pub(crate) log: Vec<String>,
     pub(crate) killed: Option<String>,
+    pub(crate) stops: Option<String>,
+    pub(crate) damage: Option<Damage>,
     #[serde(default)]
     pub(crate) report: bool,
     #[serde(default = "a_minute")]
@@ -45,6 +48,8 @@ pub(crate) enum Image {
     Task(String),
     /// A package that is a root task.
     Root(String),
+    /// Nothing that will ever run: the boot stage stops before.
+    Nothing,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +73,7 @@ impl Suite {
             (Some(name), None, None) => Ok(Image::Example(name.clone())),
             (None, Some(name), None) => Ok(Image::Task(name.clone())),
             (None, None, Some(name)) => Ok(Image::Root(name.clone())),
+            (None, None, None) if self.stops.is_some() => Ok(Image::Nothing),
             _ => bail!("suite {}: exactly one of `example`, `task` and `root` is needed", self.name),
         }
     }

@@ -182,6 +182,7 @@ impl Images {
                 Image::Example(name) => tasks.push(Task::Example(name)),
                 Image::Task(name) => tasks.push(Task::Package(name)),
                 Image::Root(name) => roots.push(name),
+                Image::Nothing => {}
             }
         }
         tasks.sort();
@@ -204,9 +205,10 @@ impl Images {
                 let Some(system) = &self.system else { bail!("the system was not built") };
                 system.root(Some((&name, &suite.arguments)), Then::Semihosting)?
             }
+            Image::Nothing => self.base.kernel().to_vec(),
             Image::Root(name) => std::fs::read(self.roots.get(&name).with_context(|| format!("no {name} was built"))?)?,
         };
-        let image = self.base.compose(&root, &suite.name)?;
+        let image = self.base.compose_with(&root, &suite.name, suite.damage)?;
         let jobs = suite.on.iter().map(|on| {
             let name = if suite.on.len() > 1 { format!("{} on {on}", suite.name) } else { suite.name.clone() };
             Ok(Job { name, suite: suite.clone(), machine: on.parse()?, image: image.clone() })
