@@ -5,8 +5,13 @@
 extern crate alloc;
 
 pub mod badge;
+pub mod exception;
+pub mod hardware;
 pub mod machine;
 pub mod memory;
 pub mod pmap;
 pub mod port;
+pub mod server;
 pub mod table;
+pub mod task;
+pub mod thread;

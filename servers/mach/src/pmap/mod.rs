@@ -41,9 +41,27 @@ struct Table {
     children: u32,
 }
 
+/// The root table of a space.
+#[derive(Clone, Copy, Debug)]
+enum Root {
+    /// Made here.
+    Own(Unit),
+    /// There before; it stays when the space goes.
+    Adopted(Slot),
+}
+
+impl Root {
+    const fn slot(self, memory: &Memory) -> Slot {
+        match self {
+            Self::Own(unit) => memory.layout().second(unit),
+            Self::Adopted(slot) => slot,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Space {
-    root: Unit,
+    root: Root,
     pages: BTreeMap<u64, Mapping>,
     tables: BTreeMap<(u32, u64), Table>,
 }
@@ -87,11 +105,15 @@ impl Pmaps {
             memory.put_table(machine, root);
             return Err(Shortage);
         }
-        Ok(self.adopt(root))
+        Ok(self.enlist(Root::Own(root)))
     }
 
-    /// Enters a space whose root table exists already.
-    fn adopt(&mut self, root: Unit) -> SpaceId {
+    /// Enters a space whose root table exists already. The parts that are used through it have no tables yet.
+    pub fn adopt(&mut self, root: Slot) -> SpaceId {
+        self.enlist(Root::Adopted(root))
+    }
+
+    fn enlist(&mut self, root: Root) -> SpaceId {
         let space = Space {
             root,
             pages: BTreeMap::new(),
@@ -126,7 +148,9 @@ impl Pmaps {
         };
         match place.take_if(|space| space.pages.is_empty()) {
             Some(space) => {
-                memory.put_table(machine, space.root);
+                if let Root::Own(root) = space.root {
+                    memory.put_table(machine, root);
+                }
                 self.free.push(id.0);
                 false
             }
@@ -138,7 +162,7 @@ impl Pmaps {
     #[must_use]
     pub fn root(&self, memory: &Memory, id: SpaceId) -> Option<Slot> {
         self.space(id)
-            .map(|space| memory.layout().second(space.root))
+            .map(|space| space.root.slot(memory))
     }
 
     /// Maps a frame, in place of what is mapped at the address.
@@ -309,7 +333,7 @@ impl Pmaps {
         mapping: Mapping,
     ) -> Result<(), Shortage> {
         let space = self.space_mut(id).ok_or(Shortage)?;
-        let root = memory.layout().second(space.root);
+        let root = space.root.slot(memory);
         machine
             .map_frame(mapping.slot, root, page * PAGE, mapping.access)
             .map_err(|_| Shortage)?;
@@ -379,7 +403,7 @@ impl Pmaps {
         address: u64,
     ) -> Result<(), Shortage> {
         let space = self.space_mut(id).ok_or(Shortage)?;
-        let root = memory.layout().second(space.root);
+        let root = space.root.slot(memory);
         for (depth, bits) in LEVELS.into_iter().enumerate() {
             if space.tables.contains_key(&(bits, address >> bits)) {
                 continue;

@@ -1,0 +1,253 @@
+//! Operations: everything that can take more than one step.
+//!
+//! A call becomes an [`Op`] and is stepped at once; most are done with that. One that must wait is found again under
+//! what it waits for, one that has more to do queues behind pending messages. Invariants: **OP-1** an operation is in
+//! the ready queue, or waits, or is being stepped. **OP-2** a thread that waits in the server for an operation names
+//! it in `op`, and the operation names the thread as its caller, until the answer is given or the thread is gone.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use mach_protocol::wire::Words;
+
+use super::{end, message, work};
+use crate::port::MachMsg;
+use crate::table::{Id, Table};
+
+/// Operations at a time.
+const MAX_OPS: usize = 16_384;
+
+/// What is being done.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A call on a map.
+    Vm(work::VmWork),
+    /// A page fault.
+    Fault(vm::Fault, crate::exception::Exception),
+    /// `task_create` with inheritance, by the caller's request.
+    Fork(vm::Fork, Id),
+    /// The end of a task.
+    EndTask(end::EndTask),
+    /// `mach_msg`.
+    Message(message::MsgWork),
+    /// Waiting to be unparked.
+    Park,
+}
+
+/// An operation.
+#[derive(Debug)]
+pub(super) struct Op {
+    /// The thread that waits for the answer.
+    pub(super) caller: Option<Id>,
+    /// The id of its request; 0 for a fault.
+    pub(super) request: u32,
+    /// What is being done.
+    pub(super) work: Work,
+    /// Its time limit has passed.
+    pub(super) is_late: bool,
+    /// The receive that it waits for has failed.
+    pub(super) failure: Option<MachMsg>,
+}
+
+impl Op {
+    /// A new operation.
+    pub(super) const fn new(caller: Option<Id>, request: u32, work: Work) -> Self {
+        Self { caller, request, work, is_late: false, failure: None }
+    }
+}
+
+/// The outcome of a step.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// It is over: this is the answer.
+    Done(Words),
+    /// It is over, and the caller gets its answer in another way or none.
+    Silent,
+    /// It waits for something of the virtual memory.
+    WaitVm(vm::WaitOn),
+    /// It waits to be made ready, or for its time limit.
+    Wait,
+    /// There is more to do.
+    Again,
+}
+
+/// A place in the table: the operation is away while it is being stepped.
+#[derive(Debug)]
+struct Place {
+    op: Option<Op>,
+    is_ready: bool,
+    deadline: Option<u64>,
+    on: Option<vm::WaitOn>,
+}
+
+/// All operations.
+#[derive(Debug)]
+pub(super) struct Ops {
+    table: Table<Place>,
+    ready: VecDeque<Id>,
+    waiting: BTreeMap<vm::WaitOn, Vec<Id>>,
+    deadlines: BTreeSet<(u64, Id)>,
+}
+
+impl Ops {
+    pub(super) const fn new() -> Self {
+        Self {
+            table: Table::new(MAX_OPS),
+            ready: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// Whether there is anything to step.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether some operation has a time limit.
+    pub(super) fn has_deadline(&self) -> bool {
+        !self.deadlines.is_empty()
+    }
+
+    /// Enters an operation that is about to be stepped. `None`: there are too many.
+    pub(super) fn insert(&mut self, op: Op) -> Option<Id> {
+        self.table.insert_with(|_| Place { op: Some(op), is_ready: false, deadline: None, on: None })
+    }
+
+    /// Takes the next ready operation's id off the queue.
+    pub(super) fn next_ready(&mut self) -> Option<Id> {
+        let id = self.ready.pop_front()?;
+        if let Some(place) = self.table.get_mut(id) {
+            place.is_ready = false;
+        }
+        Some(id)
+    }
+
+    /// Takes an operation out to be stepped.
+    pub(super) fn take(&mut self, id: Id) -> Option<Op> {
+        self.table.get_mut(id)?.op.take()
+    }
+
+    /// Puts an operation back after a step.
+    pub(super) fn put_back(&mut self, id: Id, op: Op) {
+        if let Some(place) = self.table.get_mut(id) {
+            place.op = Some(op);
+        }
+    }
+
+    /// Looks at an operation that is not being stepped.
+    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Op> {
+        self.table.get_mut(id)?.op.as_mut()
+    }
+
+    /// Queues an operation behind what is ready.
+    pub(super) fn make_ready(&mut self, id: Id) {
+        let Some(place) = self.table.get_mut(id) else { return };
+        if !core::mem::replace(&mut place.is_ready, true) {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Lets an operation wait for something of the virtual memory.
+    pub(super) fn wait_vm(&mut self, id: Id, on: vm::WaitOn) {
+        if let Some(place) = self.table.get_mut(id) {
+            place.on = Some(on);
+            self.waiting.entry(on).or_default().push(id);
+        }
+    }
+
+    /// Makes everything ready that waits for `what`.
+    pub(super) fn wake_vm(&mut self, what: vm::WaitOn) {
+        for id in self.waiting.remove(&what).unwrap_or_default() {
+            if let Some(place) = self.table.get_mut(id) {
+                place.on = None;
+            }
+            self.make_ready(id);
+        }
+    }
+
+    /// Sets or clears an operation's time limit.
+    pub(super) fn set_deadline(&mut self, id: Id, deadline: Option<u64>) {
+        let Some(place) = self.table.get_mut(id) else { return };
+        if let Some(old) = core::mem::replace(&mut place.deadline, deadline) {
+            self.deadlines.remove(&(old, id));
+        }
+        if let Some(new) = deadline {
+            self.deadlines.insert((new, id));
+        }
+    }
+
+    /// Marks the operations whose time limit is `now` or earlier, and makes them ready.
+    pub(super) fn expire(&mut self, now: u64) {
+        while let Some(&(deadline, id)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
+            self.deadlines.remove(&(deadline, id));
+            if let Some(place) = self.table.get_mut(id) {
+                place.deadline = None;
+                if let Some(op) = &mut place.op {
+                    op.is_late = true;
+                }
+            }
+            self.make_ready(id);
+        }
+    }
+
+    /// Forgets an operation that is over.
+    pub(super) fn remove(&mut self, id: Id) -> Option<Op> {
+        let place = self.table.remove(id)?;
+        if let Some(deadline) = place.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        if let Some(ids) = place.on.and_then(|on| self.waiting.get_mut(&on)) {
+            ids.retain(|other| *other != id);
+        }
+        place.op
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op() -> Op {
+        Op::new(None, 0, Work::Park)
+    }
+
+    #[test]
+    fn ready_operations_take_turns_and_are_queued_once() {
+        let mut ops = Ops::new();
+        let ids: Vec<Id> = (0..3).filter_map(|_| ops.insert(op())).collect();
+        for id in ids.iter().chain(&ids) {
+            ops.make_ready(*id);
+        }
+        let order: Vec<Id> = core::iter::from_fn(|| ops.next_ready()).collect();
+        assert_eq!(order, ids);
+    }
+
+    #[test]
+    fn an_operation_that_is_over_wakes_no_more() {
+        let mut ops = Ops::new();
+        let id = ops.insert(op()).unwrap();
+        ops.make_ready(id);
+        ops.set_deadline(id, Some(5));
+        assert!(ops.remove(id).is_some());
+        assert!(!ops.has_deadline());
+        ops.expire(9);
+        assert!(ops.next_ready().is_none_or(|id| ops.take(id).is_none()));
+    }
+
+    #[test]
+    fn time_limits_pass_in_order_and_never_early() {
+        let mut ops = Ops::new();
+        let (first, second) = (ops.insert(op()).unwrap(), ops.insert(op()).unwrap());
+        ops.set_deadline(second, Some(3));
+        ops.set_deadline(first, Some(7));
+        ops.expire(2);
+        assert!(!ops.has_ready());
+        ops.expire(3);
+        assert_eq!(ops.next_ready(), Some(second));
+        assert!(ops.get_mut(second).is_some_and(|op| op.is_late));
+        ops.set_deadline(first, None);
+        ops.expire(100);
+        assert!(!ops.has_ready() && !ops.has_deadline());
+    }
+}
