@@ -71,8 +71,6 @@ pub struct ThreadParts {
     pub ipc_frame: Slot,
     /// The address of its IPC buffer.
     pub ipc_address: u64,
-    /// A free slot to make its fault capability in; it is empty again afterwards.
-    pub scratch: Slot,
     /// The badge of its call capability.
     pub call_badge: u64,
     /// The badge of its fault capability.
@@ -137,6 +135,11 @@ pub trait Machine {
         address: u64,
         access: Access,
     ) -> Result<(), Refused>;
+    /// Maps a frame of device memory, uncached.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    fn map_device(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused>;
     /// Ends the mapping that this frame capability made, if any.
     fn unmap_frame(&mut self, frame: Slot);
     /// Makes what was written to a frame visible to instruction fetch, through the mapping of this capability.

@@ -21,6 +21,8 @@ use places::Places;
 
 /// The first address that belongs to no map: IPC buffers lie from here on.
 pub const IPC_BASE: u64 = 0x7f00_0000_0000;
+/// Stands for a frame that is no unit: device memory.
+const NO_UNIT: Unit = Unit(u32::MAX);
 /// Levels of tables below the root, and how many address bits an entry of their parent covers.
 const LEVELS: [u32; 3] = [39, 30, 21];
 
@@ -211,6 +213,34 @@ impl Pmaps {
         match entered {
             Ok(()) => self.places.insert(unit, id, page, first),
             Err(Shortage) => self.shrink_by_one(memory, machine, id, address),
+        }
+        entered
+    }
+
+    /// Maps a page of device memory, of which the server holds a capability in `slot`. The slot is given back with the
+    /// mapping, or at once if there is none.
+    ///
+    /// # Errors
+    /// [`Shortage`]: no table was left, or the kernel refused.
+    pub fn enter_device(
+        &mut self,
+        memory: &mut Memory,
+        machine: &mut impl Machine,
+        id: SpaceId,
+        address: u64,
+        slot: Slot,
+        access: Access,
+    ) -> Result<(), Shortage> {
+        let entered = self.grow(memory, machine, id, address).and_then(|()| {
+            let space = self.space_mut(id).ok_or(Shortage)?;
+            let root = space.root.slot(memory);
+            machine.map_device(slot, root, address, access).map_err(|_| Shortage)?;
+            space.pages.insert(page_of(address), Mapping { unit: NO_UNIT, slot, access });
+            Ok(())
+        });
+        if entered.is_err() {
+            memory.put_slot(machine, slot);
+            self.shrink_by_one(memory, machine, id, address);
         }
         entered
     }

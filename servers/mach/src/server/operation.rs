@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 
 use mach_protocol::wire::Words;
 
-use super::{end, message, work};
-use crate::port::MachMsg;
+use super::{arrays, end, message, work};
+use crate::port::KernReturn;
 use crate::table::{Id, Table};
 
 /// Operations at a time.
@@ -28,6 +28,8 @@ pub(super) enum Work {
     Fork(vm::Fork, Id),
     /// The end of a task.
     EndTask(end::EndTask),
+    /// Arrays for the caller.
+    Arrays(arrays::ArraysWork),
     /// `mach_msg`.
     Message(message::MsgWork),
     /// Waiting to be unparked.
@@ -46,7 +48,7 @@ pub(super) struct Op {
     /// Its time limit has passed.
     pub(super) is_late: bool,
     /// The receive that it waits for has failed.
-    pub(super) failure: Option<MachMsg>,
+    pub(super) failure: Option<KernReturn>,
 }
 
 impl Op {
@@ -110,8 +112,13 @@ impl Ops {
     }
 
     /// Enters an operation that is about to be stepped. `None`: there are too many.
-    pub(super) fn insert(&mut self, op: Op) -> Option<Id> {
-        self.table.insert_with(|_| Place { op: Some(op), is_ready: false, deadline: None, on: None })
+    pub(super) fn insert_with(&mut self, make: impl FnOnce(Id) -> Op) -> Option<Id> {
+        self.table.insert_with(|id| Place { op: Some(make(id)), is_ready: false, deadline: None, on: None })
+    }
+
+    /// Whether an operation has a time limit.
+    pub(super) fn is_limited(&self, id: Id) -> bool {
+        self.table.get(id).is_some_and(|place| place.deadline.is_some())
     }
 
     /// Takes the next ready operation's id off the queue.
@@ -215,7 +222,7 @@ mod tests {
     #[test]
     fn ready_operations_take_turns_and_are_queued_once() {
         let mut ops = Ops::new();
-        let ids: Vec<Id> = (0..3).filter_map(|_| ops.insert(op())).collect();
+        let ids: Vec<Id> = (0..3).filter_map(|_| ops.insert_with(|_| op())).collect();
         for id in ids.iter().chain(&ids) {
             ops.make_ready(*id);
         }
@@ -226,7 +233,7 @@ mod tests {
     #[test]
     fn an_operation_that_is_over_wakes_no_more() {
         let mut ops = Ops::new();
-        let id = ops.insert(op()).unwrap();
+        let id = ops.insert_with(|_| op()).unwrap();
         ops.make_ready(id);
         ops.set_deadline(id, Some(5));
         assert!(ops.remove(id).is_some());
@@ -238,7 +245,7 @@ mod tests {
     #[test]
     fn time_limits_pass_in_order_and_never_early() {
         let mut ops = Ops::new();
-        let (first, second) = (ops.insert(op()).unwrap(), ops.insert(op()).unwrap());
+        let (first, second) = (ops.insert_with(|_| op()).unwrap(), ops.insert_with(|_| op()).unwrap());
         ops.set_deadline(second, Some(3));
         ops.set_deadline(first, Some(7));
         ops.expire(2);

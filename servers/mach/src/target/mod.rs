@@ -18,35 +18,45 @@ mod system;
 )]
 mod window;
 
-use mach_protocol::boot::slot;
-use mach_sys::Cap;
+use mach::machine::Slot;
+use mach::server::{NoStart, Server, Start};
+use mach_protocol::boot::{BootPage, slot};
 use mach_sys::cap::{Endpoint, Reply};
+use mach_sys::ipc_buffer::MAX_MESSAGE_WORDS;
+use mach_sys::{Cap, debug};
 
 /// The endpoint that everybody calls.
 const ENDPOINT: Cap<Endpoint> = Cap::new(slot::ENDPOINT as u64);
 
 /// Serves for ever.
-fn run(boot: &mach_protocol::boot::BootPage<'_>) -> ! {
-    let (memory, system) = match bring_up::bring_up(boot) {
-        Ok(up) => up,
+fn run(boot: &BootPage<'_>) -> ! {
+    let started = bring_up::bring_up(boot).map_err(Some).and_then(|(memory, system)| {
+        let start = Start {
+            reply: Slot(slot::REPLY),
+            root_tcb: Slot(slot::ROOT_TCB),
+            root_table: Slot(slot::ROOT_VSPACE),
+            root_map: boot.root_map,
+        };
+        Server::new(system, memory, start).map_err(|NoStart| None)
+    });
+    let mut server = match started {
+        Ok(server) => server,
         Err(failure) => {
+            let failure = failure.unwrap_or(bring_up::Failure::TooLittle);
             system::write_log(format_args!("mach: cannot start: {failure}"));
-            mach_sys::debug::halt()
+            debug::halt()
         }
     };
-    system::write_log(format_args!(
-        "mach: {} frames of memory",
-        memory.free_frames()
-    ));
-    let _ = system;
-    let reply: Cap<Reply> = Cap::new(u64::from(slot::REPLY));
+    let mut words = [0; MAX_MESSAGE_WORDS];
     loop {
-        let got = ENDPOINT.recv(reply);
-        system::write_log(format_args!(
-            "mach: message {} from {:?}",
-            got.label(),
-            got.badge
-        ));
-        reply.reply(&mach_sys::Message::new(got.label() + 100, &[0, 4096]));
+        let reply: Cap<Reply> = Cap::new(u64::from(server.spare().0));
+        // Messages come before what is left to do, and one step of that before the next message.
+        let got = if server.has_work() { ENDPOINT.nb_recv(reply) } else { ENDPOINT.recv(reply) };
+        if got.badge.0 != 0 {
+            server.message(got.badge.0, got.label(), got.copy_words(&mut words));
+        }
+        if server.has_work() {
+            server.work();
+        }
     }
 }

@@ -158,6 +158,11 @@ impl Machine for System {
             .map_err(refused)
     }
 
+    fn map_device(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused> {
+        let attributes = VmAttributes::EXECUTE_NEVER;
+        cap::<Frame>(frame).map(cap(vspace), address, rights(access).0, attributes).map_err(refused)
+    }
+
     fn unmap_frame(&mut self, frame: Slot) {
         // Unmapping has no checks.
         let _ = cap::<Frame>(frame).unmap();
@@ -220,7 +225,7 @@ impl Machine for System {
         SCHED_CONTROL
             .configure(context, &budget(share))
             .map_err(refused)?;
-        let fault = CNODE.slot(u64::from(parts.scratch.0));
+        let fault = CNODE.slot(u64::from(slot::SCRATCH));
         fault
             .mint_from(endpoint, rights, parts.fault_badge)
             .map_err(refused)?;
@@ -231,7 +236,7 @@ impl Machine for System {
             context,
             fault.cap(),
         );
-        self.delete(parts.scratch);
+        self.delete(Slot(slot::SCRATCH));
         set.map_err(refused)
     }
 

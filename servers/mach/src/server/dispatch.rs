@@ -1,0 +1,86 @@
+//! From a message to the call or fault that it is.
+
+use mach_protocol::{Call, KernReturn};
+
+use super::operation::{Op, Progress, Work};
+use super::{Caller, Server};
+use crate::badge::Badge;
+use crate::machine::Machine;
+use crate::table::Id;
+
+/// Heap that a call may use outside of the virtual memory's operations.
+const CALL_HEAP: usize = 64 * 1024;
+
+impl<M: Machine> Server<M> {
+    /// A message arrived on the spare reply object, or a signal.
+    pub fn message(&mut self, badge: u64, label: u64, words: &[u64]) {
+        match Badge::unpack(badge) {
+            Some(Badge::Ticker) => self.tick(),
+            Some(Badge::Call(id)) if self.block(id) => self.call(id, label, words),
+            Some(Badge::Fault(id)) if self.block(id) => self.fault(id, label, words),
+            // A badge that names no thread (BADGE-1): whoever sent it gets an answer that says nothing.
+            Some(Badge::Call(_) | Badge::Fault(_)) | None => self.hw.machine.reply(self.spare, 0, &[]),
+        }
+        self.settle();
+        self.arm();
+    }
+
+    /// The sender of a message is blocked on the spare from now on: the two exchange reply objects (REPLY-1).
+    fn block(&mut self, id: Id) -> bool {
+        let Some(thread) = self.threads.get_mut(id) else { return false };
+        core::mem::swap(&mut thread.reply, &mut self.spare);
+        (thread.is_blocked, thread.is_held) = (true, false);
+        true
+    }
+
+    /// A thread called.
+    fn call(&mut self, thread: Id, label: u64, words: &[u64]) {
+        self.set_need(Some(thread));
+        let Some(caller) = self.caller(thread) else { return };
+        // Labels beyond 32 bits are no ids; the client recognises the answer as one to another request.
+        let request = u32::try_from(label).unwrap_or(u32::MAX / 2);
+        let (target, call) = match Call::decode(label, words) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.answer_code(thread, request, error.into()),
+        };
+        if self.hw.machine.heap_room() < CALL_HEAP {
+            return self.answer_code(thread, request, KernReturn::RESOURCE_SHORTAGE);
+        }
+        match call {
+            Call::Vm(call) => self.vm_call(caller, request, target, call),
+            Call::Host(call) => self.host_call(caller, request, target, &call),
+            Call::Task(call) => self.task_call(caller, request, target, &call),
+            Call::Thread(call) => self.thread_call(caller, request, target, &call),
+            Call::Port(call) => self.port_call(caller, request, target, &call),
+            Call::Private(call) => self.private_call(caller, request, target, &call),
+            Call::Message(call) => self.message_call(caller, request, call),
+        }
+    }
+
+    fn caller(&self, thread: Id) -> Option<Caller> {
+        let task = self.threads.get(thread)?.task;
+        let Some(known) = self.tasks.get(task).filter(|task| task.end.is_none()) else { return None };
+        Some(Caller { thread, task, space: known.space, map: known.map })
+    }
+
+    /// Takes one step of what an operation is.
+    pub(super) fn advance(&mut self, id: Id, op: &mut Op) -> Progress {
+        match &mut op.work {
+            Work::Vm(work) => work.step(&mut self.vm, &mut self.hw),
+            Work::Fault(fault, exception) => {
+                let (caller, exception) = (op.caller, *exception);
+                self.advance_fault(caller, fault, exception)
+            }
+            Work::Fork(fork, parent) => {
+                let parent = *parent;
+                self.advance_fork(op.caller, fork, parent)
+            }
+            Work::Arrays(work) => work.step(&mut self.vm, &mut self.hw),
+            Work::EndTask(end) => self.advance_end(end),
+            Work::Message(message) => {
+                self.advance_message(id, message, op.is_late, op.failure.take())
+            }
+            Work::Park => self.advance_park(op.caller, op.is_late),
+        }
+    }
+}

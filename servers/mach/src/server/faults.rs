@@ -1,0 +1,161 @@
+//! Page faults, and exceptions with their handlers (`spec/mach-ports-tasks.md` E.3).
+//!
+//! | stage              | event                            | next                          |
+//! |--------------------|----------------------------------|-------------------------------|
+//! | page fault         | the virtual memory can mend it   | the thread goes on            |
+//! | page fault         | it cannot                        | exception                     |
+//! | exception          | the thread has a handler         | its handler looks at it       |
+//! | thread's handler   | answers success                  | the thread goes on            |
+//! | thread's handler   | answers anything else, or dies   | the task's handler, if any    |
+//! | task's handler     | answers success                  | the thread goes on            |
+//! | task's handler     | answers anything else, or dies   | the task ends                 |
+//! | exception          | there is no handler              | the task ends                 |
+
+use alloc::vec;
+
+use mach_protocol::KernReturn;
+use mach_protocol::exception::EXCEPTION_RAISE;
+use mach_protocol::exception::EXCEPTION_RAISE_REPLY;
+use mach_protocol::private::TaskEnd;
+use vm::{Operation, Step};
+
+use super::operation::{Op, Progress, Work};
+use super::{Server, id_of, word_of};
+use crate::exception::{Exception, Fault};
+use crate::machine::Machine;
+use crate::port::{Message, Object, ObjectKind, PortId, Right, Sent};
+use crate::table::Id;
+use crate::thread::{Raised, Stage};
+
+impl<M: Machine> Server<M> {
+    /// A thread faulted.
+    pub(super) fn fault(&mut self, thread: Id, label: u64, words: &[u64]) {
+        let Some(task) = self.threads.get(thread).and_then(|thread| self.tasks.get(thread.task)) else { return };
+        if task.end.is_some() {
+            return;
+        }
+        match Fault::read(label, words) {
+            Fault::Page(exception) => {
+                let fault = vm::Fault::new(task.map, exception.subcode, exception.access);
+                self.begin(Op::new(Some(thread), 0, Work::Fault(fault, exception)));
+            }
+            Fault::Raise(exception) => self.raise(thread, exception, Stage::Thread),
+        }
+    }
+
+    /// Takes one step of a page fault.
+    pub(super) fn advance_fault(
+        &mut self,
+        thread: Option<Id>,
+        fault: &mut vm::Fault,
+        exception: Exception,
+    ) -> Progress {
+        let outcome = match fault.step(&mut self.vm, &mut self.hw) {
+            Step::Again => return Progress::Again,
+            Step::Wait(on) => return Progress::WaitVm(on),
+            Step::Done(outcome) => outcome,
+        };
+        if let Some(thread) = thread {
+            match outcome {
+                Ok(()) => self.answer_fault(thread),
+                Err(error) => self.raise(thread, Exception { code: error.code(), ..exception }, Stage::Thread),
+            }
+        }
+        Progress::Silent
+    }
+
+    /// Asks the handler of a stage, or the next one, or ends the task.
+    fn raise(&mut self, id: Id, exception: Exception, from: Stage) {
+        let Some(thread) = self.threads.get(id) else { return };
+        let task = thread.task;
+        if from == Stage::Thread && let Some(port) = thread.exception.port() {
+            if self.ask(id, exception, Stage::Thread, port) {
+                return;
+            }
+        }
+        if let Some(port) = self.tasks.get(task).and_then(|task| task.exception.port()) {
+            if self.ask(id, exception, Stage::Task, port) {
+                return;
+            }
+        }
+        let end = TaskEnd::Killed {
+            exception: exception.kind.0,
+            code: exception.code,
+            subcode: exception.subcode,
+            pc: exception.pc,
+            access: u32::from(exception.access.bits()),
+        };
+        self.end_task(task, end, None);
+    }
+
+    /// Sends `exception_raise` to a handler. `false`: it is gone.
+    fn ask(&mut self, id: Id, exception: Exception, stage: Stage, handler: PortId) -> bool {
+        let Some(thread) = self.threads.get(id) else { return false };
+        let Some(task) = self.tasks.get(thread.task) else { return false };
+        // A send-once right, since the server does not wait for room in a queue.
+        let Some(destination) = self.ports.make_send_once(handler) else { return false };
+        let rights = [thread.port, task.port].map(|port| self.ports.make_send(port).unwrap_or(Right::Dead));
+        let reply_port = self.ports.create_server_port(Object { kind: ObjectKind::Reply, id: word_of(id) });
+        let reply = self.ports.make_send_once(reply_port).unwrap_or(Right::Dead);
+        let signed = |value: i32| i64::from(value) as u64;
+        let words = vec![signed(exception.kind.0), signed(exception.code), exception.subcode];
+        if let Some(thread) = self.threads.get_mut(id) {
+            thread.raised = Some(Raised { exception, stage, reply_port });
+        }
+        match self.ports.send(Message::new(destination, reply, EXCEPTION_RAISE, words, rights.into()), None) {
+            Sent::Done => {}
+            // A queue has room for what comes by a send-once right; a port of the server's handles no exceptions.
+            // Destroying the message answers the reply port, which passes the exception on.
+            Sent::Full(message) | Sent::Serve(_, message) => self.ports.destroy_message(message),
+        }
+        true
+    }
+
+    /// A message came to a port of the server's, other than by a call.
+    pub(super) fn serve(&mut self, object: Object, message: Message) {
+        if object.kind == ObjectKind::Reply {
+            self.exception_reply(id_of(object.id), &message);
+        }
+        self.ports.destroy_message(message);
+    }
+
+    /// A handler answered, or its answer was lost.
+    fn exception_reply(&mut self, id: Id, message: &Message) {
+        let Some(raised) = self.threads.get_mut(id).and_then(|thread| thread.raised.take()) else { return };
+        self.ports.destroy_port(raised.reply_port);
+        let code = message.words.first().copied().filter(|_| message.id == EXCEPTION_RAISE_REPLY);
+        match (code, raised.stage) {
+            (Some(0), _) => self.answer_fault(id),
+            (_, Stage::Thread) => self.raise(id, raised.exception, Stage::Task),
+            (_, Stage::Task) => self.end_by_exception(id, raised.exception),
+        }
+    }
+
+    fn end_by_exception(&mut self, id: Id, exception: Exception) {
+        if let Some(task) = self.threads.get(id).map(|thread| thread.task) {
+            let end = TaskEnd::Killed {
+                exception: exception.kind.0,
+                code: exception.code,
+                subcode: exception.subcode,
+                pc: exception.pc,
+                access: u32::from(exception.access.bits()),
+            };
+            self.end_task(task, end, None);
+        }
+    }
+
+    /// `thread_abort`: interrupts what a thread waits for in the server.
+    ///
+    /// Checks: the target is not the caller, else INVALID_ARGUMENT.
+    pub(super) fn abort_thread(
+        &mut self,
+        caller: super::Caller,
+        id: Id,
+    ) -> Result<mach_protocol::thread::ThreadAbortReply, KernReturn> {
+        if caller.thread == id {
+            return Err(KernReturn::INVALID_ARGUMENT);
+        }
+        self.interrupt(id);
+        Ok(mach_protocol::thread::ThreadAbortReply {})
+    }
+}

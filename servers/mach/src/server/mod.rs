@@ -1,0 +1,338 @@
+//! The server: all state, and what happens when a message, a tick or a spare moment comes.
+//!
+//! The program receives and hands over; everything else is here, over a [`Machine`], so the host can run it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `operation` | operations, and what they wait for |
+//! | `dispatch` | from a message to a call or a fault |
+//! | `work` | calls on maps |
+//! | `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
+//! | `message` | `mach_msg` |
+//! | `arrays` | answers in the caller's memory |
+//! | `faults` | page faults and exceptions |
+//! | `end` | the end of threads and tasks |
+//! | `run` | stopping, starting and answering threads |
+
+mod arrays;
+mod dispatch;
+mod end;
+mod faults;
+mod message;
+mod operation;
+mod ports;
+mod private;
+mod run;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod work;
+
+use mach_protocol::{KernReturn, PortName};
+use vm::{Config, Vm};
+
+use crate::hardware::Hardware;
+use crate::machine::{Budget, Machine, Slot};
+use crate::memory::{Memory, PAGE};
+use crate::port::{Event, Object, ObjectKind, PortId, Ports, Right, SpaceId};
+use crate::table::{Id, Table};
+use crate::task::Task;
+use crate::thread::Thread;
+use operation::{Op, Ops, Progress};
+
+/// Tasks at a time.
+const MAX_TASKS: usize = 2048;
+/// Threads at a time.
+const MAX_THREADS: usize = 8192;
+/// The first address of a task's map.
+const MAP_START: u64 = 0x1000;
+/// The end of a task's map.
+const MAP_END: u64 = 0x7000_0000_0000;
+/// The round-robin share of a new thread.
+const SLICE_US: u64 = 5_000;
+
+/// What the program tells the server at the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The reply object of the first receive.
+    pub reply: Slot,
+    /// The first task's TCB.
+    pub root_tcb: Slot,
+    /// The first task's root table.
+    pub root_table: Slot,
+    /// The part of its addresses that is its map.
+    pub root_map: (u64, u64),
+}
+
+/// The server could not be brought up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoStart;
+
+/// The server's whole state.
+#[derive(Debug)]
+pub struct Server<M> {
+    hw: Hardware<M>,
+    vm: Vm,
+    ports: Ports,
+    tasks: Table<Task>,
+    threads: Table<Thread>,
+    ops: Ops,
+    /// The reply object of the next receive.
+    spare: Slot,
+    /// Ticks so far.
+    now: u64,
+    /// A tick was asked for and has not come.
+    is_ticking: bool,
+    /// The virtual memory may have left-overs to tidy.
+    is_untidy: bool,
+    host: PortId,
+    host_priv: PortId,
+}
+
+/// A thread that called, with what most calls need to know of it.
+#[derive(Clone, Copy, Debug)]
+struct Caller {
+    thread: Id,
+    task: Id,
+    space: SpaceId,
+    map: vm::MapId,
+}
+
+impl<M: Machine> Server<M> {
+    /// The server with its first task and thread, which exist already.
+    ///
+    /// # Errors
+    /// [`NoStart`]: there is too little memory.
+    pub fn new(machine: M, memory: Memory, start: Start) -> Result<Self, NoStart> {
+        let bytes = u64::from(memory.total_frames()) * PAGE;
+        let mut ports = Ports::new();
+        let host = ports.create_server_port(Object { kind: ObjectKind::Host, id: 0 });
+        let host_priv = ports.create_server_port(Object { kind: ObjectKind::HostPrivileged, id: 0 });
+        let mut server = Self {
+            hw: Hardware::new(machine, memory),
+            vm: Vm::new(Config { memory: bytes }),
+            ports,
+            tasks: Table::new(MAX_TASKS),
+            threads: Table::new(MAX_THREADS),
+            ops: Ops::new(),
+            spare: start.reply,
+            now: 0,
+            is_ticking: false,
+            is_untidy: false,
+            host,
+            host_priv,
+        };
+        server.adopt_root(&start).ok_or(NoStart)?;
+        Ok(server)
+    }
+
+    /// Enters the first task and its thread. Its first right is the one to the privileged host port.
+    fn adopt_root(&mut self, start: &Start) -> Option<()> {
+        self.hw.next_space = Some(start.root_table);
+        let (first, end) = start.root_map;
+        let map = self.vm.create_map(&mut self.hw, vm::Range { start: first, end }).ok()?;
+        let task = self.enter_task(map)?;
+        self.tasks.get_mut(task)?.is_server = true;
+        let reply = self.hw.memory.take_reply(&mut self.hw.machine, self.hw.need).ok()?;
+        let thread = self.enter_thread(task, start.root_tcb, reply)?;
+        let thread = self.threads.get_mut(thread)?;
+        (thread.suspended, thread.is_held) = (0, false);
+        let space = self.tasks.get(task)?.space;
+        self.ports.give_send(space, self.host_priv).ok()?;
+        Some(())
+    }
+
+    /// The reply object to receive with.
+    pub const fn spare(&self) -> Slot {
+        self.spare
+    }
+
+    /// Whether there is something to do before the next message is waited for.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.ops.has_ready() || self.is_untidy
+    }
+
+    /// Takes one step of what is left to do.
+    pub fn work(&mut self) {
+        match self.ops.next_ready() {
+            Some(id) => self.step(id),
+            None => {
+                self.is_untidy = self.vm.reap(&mut self.hw);
+                self.settle();
+            }
+        }
+        self.arm();
+    }
+
+    /// A tick came.
+    fn tick(&mut self) {
+        self.is_ticking = false;
+        self.now += 1;
+        self.ops.expire(self.now);
+    }
+
+    /// Asks for a tick if something has a time limit.
+    fn arm(&mut self) {
+        if self.ops.has_deadline() && !self.is_ticking {
+            self.is_ticking = true;
+            self.hw.machine.wake_ticker();
+        }
+    }
+
+    /// Enters an operation of a thread and takes its first step.
+    fn begin(&mut self, op: Op) {
+        let (caller, request) = (op.caller, op.request);
+        self.begin_with(caller, request, |_| op);
+    }
+
+    /// The same for an operation that has to know its id.
+    fn begin_with(&mut self, caller: Option<Id>, request: u32, make: impl FnOnce(Id) -> Op) {
+        match self.ops.insert_with(make) {
+            Some(id) => {
+                if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
+                    thread.op = Some(id);
+                }
+                self.step(id);
+            }
+            None => {
+                if let Some(caller) = caller {
+                    self.answer_code(caller, request, KernReturn::RESOURCE_SHORTAGE);
+                }
+            }
+        }
+    }
+
+    /// Takes one step of an operation.
+    fn step(&mut self, id: Id) {
+        let Some(mut op) = self.ops.take(id) else { return };
+        self.set_need(op.caller);
+        let progress = self.advance(id, &mut op);
+        let (caller, request) = (op.caller, op.request);
+        self.ops.put_back(id, op);
+        match progress {
+            Progress::Again => self.ops.make_ready(id),
+            Progress::Wait => {}
+            Progress::WaitVm(on) => self.ops.wait_vm(id, on),
+            Progress::Done(_) | Progress::Silent => {
+                self.ops.remove(id);
+                self.is_untidy = true;
+                if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
+                    thread.op = None;
+                }
+                if let (Progress::Done(words), Some(caller)) = (progress, caller) {
+                    self.answer_call(caller, request, &words);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Says for whom memory is taken from now on.
+    fn set_need(&mut self, thread: Option<Id>) {
+        let task = thread.and_then(|thread| self.threads.get(thread)).and_then(|thread| self.tasks.get(thread.task));
+        self.hw.need = task.map_or(crate::memory::Need::Reserved, Task::need);
+    }
+
+    /// Acts on what became ready, here and in the virtual memory.
+    fn settle(&mut self) {
+        loop {
+            if let Some(what) = self.vm.next_wakeup() {
+                self.ops.wake_vm(what);
+            } else if let Some(event) = self.ports.next_event() {
+                self.on_event(event);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Wake(waiter) => self.ops.make_ready(id_of(waiter.0)),
+            Event::ReceiveFails(waiter, code) => {
+                let id = id_of(waiter.0);
+                if let Some(op) = self.ops.get_mut(id) {
+                    op.failure = Some(code);
+                }
+                self.ops.make_ready(id);
+            }
+            Event::Serve(object, message) => self.serve(object, message),
+            // Ports of tasks and threads live as long as what they stand for, senders or not.
+            Event::NoSenders(_) | Event::PortDied(_) => {}
+        }
+    }
+
+    /// What a name of a thread's task stands for.
+    fn object(&mut self, space: SpaceId, name: PortName) -> Result<Option<Object>, KernReturn> {
+        self.ports.object(space, name)
+    }
+
+    /// The task that a name stands for.
+    fn named_task(&mut self, space: SpaceId, name: PortName) -> Result<Option<Id>, KernReturn> {
+        let object = self.object(space, name)?.filter(|object| object.kind == ObjectKind::Task);
+        Ok(object.map(|object| id_of(object.id)).filter(|id| self.tasks.get(*id).is_some()))
+    }
+
+    /// The thread that a name stands for.
+    fn named_thread(&mut self, space: SpaceId, name: PortName) -> Result<Option<Id>, KernReturn> {
+        let object = self.object(space, name)?.filter(|object| object.kind == ObjectKind::Thread);
+        Ok(object.map(|object| id_of(object.id)).filter(|id| self.threads.get(*id).is_some()))
+    }
+
+    /// Whether a name is the privileged host port.
+    fn is_privileged(&mut self, space: SpaceId, name: PortName) -> bool {
+        matches!(self.object(space, name), Ok(Some(Object { kind: ObjectKind::HostPrivileged, .. })))
+    }
+
+    /// Enters a task with an existing map.
+    fn enter_task(&mut self, map: vm::MapId) -> Option<Id> {
+        let (ports, tasks) = (&mut self.ports, &mut self.tasks);
+        tasks.insert_with(|id| {
+            let port = ports.create_server_port(Object { kind: ObjectKind::Task, id: word_of(id) });
+            Task::new(map, ports.create_space(), port)
+        })
+    }
+
+    /// Enters a thread with an existing TCB. It is suspended.
+    fn enter_thread(&mut self, task: Id, tcb: Slot, reply: Slot) -> Option<Id> {
+        let ports = &mut self.ports;
+        let id = self.threads.insert_with(|id| Thread {
+            task,
+            port: ports.create_server_port(Object { kind: ObjectKind::Thread, id: word_of(id) }),
+            kit: None,
+            tcb,
+            reply,
+            buffer: None,
+            suspended: 1,
+            is_held: true,
+            is_blocked: false,
+            withheld: None,
+            op: None,
+            exception: Right::Null,
+            raised: None,
+            is_unparked: false,
+            priority: mach_protocol::boot::priority::TASK,
+            budget: Budget { budget_us: SLICE_US, period_us: SLICE_US },
+            used_us: 0,
+        })?;
+        self.tasks.get_mut(task)?.threads.push(id);
+        Some(id)
+    }
+}
+
+/// An id as the word that ports and waiters carry.
+fn word_of(id: Id) -> u64 {
+    u64::from(id.generation()) << 32 | u64::from(id.index())
+}
+
+/// The inverse of [`word_of`]. Any word is safe: a wrong one names nothing.
+fn id_of(word: u64) -> Id {
+    Id::new(word as u32, (word >> 32) as u32)
+}
+
+/// The return code of a refused call on a map.
+fn vm_code(code: vm::KernError) -> KernReturn {
+    KernReturn(code.code())
+}

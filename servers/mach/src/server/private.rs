@@ -1,0 +1,249 @@
+//! Calls of Tessera's own. Their checks are listed in `mach_protocol::private`.
+
+use mach_protocol::private as wire;
+use mach_protocol::private::{FIRST_GRANT_SLOT, PARK_FOREVER, PrivateRequest, TaskEnd};
+use mach_protocol::table::pack_reply;
+use mach_protocol::{KernReturn, PortName};
+
+use super::operation::{Op, Progress, Work};
+use super::{Caller, Server};
+use crate::machine::{Access, Budget, Machine};
+use crate::memory::PAGE;
+use crate::pmap;
+use crate::port::Right;
+use crate::table::Id;
+
+/// Slots of a thread's capability table.
+const THREAD_SLOTS: u32 = 16;
+/// Where device pages are mapped: above the map, below the IPC buffers.
+const DEVICE_BASE: u64 = 0x7e00_0000_0000;
+/// Device pages of a task.
+const MAX_DEVICE_PAGES: u64 = 256;
+/// The highest priority that a thread can get, and the highest without privilege.
+const MAX_PRIORITY: u32 = 251;
+const MAX_ORDINARY_PRIORITY: u32 = 128;
+/// Milliseconds that a tick takes at the least.
+const TICK_MS: u64 = 5;
+
+impl<M: Machine> Server<M> {
+    /// A call of Tessera's own.
+    pub(super) fn private_call(&mut self, caller: Caller, request: u32, target: PortName, call: &PrivateRequest) {
+        let reply = caller.thread;
+        match call {
+            PrivateRequest::ThreadGrantCap(c) => {
+                let answer = self.grant_cap(caller, target, c);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::TaskMapDevice(c) => {
+                let answer = self.map_device(caller, target, c);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::TaskExit(c) => match self.named_task(caller.space, target) {
+                Ok(Some(task)) => self.end_task(task, TaskEnd::Exited { status: c.status }, Some((reply, request))),
+                Ok(None) => self.answer_code(reply, request, KernReturn::INVALID_ARGUMENT),
+                Err(code) => self.answer_code(reply, request, code),
+            },
+            PrivateRequest::TaskWatch(c) => {
+                let answer = self.watch(caller, target, c);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::MachReplyPort(_) => {
+                const RECEIVE: u32 = 1;
+                let answer = self.ports.allocate(caller.space, RECEIVE);
+                self.answer_result(reply, request, &answer.map(|name| wire::MachReplyPortReply { name }));
+            }
+            PrivateRequest::MachTaskSelf(_) => {
+                let port = self.tasks.get(caller.task).map(|task| task.port);
+                self.answer_port(caller, request, port);
+            }
+            PrivateRequest::MachThreadSelf(_) => {
+                let port = self.threads.get(caller.thread).map(|thread| thread.port);
+                self.answer_port(caller, request, port);
+            }
+            PrivateRequest::MachHostSelf(_) => self.answer_port(caller, request, Some(self.host)),
+            PrivateRequest::ThreadPark(c) => self.park(caller, request, c.timeout_ms),
+            PrivateRequest::ThreadUnpark(_) => {
+                let answer = self.unpark(caller, target);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::ThreadSetBudget(c) => {
+                let answer = self.set_budget(caller, target, c);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::ThreadSetPriority(c) => {
+                let answer = self.set_priority(caller, target, c);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::ThreadCpuTime(_) => {
+                let answer = self.target_thread(caller, target).map(|thread| self.used_us(thread));
+                let answer = answer.map(|microseconds| wire::ThreadCpuTimeReply { microseconds });
+                self.answer_result(reply, request, &answer);
+            }
+        }
+    }
+
+    /// Answers with a new reference to a send right to a port. The three replies of this kind have one shape.
+    fn answer_port(&mut self, caller: Caller, request: u32, port: Option<crate::port::PortId>) {
+        let answer = match port {
+            Some(port) => self.ports.give_send(caller.space, port),
+            None => Err(KernReturn::FAILURE),
+        };
+        self.answer_result(caller.thread, request, &answer.map(|name| wire::MachTaskSelfReply { name }));
+    }
+
+    /// The thread that a call is to.
+    fn target_thread(&mut self, caller: Caller, target: PortName) -> Result<Id, KernReturn> {
+        self.named_thread(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)
+    }
+
+    fn check_privilege(&mut self, caller: Caller, host_priv: PortName) -> Result<(), KernReturn> {
+        if self.is_privileged(caller.space, host_priv) { Ok(()) } else { Err(KernReturn::INVALID_HOST) }
+    }
+
+    fn grant_cap(
+        &mut self,
+        caller: Caller,
+        target: PortName,
+        call: &wire::ThreadGrantCap,
+    ) -> Result<wire::ThreadGrantCapReply, KernReturn> {
+        self.check_privilege(caller, call.host_priv)?;
+        let thread = self.target_thread(caller, target)?;
+        if !(FIRST_GRANT_SLOT..THREAD_SLOTS).contains(&call.slot) {
+            return Err(KernReturn::INVALID_VALUE);
+        }
+        let kit = self.threads.get(thread).and_then(|thread| thread.kit).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let granted = self.hw.machine.grant(call.cptr, kit.cnode, u64::from(call.slot));
+        granted.map_err(|_| KernReturn::INVALID_CAPABILITY)?;
+        Ok(wire::ThreadGrantCapReply {})
+    }
+
+    fn map_device(
+        &mut self,
+        caller: Caller,
+        target: PortName,
+        call: &wire::TaskMapDevice,
+    ) -> Result<wire::TaskMapDeviceReply, KernReturn> {
+        self.check_privilege(caller, call.host_priv)?;
+        let id = self.named_task(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let task = self.tasks.get_mut(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        if task.device_pages >= MAX_DEVICE_PAGES {
+            return Err(KernReturn::NO_SPACE);
+        }
+        let address = DEVICE_BASE + task.device_pages * PAGE;
+        let space = self.vm.space_of(task.map).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let hw = &mut self.hw;
+        let slot = hw.memory.take_slot().ok_or(KernReturn::RESOURCE_SHORTAGE)?;
+        if hw.machine.adopt(call.cptr, slot).is_err() {
+            hw.memory.put_slot(&mut hw.machine, slot);
+            return Err(KernReturn::INVALID_CAPABILITY);
+        }
+        let access = Access { read: true, write: true, execute: false };
+        let (space, machine) = (pmap::SpaceId(space.0), &mut hw.machine);
+        hw.pmaps
+            .enter_device(&mut hw.memory, machine, space, address, slot, access)
+            .map_err(|_| KernReturn::INVALID_CAPABILITY)?;
+        task.device_pages += 1;
+        Ok(wire::TaskMapDeviceReply { address })
+    }
+
+    fn watch(
+        &mut self,
+        caller: Caller,
+        target: PortName,
+        call: &wire::TaskWatch,
+    ) -> Result<wire::TaskWatchReply, KernReturn> {
+        let id = self.named_task(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let disposition = u8::try_from(call.disposition).map_err(|_| KernReturn::INVALID_CAPABILITY)?;
+        let right = self.ports.extract_right(caller.space, call.notify, disposition);
+        let right = right.map_err(|_| KernReturn::INVALID_CAPABILITY)?;
+        if !matches!(right, Right::Send(_)) {
+            self.ports.release(right);
+            return Err(KernReturn::INVALID_CAPABILITY);
+        }
+        let Some(task) = self.tasks.get_mut(id) else {
+            self.ports.release(right);
+            return Err(KernReturn::INVALID_ARGUMENT);
+        };
+        if let Some((old, _)) = task.watch.replace((right, call.cookie)) {
+            self.ports.release(old);
+        }
+        Ok(wire::TaskWatchReply {})
+    }
+
+    fn park(&mut self, caller: Caller, request: u32, timeout_ms: u32) {
+        let deadline = (timeout_ms != PARK_FOREVER).then(|| self.deadline(timeout_ms));
+        self.begin(Op::new(Some(caller.thread), request, Work::Park));
+        if let Some(op) = self.threads.get(caller.thread).and_then(|thread| thread.op) {
+            self.ops.set_deadline(op, deadline);
+        }
+    }
+
+    /// The tick by which so many milliseconds have passed, counted from any moment before the next tick.
+    pub(super) fn deadline(&self, timeout_ms: u32) -> u64 {
+        self.now + u64::from(timeout_ms).div_ceil(TICK_MS) + 1
+    }
+
+    /// Takes one step of waiting to be unparked.
+    pub(super) fn advance_park(&mut self, caller: Option<Id>, is_late: bool) -> Progress {
+        let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) else { return Progress::Silent };
+        let unparked = core::mem::take(&mut thread.is_unparked);
+        if unparked || is_late {
+            return Progress::Done(pack_reply(&Ok(wire::ThreadParkReply { unparked })));
+        }
+        Progress::Wait
+    }
+
+    fn unpark(&mut self, caller: Caller, target: PortName) -> Result<wire::ThreadUnparkReply, KernReturn> {
+        let id = self.target_thread(caller, target)?;
+        let thread = self.threads.get_mut(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        thread.is_unparked = true;
+        if let Some(op) = thread.op
+            && let Some(Op { work: Work::Park, .. }) = self.ops.get_mut(op)
+        {
+            self.ops.make_ready(op);
+        }
+        Ok(wire::ThreadUnparkReply {})
+    }
+
+    fn set_budget(
+        &mut self,
+        caller: Caller,
+        target: PortName,
+        call: &wire::ThreadSetBudget,
+    ) -> Result<wire::ThreadSetBudgetReply, KernReturn> {
+        const LEAST_US: u64 = 1_000;
+        const MOST_US: u64 = 10_000_000;
+        let id = self.target_thread(caller, target)?;
+        let budget = Budget { budget_us: call.budget_us, period_us: call.period_us };
+        if budget.budget_us < LEAST_US || budget.period_us > MOST_US || budget.budget_us > budget.period_us {
+            return Err(KernReturn::INVALID_VALUE);
+        }
+        let thread = self.threads.get_mut(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let kit = thread.kit.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        self.hw.machine.set_budget(kit.sched_context, budget).map_err(|_| KernReturn::FAILURE)?;
+        thread.budget = budget;
+        Ok(wire::ThreadSetBudgetReply {})
+    }
+
+    fn set_priority(
+        &mut self,
+        caller: Caller,
+        target: PortName,
+        call: &wire::ThreadSetPriority,
+    ) -> Result<wire::ThreadSetPriorityReply, KernReturn> {
+        let id = self.target_thread(caller, target)?;
+        let priority = u8::try_from(call.priority).ok().filter(|_| call.priority <= MAX_PRIORITY);
+        let priority = priority.ok_or(KernReturn::INVALID_VALUE)?;
+        if call.priority > MAX_ORDINARY_PRIORITY {
+            self.check_privilege(caller, call.host_priv)?;
+        }
+        let thread = self.threads.get_mut(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        self.hw.machine.set_priority(thread.tcb, priority).map_err(|_| KernReturn::FAILURE)?;
+        thread.priority = priority;
+        if call.priority > MAX_ORDINARY_PRIORITY && let Some(task) = self.tasks.get_mut(thread.task) {
+            // Whom root raises above tasks is a server, without whom nothing goes on.
+            task.is_server = true;
+        }
+        Ok(wire::ThreadSetPriorityReply {})
+    }
+}

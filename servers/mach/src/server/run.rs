@@ -1,0 +1,78 @@
+//! Stopping, starting and answering threads.
+
+use mach_protocol::table::{REPLY_OFFSET, pack_reply};
+use mach_protocol::wire::{Wire, Words};
+use mach_protocol::KernReturn;
+
+use super::Server;
+use crate::machine::Machine;
+use crate::table::Id;
+use crate::thread::Answer;
+
+impl<M: Machine> Server<M> {
+    /// Answers a call with these words.
+    pub(super) fn answer_call(&mut self, thread: Id, request: u32, words: &Words) {
+        let label = if request == 0 { 0 } else { u64::from(request + REPLY_OFFSET) };
+        self.answer(thread, label, words.as_slice());
+    }
+
+    /// Answers a call with a result.
+    pub(super) fn answer_result<T: Wire>(&mut self, thread: Id, request: u32, result: &Result<T, KernReturn>) {
+        self.answer_call(thread, request, &pack_reply(result));
+    }
+
+    /// Answers a call with a return code alone.
+    pub(super) fn answer_code(&mut self, thread: Id, request: u32, code: KernReturn) {
+        let mut words = Words::new();
+        code.0.pack(&mut words);
+        self.answer_call(thread, request, &words);
+    }
+
+    /// Lets a thread that faulted go on.
+    pub(super) fn answer_fault(&mut self, thread: Id) {
+        self.answer(thread, 0, &[]);
+    }
+
+    /// Answers a blocked thread, now or when it may run.
+    fn answer(&mut self, id: Id, label: u64, words: &[u64]) {
+        let may_run = self.may_run(id);
+        let Some(thread) = self.threads.get_mut(id).filter(|thread| thread.is_blocked) else { return };
+        if may_run {
+            thread.is_blocked = false;
+            self.hw.machine.reply(thread.reply, label, words);
+        } else {
+            thread.withheld = Some(Answer { label, words: words.to_vec() });
+        }
+    }
+
+    /// Whether neither the thread nor its task is suspended or ending.
+    fn may_run(&self, id: Id) -> bool {
+        let Some(thread) = self.threads.get(id) else { return false };
+        let task = self.tasks.get(thread.task);
+        thread.suspended == 0 && task.is_some_and(|task| task.suspended == 0 && task.end.is_none())
+    }
+
+    /// Makes a thread stand still or go on, as its counts say.
+    pub(super) fn update_run(&mut self, id: Id) {
+        let may_run = self.may_run(id);
+        let Some(thread) = self.threads.get_mut(id) else { return };
+        if thread.is_blocked {
+            if let Some(answer) = thread.withheld.take_if(|_| may_run) {
+                thread.is_blocked = false;
+                self.hw.machine.reply(thread.reply, answer.label, &answer.words);
+            }
+        } else if thread.is_held && may_run {
+            thread.is_held = false;
+            self.hw.machine.resume(thread.tcb);
+        } else if !thread.is_held && !may_run {
+            thread.is_held = true;
+            self.hw.machine.suspend(thread.tcb);
+        }
+    }
+
+    /// The same for all threads of a task.
+    pub(super) fn update_task(&mut self, task: Id) {
+        let threads = self.tasks.get(task).map(|task| task.threads.clone()).unwrap_or_default();
+        threads.into_iter().for_each(|thread| self.update_run(thread));
+    }
+}

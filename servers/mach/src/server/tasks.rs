@@ -1,0 +1,238 @@
+//! Calls to tasks (`spec/mach-ports-tasks.md` E.1).
+
+use alloc::vec::Vec;
+
+use mach_protocol::private::TaskEnd;
+use mach_protocol::table::pack_reply;
+use mach_protocol::task as wire;
+use mach_protocol::task::TaskRequest;
+use mach_protocol::wire::Ints;
+use mach_protocol::{KernReturn, PortName};
+use vm::{Operation, Step};
+
+use super::operation::{Op, Progress, Work};
+use super::{Caller, Server, vm_code};
+use crate::machine::Machine;
+use crate::port::Right;
+use crate::table::Id;
+
+impl<M: Machine> Server<M> {
+    /// A call to a task.
+    ///
+    /// Checks, for every call: the name is a usable send right, else SEND_INVALID_DEST; it stands for a task, else
+    /// INVALID_ARGUMENT (`task_create` by its GNU id: INVALID_TASK).
+    pub(super) fn task_call(&mut self, caller: Caller, request: u32, target: PortName, call: &TaskRequest) {
+        const GNU_TASK_CREATE: u32 = 2007;
+        let task = match self.named_task(caller.space, target) {
+            Ok(Some(task)) => task,
+            Ok(None) if request == GNU_TASK_CREATE => {
+                return self.answer_code(caller.thread, request, KernReturn::INVALID_TASK);
+            }
+            Ok(None) => return self.answer_code(caller.thread, request, KernReturn::INVALID_ARGUMENT),
+            Err(code) => return self.answer_code(caller.thread, request, code),
+        };
+        match call {
+            TaskRequest::TaskCreate(c) if c.inherit_memory => {
+                let Some(map) = self.tasks.get(task).map(|task| task.map) else { return };
+                self.begin(Op::new(Some(caller.thread), request, Work::Fork(vm::Fork::new(map), task)));
+            }
+            TaskRequest::TaskCreate(_) => {
+                let answer = self.create_empty(caller, task);
+                self.answer_result(caller.thread, request, &answer);
+            }
+            TaskRequest::TaskTerminate(_) => {
+                self.end_task(task, TaskEnd::Terminated, Some((caller.thread, request)));
+            }
+            TaskRequest::TaskSuspend(_) => {
+                if let Some(task) = self.tasks.get_mut(task) {
+                    task.suspended += 1;
+                }
+                // The answer goes first: a task that suspends itself gets it when it is resumed.
+                self.update_task(task);
+                self.answer_result(caller.thread, request, &Ok(wire::TaskSuspendReply {}));
+            }
+            TaskRequest::TaskResume(_) => {
+                let answer = self.resume_task(task);
+                self.answer_result(caller.thread, request, &answer);
+            }
+            TaskRequest::TaskGetSpecialPort(c) => {
+                let answer = self.get_special_port(caller, task, c.which);
+                let answer = answer.map(|port| wire::TaskGetSpecialPortReply { port });
+                self.answer_result(caller.thread, request, &answer);
+            }
+            TaskRequest::TaskSetSpecialPort(c) => {
+                let answer = self.set_special_port(caller, task, c.which, c.port);
+                self.answer_result(caller.thread, request, &answer.map(|()| wire::TaskSetSpecialPortReply {}));
+            }
+            TaskRequest::TaskSetName(_) => {
+                self.answer_result(caller.thread, request, &Ok(wire::TaskSetNameReply {}));
+            }
+            TaskRequest::TaskInfo(c) => {
+                let answer = self.task_info(task, c.flavor, c.count);
+                self.answer_result(caller.thread, request, &answer.map(|info| wire::TaskInfoReply { info }));
+            }
+            TaskRequest::TaskThreads(_) => self.task_threads(caller, request, task),
+        }
+    }
+
+    fn resume_task(&mut self, id: Id) -> Result<wire::TaskResumeReply, KernReturn> {
+        let task = self.tasks.get_mut(id).ok_or(KernReturn::FAILURE)?;
+        task.suspended = task.suspended.checked_sub(1).ok_or(KernReturn::FAILURE)?;
+        self.update_task(id);
+        Ok(wire::TaskResumeReply {})
+    }
+
+    fn create_empty(&mut self, caller: Caller, parent: Id) -> Result<wire::TaskCreateReply, KernReturn> {
+        let map = self.tasks.get(parent).ok_or(KernReturn::INVALID_TASK)?.map;
+        let map = self.vm.create_like(&mut self.hw, map).map_err(vm_code)?;
+        self.finish_create(caller.thread, parent, map)
+    }
+
+    /// Makes a task of a map that was made like its parent's, or by inheritance, and gives the caller its port. If
+    /// that fails the map is taken down again.
+    fn finish_create(
+        &mut self,
+        thread: Id,
+        parent: Id,
+        map: vm::MapId,
+    ) -> Result<wire::TaskCreateReply, KernReturn> {
+        let Some(child) = self.enter_task(map) else {
+            self.discard_map(map);
+            return Err(KernReturn::RESOURCE_SHORTAGE);
+        };
+        let inherited = match self.tasks.get(parent) {
+            Some(parent) => {
+                let ports = &mut self.ports;
+                (ports.copy_send(&parent.bootstrap), ports.copy_send(&parent.exception), parent.is_server)
+            }
+            None => (Right::Null, Right::Null, false),
+        };
+        if let Some(task) = self.tasks.get_mut(child) {
+            (task.bootstrap, task.exception, _) = inherited;
+        }
+        let port = self.tasks.get(child).map(|child| child.port);
+        let space = self.threads.get(thread).and_then(|thread| self.tasks.get(thread.task)).map(|task| task.space);
+        let given = match (space, port) {
+            (Some(space), Some(port)) => self.ports.give_send(space, port),
+            _ => Err(KernReturn::ABORTED),
+        };
+        match given {
+            Ok(child) => Ok(wire::TaskCreateReply { child }),
+            Err(code) => {
+                self.end_task(child, TaskEnd::Terminated, None);
+                Err(code)
+            }
+        }
+    }
+
+    /// Describes a task.
+    ///
+    /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
+    fn task_info(
+        &mut self,
+        id: Id,
+        flavor: u32,
+        count: u32,
+    ) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
+        const COUNT_WITHOUT_LAST_TIMES: u32 = 18;
+        if flavor != wire::TASK_BASIC_INFO || count < COUNT_WITHOUT_LAST_TIMES {
+            return Err(KernReturn::INVALID_ARGUMENT);
+        }
+        let task = self.tasks.get(id).ok_or(KernReturn::FAILURE)?;
+        let sizes = self.vm.map_info(&self.hw, task.map).ok_or(KernReturn::FAILURE)?;
+        let priority = u64::from(mach_protocol::boot::priority::TASK);
+        // suspend_count and base_priority, virtual_size, resident_size; then user_time, system_time, creation_time in
+        // both forms. Times are those of terminated threads, which the server does not keep.
+        let mut words = [0; wire::TASK_BASIC_INFO_COUNT as usize / 2];
+        let head = [u64::from(task.suspended) | priority << 32, sizes.virtual_size, sizes.resident_size];
+        words.iter_mut().zip(head).for_each(|(word, value)| *word = value);
+        let all = Ints::<{ wire::TASK_INFO_MAX }>::from_words(&words);
+        let count = all.len().min(count as usize);
+        Ok(Ints::new(all.as_slice().get(..count).unwrap_or_default()))
+    }
+
+    /// Names the threads of a task.
+    fn task_threads(&mut self, caller: Caller, request: u32, id: Id) {
+        let threads = self.tasks.get(id).map(|task| task.threads.clone()).unwrap_or_default();
+        let ports: Vec<_> = threads.iter().filter_map(|id| self.threads.get(*id)).map(|thread| thread.port).collect();
+        let names: Result<Vec<u32>, KernReturn> =
+            ports.into_iter().map(|port| self.ports.give_send(caller.space, port).map(|name| name.0)).collect();
+        match names {
+            Ok(names) => self.answer_arrays(caller, request, &[names]),
+            Err(code) => self.answer_code(caller.thread, request, code),
+        }
+    }
+
+    /// Takes one step of a task's inheritance.
+    pub(super) fn advance_fork(&mut self, caller: Option<Id>, fork: &mut vm::Fork, parent: Id) -> Progress {
+        let outcome = match fork.step(&mut self.vm, &mut self.hw) {
+            Step::Again => return Progress::Again,
+            Step::Wait(on) => return Progress::WaitVm(on),
+            Step::Done(outcome) => outcome,
+        };
+        match (outcome, caller) {
+            (Ok(map), Some(thread)) => Progress::Done(pack_reply(&self.finish_create(thread, parent, map))),
+            (Ok(map), None) => {
+                self.discard_map(map);
+                Progress::Silent
+            }
+            (Err(error), _) => {
+                Progress::Done(pack_reply(&Err::<wire::TaskCreateReply, _>(vm_code(error))))
+            }
+        }
+    }
+
+    /// The send right that a special port is.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: there is no such special port.
+    fn get_special_port(&mut self, caller: Caller, task: Id, which: u32) -> Result<PortName, KernReturn> {
+        let task = self.tasks.get(task).ok_or(KernReturn::FAILURE)?;
+        let right = match which {
+            wire::TASK_KERNEL_PORT => self.ports.make_send(task.port).unwrap_or(Right::Dead),
+            wire::TASK_HOST_PORT => self.ports.make_send(self.host).unwrap_or(Right::Dead),
+            wire::TASK_EXCEPTION_PORT if task.exception == Right::Null => Right::Null,
+            wire::TASK_EXCEPTION_PORT => self.ports.copy_send(&task.exception),
+            wire::TASK_BOOTSTRAP_PORT if task.bootstrap == Right::Null => Right::Null,
+            wire::TASK_BOOTSTRAP_PORT => self.ports.copy_send(&task.bootstrap),
+            _ => return Err(KernReturn::INVALID_ARGUMENT),
+        };
+        self.ports.copy_out(caller.space, right)
+    }
+
+    /// Sets a special port to a copy of a right of the caller's.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: the special port cannot be set; INVALID_CAPABILITY: the name is no send right.
+    fn set_special_port(&mut self, caller: Caller, id: Id, which: u32, port: PortName) -> Result<(), KernReturn> {
+        if !matches!(which, wire::TASK_EXCEPTION_PORT | wire::TASK_BOOTSTRAP_PORT) {
+            return Err(KernReturn::INVALID_ARGUMENT);
+        }
+        let right = self.copied_right(caller, port)?;
+        let Some(task) = self.tasks.get_mut(id) else {
+            self.ports.release(right);
+            return Err(KernReturn::FAILURE);
+        };
+        let place = if which == wire::TASK_EXCEPTION_PORT { &mut task.exception } else { &mut task.bootstrap };
+        let old = core::mem::replace(place, right);
+        self.ports.release(old);
+        Ok(())
+    }
+
+    /// A copy of a send right of the caller's: made from the receive right if that is what the name holds.
+    ///
+    /// # Errors
+    /// INVALID_CAPABILITY: the name is neither.
+    pub(super) fn copied_right(&mut self, caller: Caller, port: PortName) -> Result<Right, KernReturn> {
+        const COPY_SEND: u8 = 19;
+        const MAKE_SEND: u8 = 20;
+        if port == PortName::NULL {
+            return Ok(Right::Null);
+        }
+        let mut take = |how| self.ports.extract_right(caller.space, port, how).ok();
+        take(COPY_SEND)
+            .filter(|right| *right != Right::Dead)
+            .or_else(|| take(MAKE_SEND))
+            .ok_or(KernReturn::INVALID_CAPABILITY)
+    }
+}

@@ -1,0 +1,252 @@
+//! Calls on maps: from a request to the virtual memory's operation, and from its outcome to the reply.
+
+use mach_protocol::host::{HostPageSizeReply, HostRequest};
+use mach_protocol::table::{is_gnu_id, pack_reply};
+use mach_protocol::vm as wire;
+use mach_protocol::vm::VmRequest;
+use mach_protocol::wire::{Ints, Words};
+use mach_protocol::{KernReturn, PortName};
+use vm::{Family, Holes, MapArgs, MapId, MapObject, Operation, Step, WriteSource};
+
+use super::operation::{Op, Progress, Work};
+use super::{Caller, Server, vm_code};
+use crate::hardware::Hardware;
+use crate::machine::Machine;
+use crate::memory::PAGE;
+
+/// A call on a map that is under way.
+#[derive(Debug)]
+pub(super) enum VmWork {
+    Allocate(vm::Allocate),
+    Map(vm::MapMemory),
+    Deallocate(vm::Deallocate),
+    Protect(vm::Protect),
+    Inherit(vm::SetInherit),
+    Read(vm::Read),
+    ReadOverwrite(vm::Copy, u64),
+    Write(vm::Write),
+    Copy(vm::Copy),
+}
+
+impl VmWork {
+    /// Takes one step.
+    pub(super) fn step<M: Machine>(&mut self, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Progress {
+        match self {
+            Self::Allocate(op) => progress(op.step(vm, hw), |address| wire::VmAllocateReply { address }),
+            Self::Map(op) => progress(op.step(vm, hw), |address| wire::VmMapReply { address }),
+            Self::Deallocate(op) => progress(op.step(vm, hw), |()| wire::VmDeallocateReply {}),
+            Self::Protect(op) => progress(op.step(vm, hw), |()| wire::VmProtectReply {}),
+            Self::Inherit(op) => progress(op.step(vm, hw), |()| wire::VmSetInheritReply {}),
+            Self::Read(op) => {
+                progress(op.step(vm, hw), |out| wire::VmReadReply { data: out.data, count: out.count })
+            }
+            Self::ReadOverwrite(op, count) => {
+                let count = *count;
+                progress(op.step(vm, hw), |()| wire::VmReadOverwriteReply { count })
+            }
+            Self::Write(op) => progress(op.step(vm, hw), |()| wire::VmWriteReply {}),
+            Self::Copy(op) => progress(op.step(vm, hw), |()| wire::VmCopyReply {}),
+        }
+    }
+
+    /// Gives the work up. `false`: it has to be stepped to its end.
+    pub(super) fn cancel(&mut self, vm: &mut vm::Vm) -> bool {
+        let cancelled = match self {
+            Self::Allocate(op) => op.cancel(vm),
+            Self::Map(op) => op.cancel(vm),
+            Self::Deallocate(op) => op.cancel(vm),
+            Self::Protect(op) => op.cancel(vm),
+            Self::Inherit(op) => op.cancel(vm),
+            Self::Read(op) => op.cancel(vm),
+            Self::ReadOverwrite(op, _) | Self::Copy(op) => op.cancel(vm),
+            Self::Write(op) => op.cancel(vm),
+        };
+        cancelled == vm::Cancel::Dropped
+    }
+}
+
+/// The server's progress out of an operation's, with the reply that its outcome makes.
+fn progress<T, R: mach_protocol::wire::Wire>(step: Step<T>, reply: impl FnOnce(T) -> R) -> Progress {
+    match step {
+        Step::Done(outcome) => Progress::Done(pack_reply(&outcome.map(reply).map_err(vm_code))),
+        Step::Wait(on) => Progress::WaitVm(on),
+        Step::Again => Progress::Again,
+    }
+}
+
+const fn family(request: u32) -> Family {
+    if is_gnu_id(request) { Family::Gnu } else { Family::Xnu }
+}
+
+/// `mach_vm_*` ids differ from `vm_*` ones in nothing but `vm_region`'s narrow form.
+const VM_REGION_NARROW: u32 = 3800;
+
+impl<M: Machine> Server<M> {
+    /// A call on a task's map.
+    pub(super) fn vm_call(&mut self, caller: Caller, request: u32, target: PortName, call: VmRequest) {
+        let target = match self.named_task(caller.space, target) {
+            Ok(task) => task.and_then(|task| self.tasks.get(task)).map(|task| task.map),
+            Err(code) => return self.answer_code(caller.thread, request, code),
+        };
+        let work = match self.vm_work(caller, request, target, call) {
+            Ok(work) => work,
+            Err(words) => return self.answer_call(caller.thread, request, &words),
+        };
+        self.begin(Op::new(Some(caller.thread), request, Work::Vm(work)));
+    }
+
+    /// The work that a call is, or the answer of one that is done at once.
+    fn vm_work(
+        &mut self,
+        caller: Caller,
+        request: u32,
+        target: Option<MapId>,
+        call: VmRequest,
+    ) -> Result<VmWork, Words> {
+        let family = family(request);
+        Ok(match call {
+            VmRequest::VmAllocate(c) => {
+                VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.flags, family))
+            }
+            VmRequest::GnuVmAllocate(c) => {
+                VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.anywhere, family))
+            }
+            VmRequest::VmDeallocate(c) => {
+                VmWork::Deallocate(vm::Deallocate::new(target, c.address, c.size, Holes::Refused))
+            }
+            VmRequest::MachVmDeallocate(c) => {
+                VmWork::Deallocate(vm::Deallocate::new(target, c.address, c.size, Holes::Allowed))
+            }
+            VmRequest::VmProtect(c) => {
+                let set_maximum = c.set_maximum;
+                VmWork::Protect(vm::Protect::new(target, c.address, c.size, set_maximum, c.new_protection, family))
+            }
+            VmRequest::VmSetInherit(c) => {
+                VmWork::Inherit(vm::SetInherit::new(target, c.address, c.size, c.new_inheritance))
+            }
+            VmRequest::VmRead(c) => VmWork::Read(vm::Read::new(target, c.address, c.size, caller.map)),
+            VmRequest::VmReadOverwrite(c) => {
+                VmWork::ReadOverwrite(vm::Copy::to_caller(target, c.address, c.size, caller.map, c.data), c.size)
+            }
+            VmRequest::VmWrite(c) => {
+                let source = WriteSource::Memory { map: caller.map, address: c.data, size: c.count };
+                VmWork::Write(vm::Write::new(target, c.address, source))
+            }
+            VmRequest::VmCopy(c) => {
+                VmWork::Copy(vm::Copy::new(target, c.source_address, c.size, c.dest_address))
+            }
+            VmRequest::VmMap(c) => {
+                let object = self.mappable(caller, c.memory_object);
+                VmWork::Map(vm::MapMemory::new(target, MapArgs {
+                    address: c.address,
+                    size: c.size,
+                    mask: c.mask,
+                    flags: c.flags,
+                    object,
+                    offset: c.offset,
+                    copy: c.copy,
+                    prot: c.cur_protection,
+                    max: c.max_protection,
+                    inherit: c.inheritance,
+                    family,
+                }))
+            }
+            VmRequest::GnuVmMap(c) => {
+                let object = self.mappable(caller, c.memory_object);
+                VmWork::Map(vm::MapMemory::new(target, MapArgs {
+                    address: c.address,
+                    size: c.size,
+                    mask: c.mask,
+                    flags: c.anywhere,
+                    object,
+                    offset: c.offset,
+                    copy: c.copy,
+                    prot: c.cur_protection,
+                    max: c.max_protection,
+                    inherit: c.inheritance,
+                    family,
+                }))
+            }
+            VmRequest::VmRegion(c) => return Err(pack_reply(&self.region(request, target, &c))),
+            VmRequest::GnuVmRegion(c) => return Err(pack_reply(&self.gnu_region(target, &c))),
+            VmRequest::VmStatistics(_) => return Err(pack_reply(&self.statistics(target))),
+        })
+    }
+
+    /// What `vm_map` is asked to map. No port can be mapped yet.
+    fn mappable(&mut self, caller: Caller, name: PortName) -> MapObject {
+        match name {
+            PortName::NULL => MapObject::Null,
+            PortName::DEAD => MapObject::Dead,
+            name if self.ports.destination(caller.space, name).is_err() => MapObject::Dead,
+            _ => MapObject::Invalid,
+        }
+    }
+
+    fn region(
+        &mut self,
+        request: u32,
+        target: Option<MapId>,
+        call: &wire::VmRegion,
+    ) -> Result<wire::VmRegionReply, KernReturn> {
+        let basic = if request == VM_REGION_NARROW { vm::BasicInfo::Narrow } else { vm::BasicInfo::Wide };
+        let found = self.vm.region_info(target, call.address, call.flavor, call.info_count, basic).map_err(vm_code)?;
+        Ok(wire::VmRegionReply {
+            address: found.address,
+            size: found.size,
+            object_name: PortName::NULL,
+            info: Ints::new(&found.words),
+        })
+    }
+
+    /// The name port of an object comes with memory managers; until then it is null.
+    fn gnu_region(
+        &mut self,
+        target: Option<MapId>,
+        call: &wire::GnuVmRegion,
+    ) -> Result<wire::GnuVmRegionReply, KernReturn> {
+        let found = self.vm.region(target, call.address).map_err(vm_code)?;
+        Ok(wire::GnuVmRegionReply {
+            address: found.address,
+            size: found.size,
+            protection: u32::from(found.protection.bits()),
+            max_protection: u32::from(found.max_protection.bits()),
+            inheritance: found.inheritance as u32,
+            is_shared: found.is_shared,
+            object_name: PortName::NULL,
+            offset: found.offset,
+        })
+    }
+
+    fn statistics(&mut self, target: Option<MapId>) -> Result<wire::VmStatisticsReply, KernReturn> {
+        let counts = self.vm.vm_statistics(&self.hw, target).map_err(vm_code)?;
+        Ok(wire::VmStatisticsReply {
+            pagesize: counts.pagesize as u32,
+            free_count: counts.free_count as u32,
+            active_count: counts.active_count as u32,
+            inactive_count: counts.inactive_count as u32,
+            wire_count: counts.wire_count as u32,
+            zero_fill_count: counts.zero_fill_count as u32,
+            reactivations: counts.reactivations as u32,
+            pageins: counts.pageins as u32,
+            pageouts: counts.pageouts as u32,
+            faults: counts.faults as u32,
+            cow_faults: counts.cow_faults as u32,
+            lookups: counts.lookups as u32,
+            hits: counts.hits as u32,
+        })
+    }
+
+    /// A call to the host.
+    pub(super) fn host_call(&mut self, caller: Caller, request: u32, target: PortName, call: &HostRequest) {
+        use crate::port::ObjectKind::{Host, HostPrivileged};
+        let answer = match self.object(caller.space, target) {
+            Err(code) => Err(code),
+            Ok(Some(object)) if matches!(object.kind, Host | HostPrivileged) => match call {
+                HostRequest::HostPageSize(_) => Ok(HostPageSizeReply { size: PAGE }),
+            },
+            Ok(_) => Err(KernReturn::INVALID_ARGUMENT),
+        };
+        self.answer_result(caller.thread, request, &answer);
+    }
+}
