@@ -48,9 +48,7 @@ impl Badge {
     /// The badge word.
     #[must_use]
     pub fn pack(self) -> u64 {
-        let word = |kind: u64, id: Id| {
-            kind << 60 | u64::from(id.generation()) << 32 | u64::from(id.index())
-        };
+        let word = |kind: u64, id: Id| kind << 60 | u64::from(id.generation()) << 32 | u64::from(id.index());
         match self {
             Self::Call(id) => word(1, id),
             Self::Fault(id) => word(2, id),
@@ -65,11 +63,7 @@ mod tests {
 
     #[test]
     fn packs_and_unpacks() {
-        for id in [
-            Id::new(0, 1),
-            Id::new(u32::MAX, MAX_GENERATION),
-            Id::new(7, 0x0abc_def0),
-        ] {
+        for id in [Id::new(0, 1), Id::new(u32::MAX, MAX_GENERATION), Id::new(7, 0x0abc_def0)] {
             for badge in [Badge::Call(id), Badge::Fault(id)] {
                 assert_eq!(Badge::unpack(badge.pack()), Some(badge));
             }

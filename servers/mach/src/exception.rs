@@ -65,20 +65,14 @@ impl Fault {
     #[must_use]
     pub fn read(label: u64, words: &[u64]) -> Self {
         let word = |index: usize| words.get(index).copied().unwrap_or_default();
-        let raise = |kind, code, subcode, pc| {
-            Self::Raise(Exception { kind, code, subcode, pc, access: Prot::NONE })
-        };
+        let raise = |kind, code, subcode, pc| Self::Raise(Exception { kind, code, subcode, pc, access: Prot::NONE });
         match FaultLabel::from_label(label) {
             Some(FaultLabel::VmFault) => Self::read_page([word(0), word(1), word(2), word(3)]),
             Some(FaultLabel::UserException) => {
                 let (pc, sp, esr) = (word(0), word(1), word(3));
                 match esr >> syndrome::CLASS_SHIFT {
-                    syndrome::CLASS_PC_ALIGNMENT => {
-                        raise(ExceptionType::BAD_ACCESS, EXC_AARCH64_PC_ALIGNMENT, pc, pc)
-                    }
-                    syndrome::CLASS_SP_ALIGNMENT => {
-                        raise(ExceptionType::BAD_ACCESS, EXC_AARCH64_SP_ALIGNMENT, sp, pc)
-                    }
+                    syndrome::CLASS_PC_ALIGNMENT => raise(ExceptionType::BAD_ACCESS, EXC_AARCH64_PC_ALIGNMENT, pc, pc),
+                    syndrome::CLASS_SP_ALIGNMENT => raise(ExceptionType::BAD_ACCESS, EXC_AARCH64_SP_ALIGNMENT, sp, pc),
                     syndrome::CLASS_BREAKPOINT => raise(ExceptionType::BREAKPOINT, (esr & 0xffff) as i32, pc, pc),
                     syndrome::CLASS_FP => raise(ExceptionType::ARITHMETIC, 0, esr, pc),
                     _ => raise(ExceptionType::BAD_INSTRUCTION, CODE_UNDEFINED, esr, pc),

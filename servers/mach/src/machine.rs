@@ -97,13 +97,7 @@ pub trait Machine {
     ///
     /// # Errors
     /// What the kernel said.
-    fn retype(
-        &mut self,
-        untyped: Slot,
-        object: Object,
-        first: Slot,
-        count: u32,
-    ) -> Result<(), Refused>;
+    fn retype(&mut self, untyped: Slot, object: Object, first: Slot, count: u32) -> Result<(), Refused>;
     /// Deletes everything that was made of the capability in `slot`.
     fn revoke(&mut self, slot: Slot);
     /// Deletes the capability in `slot`; nothing if it is empty.
@@ -128,13 +122,7 @@ pub trait Machine {
     ///
     /// # Errors
     /// What the kernel said.
-    fn map_frame(
-        &mut self,
-        frame: Slot,
-        vspace: Slot,
-        address: u64,
-        access: Access,
-    ) -> Result<(), Refused>;
+    fn map_frame(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused>;
     /// Maps a frame of device memory, uncached.
     ///
     /// # Errors
@@ -165,12 +153,7 @@ pub trait Machine {
     ///
     /// # Errors
     /// What the kernel said at the first step that it refused.
-    fn assemble(
-        &mut self,
-        parts: &ThreadParts,
-        priority: u8,
-        budget: Budget,
-    ) -> Result<(), Refused>;
+    fn assemble(&mut self, parts: &ThreadParts, priority: u8, budget: Budget) -> Result<(), Refused>;
     /// Sets the share of a scheduling context.
     ///
     /// # Errors
@@ -223,11 +206,7 @@ impl Access {
     /// The rights that both have.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self {
-            read: self.read && other.read,
-            write: self.write && other.write,
-            execute: self.execute && other.execute,
-        }
+        Self { read: self.read && other.read, write: self.write && other.write, execute: self.execute && other.execute }
     }
 
     /// Whether a mapping with these rights is of no use.

@@ -54,12 +54,7 @@ impl<T> Table<T> {
     /// An empty table for at most `limit` entries at a time.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-            limit,
-            live: 0,
-        }
+        Self { places: Vec::new(), free: Vec::new(), limit, live: 0 }
     }
 
     /// Number of entries.
@@ -83,10 +78,7 @@ impl<T> Table<T> {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.places.len()).ok()?;
-                self.places.push(Place {
-                    generation: 1,
-                    value: None,
-                });
+                self.places.push(Place { generation: 1, value: None });
                 index
             }
         };
@@ -99,10 +91,7 @@ impl<T> Table<T> {
 
     /// Takes an entry out.
     pub fn remove(&mut self, id: Id) -> Option<T> {
-        let place = self
-            .places
-            .get_mut(id.index as usize)
-            .filter(|place| place.generation == id.generation)?;
+        let place = self.places.get_mut(id.index as usize).filter(|place| place.generation == id.generation)?;
         let value = place.value.take()?;
         self.live -= 1;
         if place.generation < MAX_GENERATION {
@@ -115,30 +104,20 @@ impl<T> Table<T> {
     /// The entry with this id.
     #[must_use]
     pub fn get(&self, id: Id) -> Option<&T> {
-        self.places
-            .get(id.index as usize)
-            .filter(|place| place.generation == id.generation)?
-            .value
-            .as_ref()
+        self.places.get(id.index as usize).filter(|place| place.generation == id.generation)?.value.as_ref()
     }
 
     /// The entry with this id, to change it.
     pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {
-        self.places
-            .get_mut(id.index as usize)
-            .filter(|place| place.generation == id.generation)?
-            .value
-            .as_mut()
+        self.places.get_mut(id.index as usize).filter(|place| place.generation == id.generation)?.value.as_mut()
     }
 
     /// All entries with their ids, in order of their places.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
-        self.places.iter().zip(0..).filter_map(|(place, index)| {
-            place
-                .value
-                .as_ref()
-                .map(|value| (Id::new(index, place.generation), value))
-        })
+        self.places
+            .iter()
+            .zip(0..)
+            .filter_map(|(place, index)| place.value.as_ref().map(|value| (Id::new(index, place.generation), value)))
     }
 }
 

@@ -24,9 +24,7 @@ impl<'a> Archive<'a> {
     /// The contents of the first entry with that name.
     #[must_use]
     pub fn find(self, name: &str) -> Option<&'a [u8]> {
-        self.entries()
-            .find(|(entry, _)| *entry == name.as_bytes())
-            .map(|(_, contents)| contents)
+        self.entries().find(|(entry, _)| *entry == name.as_bytes()).map(|(_, contents)| contents)
     }
 
     /// All entries in order, as name and contents. A damaged header ends them.
@@ -50,11 +48,7 @@ fn entry(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let start = name_end.next_multiple_of(4);
     let end = start.checked_add(number(bytes, FILE_SIZE)?)?;
     let contents = bytes.get(start..end)?;
-    Some((
-        name,
-        contents,
-        bytes.get(end.next_multiple_of(4)..).unwrap_or_default(),
-    ))
+    Some((name, contents, bytes.get(end.next_multiple_of(4)..).unwrap_or_default()))
 }
 
 /// A number of eight hexadecimal digits.
@@ -72,13 +66,7 @@ mod tests {
 
     fn add(bytes: &mut Vec<u8>, name: &str, contents: &[u8]) {
         let zeros = "00000000".repeat(6);
-        let sizes = format!(
-            "{:08X}{}{:08X}{}",
-            contents.len(),
-            "00000000".repeat(4),
-            name.len() + 1,
-            "00000000"
-        );
+        let sizes = format!("{:08X}{}{:08X}{}", contents.len(), "00000000".repeat(4), name.len() + 1, "00000000");
         bytes.extend(format!("070701{zeros}{sizes}{name}\0").bytes());
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes.extend(contents);
@@ -109,10 +97,7 @@ mod tests {
         let bytes = archive();
         for len in 0..bytes.len() {
             for (name, contents) in Archive::new(&bytes[..len]).entries() {
-                assert_eq!(
-                    Archive::new(&bytes).find(core::str::from_utf8(name).unwrap()),
-                    Some(contents)
-                );
+                assert_eq!(Archive::new(&bytes).find(core::str::from_utf8(name).unwrap()), Some(contents));
             }
         }
     }

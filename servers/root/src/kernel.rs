@@ -37,9 +37,7 @@ impl fmt::Display for Failure {
             Self::Program(entry, error) => {
                 write!(f, "`{entry}` in the boot archive is no program: {error}")
             }
-            Self::TooManyUntypeds => {
-                f.write_str("there are more pieces of memory than the Mach server takes")
-            }
+            Self::TooManyUntypeds => f.write_str("there are more pieces of memory than the Mach server takes"),
         }
     }
 }
@@ -123,9 +121,7 @@ impl Kernel {
     /// A piece of ordinary memory of its own, log2 of its size given.
     pub(crate) fn piece(&mut self, bits: u32) -> Result<Untyped, Failure> {
         let (next, end) = (&mut self.next_slot, self.end_slot);
-        self.untypeds
-            .take(bits, |parent, half| halve(next, end, parent, half))
-            .map_err(Failure::Memory)
+        self.untypeds.take(bits, |parent, half| halve(next, end, parent, half)).map_err(Failure::Memory)
     }
 
     /// The page of device memory at a physical address.
@@ -138,13 +134,7 @@ impl Kernel {
         let slot = self.slot()?;
         let untyped: Cap<UntypedKind> = Cap::new(piece.slot);
         untyped
-            .retype(
-                ObjectType::SmallPage,
-                0,
-                NodePath::root(CNODE),
-                slot.index,
-                1,
-            )
+            .retype(ObjectType::SmallPage, 0, NodePath::root(CNODE), slot.index, 1)
             .during("making a page of device memory")?;
         Ok(slot.cap())
     }
@@ -152,9 +142,7 @@ impl Kernel {
     /// Makes an object out of root's own memory.
     pub(crate) fn make<T>(&mut self, kind: ObjectType, size_bits: u64) -> Result<Cap<T>, Failure> {
         let slot = self.slot()?;
-        self.own
-            .retype(kind, size_bits, NodePath::root(CNODE), slot.index, 1)
-            .during("making an object")?;
+        self.own.retype(kind, size_bits, NodePath::root(CNODE), slot.index, 1).during("making an object")?;
         Ok(slot.cap())
     }
 
@@ -169,10 +157,7 @@ impl Kernel {
     ) -> Result<(), Failure> {
         loop {
             match frame.map(space, address, rights, attributes) {
-                Err(Error::FailedLookup {
-                    failure: Some(LookupFailure::MissingCapability { .. }),
-                    ..
-                }) => {
+                Err(Error::FailedLookup { failure: Some(LookupFailure::MissingCapability { .. }), .. }) => {
                     let table: Cap<PageTable> = self.make(ObjectType::PageTable, 0)?;
                     table.map(space, address).during("mapping a table")?;
                 }
@@ -182,19 +167,8 @@ impl Kernel {
     }
 
     /// Fills a fresh frame through the window.
-    pub(crate) fn fill(
-        &mut self,
-        frame: Cap<Frame>,
-        offset: usize,
-        bytes: &[u8],
-    ) -> Result<(), Failure> {
-        self.map(
-            frame,
-            VSPACE,
-            WINDOW,
-            CapRights::READ_WRITE,
-            VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
-        )?;
+    pub(crate) fn fill(&mut self, frame: Cap<Frame>, offset: usize, bytes: &[u8]) -> Result<(), Failure> {
+        self.map(frame, VSPACE, WINDOW, CapRights::READ_WRITE, VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER)?;
         view::write(WINDOW as usize, offset, bytes);
         frame.unmap().during("unmapping a page")
     }
@@ -207,21 +181,12 @@ fn halve(next: &mut u64, end: u64, parent: &Untyped, half: u32) -> Result<(u64, 
         return Err(Error::NotEnoughMemory { left: 0 });
     }
     let untyped: Cap<UntypedKind> = Cap::new(parent.slot);
-    untyped.retype(
-        ObjectType::Untyped,
-        u64::from(half),
-        NodePath::root(CNODE),
-        first,
-        2,
-    )?;
+    untyped.retype(ObjectType::Untyped, u64::from(half), NodePath::root(CNODE), first, 2)?;
     *next += 2;
     Ok((first, first + 1))
 }
 
-#[expect(
-    unsafe_code,
-    reason = "writes to the page that is mapped in root's window"
-)]
+#[expect(unsafe_code, reason = "writes to the page that is mapped in root's window")]
 mod view {
     use super::PAGE;
 

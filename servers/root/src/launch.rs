@@ -1,8 +1,8 @@
 //! Starting the Mach server and the ticker, and making root the first Mach thread.
 
 use mach_protocol::boot::{
-    BootPage, GUARD_BITS, LEAF_RADIX, MAX_UNTYPEDS, ROOT_CALL_BADGE, ROOT_FAULT_BADGE, ROOT_RADIX,
-    TICKER_BADGE, WORDS, priority, slot,
+    BootPage, GUARD_BITS, LEAF_RADIX, MAX_UNTYPEDS, ROOT_CALL_BADGE, ROOT_FAULT_BADGE, ROOT_RADIX, TICKER_BADGE, WORDS,
+    priority, slot,
 };
 use mach_sys::abi::InitSlot;
 use mach_sys::abi::registers::UserContext;
@@ -53,26 +53,17 @@ pub(crate) fn start(kernel: &mut Kernel, mach: &[u8], ticker: &[u8]) -> Result<S
     start_mach(kernel, mach, endpoint, wake, tick)?;
 
     // From here on slot 1 holds the call capability, as in every thread of a task.
-    own_tcb
-        .move_from(CNODE.slot_of(TCB))
-        .during("moving root's TCB")?;
+    own_tcb.move_from(CNODE.slot_of(TCB)).during("moving root's TCB")?;
     let tcb: Cap<Tcb> = own_tcb.cap();
     let rights = CapRights::WRITE | CapRights::GRANT_REPLY;
     let call = CNODE.slot(CALL_SLOT);
-    call.mint_from(CNODE.slot_of(endpoint), rights, ROOT_CALL_BADGE)
-        .during("making root's call capability")?;
+    call.mint_from(CNODE.slot_of(endpoint), rights, ROOT_CALL_BADGE).during("making root's call capability")?;
     let fault = kernel.slot()?;
-    fault
-        .mint_from(CNODE.slot_of(endpoint), rights, ROOT_FAULT_BADGE)
-        .during("making root's fault capability")?;
+    fault.mint_from(CNODE.slot_of(endpoint), rights, ROOT_FAULT_BADGE).during("making root's fault capability")?;
     let context: Cap<SchedContext> = Cap::new(InitSlot::SchedContext.number());
     let level = u64::from(priority::SERVER);
-    tcb.set_sched_params(tcb, 255, level, context, fault.cap())
-        .during("setting root's fault handler")?;
-    Ok(Started {
-        tcb,
-        mach: call.cap(),
-    })
+    tcb.set_sched_params(tcb, 255, level, context, fault.cap()).during("setting root's fault handler")?;
+    Ok(Started { tcb, mach: call.cap() })
 }
 
 fn start_mach(
@@ -87,26 +78,15 @@ fn start_mach(
     let reply: Cap<Reply> = kernel.make(ObjectType::Reply, 0)?;
     let top: Cap<CNode> = kernel.make(ObjectType::CNode, ROOT_RADIX)?;
     let leaf: Cap<CNode> = kernel.make(ObjectType::CNode, LEAF_RADIX)?;
-    top.slot_at(0, ROOT_RADIX)
-        .move_from(CNODE.slot_of(leaf))
-        .during("placing a capability table")?;
+    top.slot_at(0, ROOT_RADIX).move_from(CNODE.slot_of(leaf)).during("placing a capability table")?;
 
     let at = |index: u32| top.slot_at(u64::from(index), ROOT_RADIX + LEAF_RADIX);
-    let give = |index: u32, from: SlotPath| {
-        at(index)
-            .copy_from(from, CapRights::ALL)
-            .during("giving a capability")
-    };
-    at(slot::CNODE)
-        .mint_from(CNODE.slot_of(top), CapRights::ALL, zero_guard(GUARD_BITS))
-        .during("giving a CSpace")?;
+    let give = |index: u32, from: SlotPath| at(index).copy_from(from, CapRights::ALL).during("giving a capability");
+    at(slot::CNODE).mint_from(CNODE.slot_of(top), CapRights::ALL, zero_guard(GUARD_BITS)).during("giving a CSpace")?;
     give(slot::TCB, CNODE.slot_of(tcb))?;
     give(slot::VSPACE, CNODE.slot_of(program.space))?;
     give(slot::ASID_POOL, CNODE.slot(InitSlot::AsidPool.number()))?;
-    give(
-        slot::ASID_CONTROL,
-        CNODE.slot(InitSlot::AsidControl.number()),
-    )?;
+    give(slot::ASID_CONTROL, CNODE.slot(InitSlot::AsidControl.number()))?;
     give(slot::SCHED_CONTROL, CNODE.slot_of(kernel.sched_control()))?;
     give(slot::ENDPOINT, CNODE.slot_of(endpoint))?;
     give(slot::TICKER, CNODE.slot_of(wake))?;
@@ -114,8 +94,7 @@ fn start_mach(
     give(slot::ROOT_TCB, CNODE.slot_of(TCB))?;
     give(slot::ROOT_VSPACE, CNODE.slot_of(VSPACE))?;
     give(slot::ROOT_CNODE, CNODE.slot_of(CNODE))?;
-    tcb.bind_notification(tick)
-        .during("binding the ticker's notification")?;
+    tcb.bind_notification(tick).during("binding the ticker's notification")?;
 
     // All ordinary memory that root has not used goes over, so this comes after everything that is made of memory.
     let buffer = prepare(
@@ -129,39 +108,15 @@ fn start_mach(
     )?;
     let page = process::fresh(kernel, 0, &[])?;
     let mut sizes = heapless::Vec::<u64, MAX_UNTYPEDS>::new();
-    for (untyped, index) in kernel
-        .untypeds
-        .all()
-        .iter()
-        .filter(|untyped| !untyped.device)
-        .zip(slot::UNTYPED..)
-    {
-        sizes
-            .push(u64::from(untyped.bits))
-            .map_err(|_| Failure::TooManyUntypeds)?;
-        at(index)
-            .move_from(CNODE.slot(untyped.slot))
-            .during("giving memory")?;
+    for (untyped, index) in kernel.untypeds.all().iter().filter(|untyped| !untyped.device).zip(slot::UNTYPED..) {
+        sizes.push(u64::from(untyped.bits)).map_err(|_| Failure::TooManyUntypeds)?;
+        at(index).move_from(CNODE.slot(untyped.slot)).during("giving memory")?;
     }
-    let words = BootPage {
-        root_map: ROOT_MAP,
-        untypeds: &sizes,
-    }
-    .to_words()
-    .ok_or(Failure::TooManyUntypeds)?;
+    let words = BootPage { root_map: ROOT_MAP, untypeds: &sizes }.to_words().ok_or(Failure::TooManyUntypeds)?;
     let mut bytes = [0; 8 * WORDS];
-    bytes
-        .chunks_exact_mut(8)
-        .zip(words)
-        .for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
+    bytes.chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
     kernel.fill(page, 0, &bytes)?;
-    kernel.map(
-        page,
-        program.space,
-        BOOT_PAGE,
-        CapRights::READ,
-        VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
-    )?;
+    kernel.map(page, program.space, BOOT_PAGE, CapRights::READ, VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER)?;
     run(&program, tcb, [BOOT_PAGE, buffer])
 }
 
@@ -175,22 +130,12 @@ fn start_ticker(
     let tcb: Cap<Tcb> = kernel.make(ObjectType::Tcb, 0)?;
     let table: Cap<CNode> = kernel.make(ObjectType::CNode, TICKER_RADIX)?;
     let at = |index: u64| table.slot_at(index, TICKER_RADIX);
-    at(TICKER_WAIT)
-        .copy_from(CNODE.slot_of(wake), CapRights::READ)
-        .during("giving the ticker its notification")?;
+    at(TICKER_WAIT).copy_from(CNODE.slot_of(wake), CapRights::READ).during("giving the ticker its notification")?;
     at(TICKER_SIGNAL)
         .mint_from(CNODE.slot_of(tick), CapRights::WRITE, TICKER_BADGE)
         .during("giving the ticker its signal")?;
     let budget = Budget::periodic(TICK_BUDGET_US, TICK_PERIOD_US);
-    let buffer = prepare(
-        kernel,
-        &program,
-        tcb,
-        table,
-        zero_guard(64 - TICKER_RADIX),
-        priority::TICKER,
-        &budget,
-    )?;
+    let buffer = prepare(kernel, &program, tcb, table, zero_guard(64 - TICKER_RADIX), priority::TICKER, &budget)?;
     run(&program, tcb, [buffer, 0])
 }
 
@@ -207,40 +152,20 @@ fn prepare(
     process::map_fresh(kernel, program.space, STACK, STACK_PAGES)?;
     let frame: Cap<Frame> = process::fresh(kernel, 0, &[])?;
     let attributes = VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER;
-    kernel.map(
-        frame,
-        program.space,
-        IPC_BUFFER,
-        CapRights::READ_WRITE,
-        attributes,
-    )?;
-    let spaces = Spaces {
-        cspace,
-        cspace_data,
-        vspace: program.space,
-        buffer_frame: frame,
-        buffer_address: IPC_BUFFER,
-    };
+    kernel.map(frame, program.space, IPC_BUFFER, CapRights::READ_WRITE, attributes)?;
+    let spaces = Spaces { cspace, cspace_data, vspace: program.space, buffer_frame: frame, buffer_address: IPC_BUFFER };
     tcb.configure(&spaces).during("configuring a thread")?;
     let context: Cap<SchedContext> = kernel.make(ObjectType::SchedContext, SCHED_CONTEXT_BITS)?;
     let control: Cap<SchedControl> = kernel.sched_control();
-    control
-        .configure(context, budget)
-        .during("setting a budget")?;
+    control.configure(context, budget).during("setting a budget")?;
     let level = u64::from(level);
-    tcb.set_sched_params(TCB, level, level, context, Cap::null())
-        .during("setting a priority")?;
+    tcb.set_sched_params(TCB, level, level, context, Cap::null()).during("setting a priority")?;
     Ok(IPC_BUFFER)
 }
 
 /// Lets a prepared thread run from its program's entry point.
 fn run(program: &Program, tcb: Cap<Tcb>, [x0, x1]: [u64; 2]) -> Result<(), Failure> {
-    let mut context = UserContext {
-        pc: program.entry,
-        sp: STACK + STACK_PAGES * PAGE,
-        ..UserContext::default()
-    };
+    let mut context = UserContext { pc: program.entry, sp: STACK + STACK_PAGES * PAGE, ..UserContext::default() };
     context.x0_to_x8[..2].copy_from_slice(&[x0, x1]);
-    tcb.write_registers(Then::SwitchState, &context)
-        .during("starting a thread")
+    tcb.write_registers(Then::SwitchState, &context).during("starting a thread")
 }

@@ -13,10 +13,7 @@ mod process;
 #[cfg(target_os = "none")]
 mod run;
 #[cfg(target_os = "none")]
-#[expect(
-    unsafe_code,
-    reason = "entry, the thread block, the boot archive and the panic handler"
-)]
+#[expect(unsafe_code, reason = "entry, the thread block, the boot archive and the panic handler")]
 mod start;
 
 #[cfg(not(target_os = "none"))]

@@ -17,11 +17,7 @@ pub(crate) fn run(boot: &Boot, archive: Archive<'_>) -> ! {
     let status = match begin(boot, archive) {
         Ok(started) => {
             let answer = started.mach.call(&Message::new(202, &[]));
-            log!(
-                "root: mach answers {} {:?}",
-                answer.label(),
-                answer.registers
-            );
+            log!("root: mach answers {} {:?}", answer.label(), answer.registers);
             0
         }
         Err(failure) => {

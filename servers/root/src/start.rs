@@ -18,10 +18,7 @@ const STACK_BYTES: usize = 64 * 1024;
 struct Stack([u8; STACK_BYTES]);
 
 static mut STACK: Stack = Stack([0; STACK_BYTES]);
-static mut BLOCK: ThreadBlock = ThreadBlock {
-    ipc_buffer: 0,
-    runtime: 0,
-};
+static mut BLOCK: ThreadBlock = ThreadBlock { ipc_buffer: 0, runtime: 0 };
 
 /// Address and size of the boot archive. The image tool fills it in when it appends the archive to this program.
 #[unsafe(no_mangle)]

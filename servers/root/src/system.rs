@@ -45,11 +45,7 @@ pub struct BadLine<'a> {
 
 impl fmt::Display for BadLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "system description, line {}: `{}` is no statement",
-            self.line, self.text
-        )
+        write!(f, "system description, line {}: `{}` is no statement", self.line, self.text)
     }
 }
 
@@ -57,8 +53,7 @@ impl fmt::Display for BadLine<'_> {
 pub fn statements(text: &str) -> impl Iterator<Item = Result<Statement<'_>, BadLine<'_>>> {
     text.lines().zip(1..).filter_map(|(text, line)| {
         let text = text.trim();
-        (!text.is_empty() && !text.starts_with('#'))
-            .then(|| statement(text).ok_or(BadLine { line, text }))
+        (!text.is_empty() && !text.starts_with('#')).then(|| statement(text).ok_or(BadLine { line, text }))
     })
 }
 
@@ -93,22 +88,13 @@ mod tests {
         let all: Result<Vec<_>, _> = statements(text).collect();
         assert_eq!(
             all.unwrap(),
-            [
-                Statement::Server("console"),
-                Statement::Task("hello", "one two"),
-                Statement::Exit(Exit::Semihosting)
-            ]
+            [Statement::Server("console"), Statement::Task("hello", "one two"), Statement::Exit(Exit::Semihosting)]
         );
     }
 
     #[test]
     fn names_the_bad_line() {
-        for (text, line) in [
-            ("serve x", 1),
-            ("\nserver", 2),
-            ("exit never", 1),
-            ("task", 1),
-        ] {
+        for (text, line) in [("serve x", 1), ("\nserver", 2), ("exit never", 1), ("task", 1)] {
             let bad = statements(text).find_map(Result::err).unwrap();
             assert_eq!(bad.line, line, "{text}");
         }

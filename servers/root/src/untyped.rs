@@ -26,9 +26,7 @@ pub struct Untyped {
 impl Untyped {
     fn contains(&self, address: u64, bits: u32) -> bool {
         let end = |start: u64, bits: u32| start.saturating_add(1 << bits);
-        self.bits >= bits
-            && self.address <= address
-            && end(address, bits) <= end(self.address, self.bits)
+        self.bits >= bits && self.address <= address && end(address, bits) <= end(self.address, self.bits)
     }
 }
 
@@ -87,14 +85,8 @@ impl Untypeds {
         bits: u32,
         halve: impl FnMut(&Untyped, u32) -> Result<(u64, u64), E>,
     ) -> Result<Untyped, NoPiece<E>> {
-        let fits = self
-            .list
-            .iter()
-            .enumerate()
-            .filter(|(_, untyped)| !untyped.device && untyped.bits >= bits);
-        let (index, found) = fits
-            .min_by_key(|(_, untyped)| untyped.bits)
-            .ok_or(NoPiece::NotThere)?;
+        let fits = self.list.iter().enumerate().filter(|(_, untyped)| !untyped.device && untyped.bits >= bits);
+        let (index, found) = fits.min_by_key(|(_, untyped)| untyped.bits).ok_or(NoPiece::NotThere)?;
         let address = found.address;
         self.cut(index, address, bits, halve)
     }
@@ -109,11 +101,7 @@ impl Untypeds {
         bits: u32,
         halve: impl FnMut(&Untyped, u32) -> Result<(u64, u64), E>,
     ) -> Result<Untyped, NoPiece<E>> {
-        let index = self
-            .list
-            .iter()
-            .position(|untyped| untyped.contains(address, bits))
-            .ok_or(NoPiece::NotThere)?;
+        let index = self.list.iter().position(|untyped| untyped.contains(address, bits)).ok_or(NoPiece::NotThere)?;
         self.cut(index, address, bits, halve)
     }
 
@@ -128,22 +116,9 @@ impl Untypeds {
         while piece.bits > bits {
             let half = piece.bits - 1;
             let (lower, upper) = halve(&piece, half).map_err(NoPiece::Refused)?;
-            let lower = Untyped {
-                slot: lower,
-                bits: half,
-                ..piece
-            };
-            let upper = Untyped {
-                slot: upper,
-                address: piece.address + (1 << half),
-                bits: half,
-                ..piece
-            };
-            let (wanted, rest) = if upper.contains(address, bits) {
-                (upper, lower)
-            } else {
-                (lower, upper)
-            };
+            let lower = Untyped { slot: lower, bits: half, ..piece };
+            let upper = Untyped { slot: upper, address: piece.address + (1 << half), bits: half, ..piece };
+            let (wanted, rest) = if upper.contains(address, bits) { (upper, lower) } else { (lower, upper) };
             self.list.push(rest).map_err(|_| NoPiece::TooMany)?;
             piece = wanted;
         }
@@ -158,17 +133,10 @@ mod tests {
 
     fn some() -> Untypeds {
         let mut untypeds = Untypeds::new();
-        for (slot, address, bits, device) in [
-            (1, 0x900_0000, 24, true),
-            (2, 0x4000_0000, 30, false),
-            (3, 0x8000_0000, 16, false),
-        ] {
-            untypeds.add(Untyped {
-                slot,
-                address,
-                bits,
-                device,
-            });
+        for (slot, address, bits, device) in
+            [(1, 0x900_0000, 24, true), (2, 0x4000_0000, 30, false), (3, 0x8000_0000, 16, false)]
+        {
+            untypeds.add(Untyped { slot, address, bits, device });
         }
         untypeds
     }
@@ -193,10 +161,7 @@ mod tests {
         assert_eq!((piece.slot, piece.bits), (3, 16));
         let before = total(&untypeds);
         let piece = untypeds.take(22, halver()).unwrap();
-        assert_eq!(
-            (piece.address, piece.bits, piece.device),
-            (0x4000_0000, 22, false)
-        );
+        assert_eq!((piece.address, piece.bits, piece.device), (0x4000_0000, 22, false));
         assert_eq!(total(&untypeds) + (1 << 22), before);
         assert_eq!(untypeds.take(31, halver()), Err(NoPiece::NotThere));
     }
@@ -206,15 +171,9 @@ mod tests {
         let mut untypeds = some();
         for address in [0x904_0000, 0x900_0000, 0x904_1000] {
             let piece = untypeds.take_at(address, 12, halver()).unwrap();
-            assert_eq!(
-                (piece.address, piece.bits, piece.device),
-                (address, 12, true)
-            );
+            assert_eq!((piece.address, piece.bits, piece.device), (address, 12, true));
         }
-        assert_eq!(
-            untypeds.take_at(0x904_0000, 12, halver()),
-            Err(NoPiece::NotThere)
-        );
+        assert_eq!(untypeds.take_at(0x904_0000, 12, halver()), Err(NoPiece::NotThere));
     }
 
     #[test]
@@ -223,11 +182,7 @@ mod tests {
         for _ in 0..20 {
             untypeds.take(17, halver()).unwrap();
         }
-        let mut all: std::vec::Vec<_> = untypeds
-            .all()
-            .iter()
-            .map(|u| (u.address, u.address + (1 << u.bits)))
-            .collect();
+        let mut all: std::vec::Vec<_> = untypeds.all().iter().map(|u| (u.address, u.address + (1 << u.bits))).collect();
         all.sort_unstable();
         assert!(all.windows(2).all(|pair| pair[0].1 <= pair[1].0));
     }

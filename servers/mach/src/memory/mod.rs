@@ -52,8 +52,7 @@ impl Layout {
     #[must_use]
     pub const fn first(&self, unit: Unit) -> Slot {
         // The first slots of a chunk's units are neighbours, so that one retype fills them.
-        self.unit_base
-            .plus(unit.chunk().0 * 2 * UNITS + unit.place())
+        self.unit_base.plus(unit.chunk().0 * 2 * UNITS + unit.place())
     }
 
     /// The second slot of a unit: a frame's capability for a task, or the object.
@@ -139,10 +138,7 @@ impl Memory {
     /// What is in use.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        Usage {
-            slots: self.slots.used() - self.usage.replies,
-            ..self.usage
-        }
+        Usage { slots: self.slots.used() - self.usage.replies, ..self.usage }
     }
 
     /// Takes a frame. Its contents are whatever it held before, unless [`is_zeroed`](Self::is_zeroed) says so.
@@ -163,9 +159,7 @@ impl Memory {
     /// Whether a frame is known to be all zero.
     #[must_use]
     pub fn is_zeroed(&self, unit: Unit) -> bool {
-        self.zeroed
-            .get(unit.chunk().0 as usize)
-            .is_some_and(|bits| bits & 1 << unit.place() != 0)
+        self.zeroed.get(unit.chunk().0 as usize).is_some_and(|bits| bits & 1 << unit.place() != 0)
     }
 
     /// Notes that a frame is about to hold something else than zeros (MEM-2).
@@ -179,17 +173,9 @@ impl Memory {
     ///
     /// # Errors
     /// [`Shortage`]: no memory of this kind is left.
-    pub fn take_table(
-        &mut self,
-        machine: &mut impl Machine,
-        object: Object,
-        need: Need,
-    ) -> Result<Unit, Shortage> {
+    pub fn take_table(&mut self, machine: &mut impl Machine, object: Object, need: Need) -> Result<Unit, Shortage> {
         let unit = self.take(machine, Kind::Objects, need).ok_or(Shortage)?;
-        if machine
-            .retype(self.layout.first(unit), object, self.layout.second(unit), 1)
-            .is_err()
-        {
+        if machine.retype(self.layout.first(unit), object, self.layout.second(unit), 1).is_err() {
             self.pools.put(unit);
             return Err(Shortage);
         }
@@ -214,22 +200,14 @@ impl Memory {
         let mut slots = [None; 3];
         slots.iter_mut().for_each(|slot| *slot = self.slots.take());
         if let [Some(tcb), Some(cnode), Some(sched_context)] = slots {
-            let kit = Kit {
-                unit,
-                tcb,
-                cnode,
-                sched_context,
-            };
+            let kit = Kit { unit, tcb, cnode, sched_context };
             if kit.make(machine, self.layout.first(unit)).is_ok() {
                 self.usage.threads += 1;
                 return Ok(kit);
             }
             machine.revoke(self.layout.first(unit));
         }
-        slots
-            .into_iter()
-            .flatten()
-            .for_each(|slot| self.slots.put(slot));
+        slots.into_iter().flatten().for_each(|slot| self.slots.put(slot));
         self.pools.put(unit);
         Err(Shortage)
     }
@@ -267,10 +245,7 @@ impl Memory {
         let unit = self.take(machine, Kind::Objects, need).ok_or(Shortage)?;
         for _ in 0..REPLIES {
             let Some(slot) = self.slots.take() else { break };
-            if machine
-                .retype(self.layout.first(unit), Object::Reply, slot, 1)
-                .is_err()
-            {
+            if machine.retype(self.layout.first(unit), Object::Reply, slot, 1).is_err() {
                 self.slots.put(slot);
                 break;
             }
@@ -305,9 +280,7 @@ impl Memory {
             }
         };
         if let Err(Refused(error)) = made {
-            machine.log(format_args!(
-                "memory: a chunk cannot be made of its untyped (error {error})"
-            ));
+            machine.log(format_args!("memory: a chunk cannot be made of its untyped (error {error})"));
             machine.revoke(self.layout.chunk(unit.chunk()));
             self.pools.cannot_make(unit);
             return None;
@@ -316,23 +289,13 @@ impl Memory {
     }
 
     /// Fills the slots of a chunk's units.
-    fn make(
-        &mut self,
-        machine: &mut impl Machine,
-        chunk: Chunk,
-        kind: Kind,
-    ) -> Result<(), Refused> {
+    fn make(&mut self, machine: &mut impl Machine, chunk: Chunk, kind: Kind) -> Result<(), Refused> {
         let layout = self.layout;
         let (object, zeroed) = match kind {
             Kind::Frames => (Object::Frame, u16::MAX),
             Kind::Objects => (Object::SmallUntyped, 0),
         };
-        machine.retype(
-            layout.chunk(chunk),
-            object,
-            layout.first(chunk.unit(0)),
-            UNITS,
-        )?;
+        machine.retype(layout.chunk(chunk), object, layout.first(chunk.unit(0)), UNITS)?;
         if kind == Kind::Frames {
             for unit in (0..UNITS).map(|place| chunk.unit(place)) {
                 machine.copy(layout.first(unit), layout.second(unit))?;

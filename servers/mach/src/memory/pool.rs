@@ -140,13 +140,7 @@ impl Pools {
             free_units: [0; 2],
         };
         for _ in 0..count {
-            pools.chunks.push(State {
-                kind: None,
-                free: ALL,
-                prev: NIL,
-                next: NIL,
-                list: List::None,
-            });
+            pools.chunks.push(State { kind: None, free: ALL, prev: NIL, next: NIL, list: List::None });
         }
         // Pushed from the last, so that the first chunk is the first one used.
         for chunk in (0..count).rev() {
@@ -223,9 +217,7 @@ impl Pools {
             .or(first(self.idle[kind.at()]))
             .map(|chunk| (chunk, Work::None))
             .or_else(|| first(self.raw).map(|chunk| (chunk, Work::Make(Chunk(chunk)))))
-            .or_else(|| {
-                first(self.idle[kind.other().at()]).map(|chunk| (chunk, Work::Remake(Chunk(chunk))))
-            })
+            .or_else(|| first(self.idle[kind.other().at()]).map(|chunk| (chunk, Work::Remake(Chunk(chunk)))))
     }
 
     /// Moves a chunk to the list that its state asks for (POOL-2).
@@ -313,12 +305,7 @@ mod tests {
         for kind in [Kind::Frames, Kind::Objects] {
             walk(pools.partial[kind.at()], List::Partial(kind));
             walk(pools.idle[kind.at()], List::Idle(kind));
-            let free: u32 = pools
-                .chunks
-                .iter()
-                .filter(|c| c.kind == Some(kind))
-                .map(|c| c.free.count_ones())
-                .sum();
+            let free: u32 = pools.chunks.iter().filter(|c| c.kind == Some(kind)).map(|c| c.free.count_ones()).sum();
             assert_eq!(free, pools.free_units[kind.at()]);
         }
         for (chunk, state) in pools.chunks.iter().enumerate() {

@@ -20,12 +20,7 @@ impl Slots {
     /// All `count` slots from `first` on, free.
     #[must_use]
     pub fn new(first: Slot, count: u32) -> Self {
-        Self {
-            freed: Vec::new(),
-            next: first.0,
-            end: first.0 + count,
-            total: count,
-        }
+        Self { freed: Vec::new(), next: first.0, end: first.0 + count, total: count }
     }
 
     /// Number of free slots.

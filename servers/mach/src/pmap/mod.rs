@@ -85,23 +85,14 @@ impl Pmaps {
     /// No space yet, over `frames` frames.
     #[must_use]
     pub fn new(frames: u32) -> Self {
-        Self {
-            spaces: Vec::new(),
-            free: Vec::new(),
-            places: Places::new(frames),
-        }
+        Self { spaces: Vec::new(), free: Vec::new(), places: Places::new(frames) }
     }
 
     /// Makes an empty space.
     ///
     /// # Errors
     /// [`Shortage`]
-    pub fn create(
-        &mut self,
-        memory: &mut Memory,
-        machine: &mut impl Machine,
-        need: Need,
-    ) -> Result<SpaceId, Shortage> {
+    pub fn create(&mut self, memory: &mut Memory, machine: &mut impl Machine, need: Need) -> Result<SpaceId, Shortage> {
         let root = memory.take_table(machine, Object::VSpace, need)?;
         if machine.assign_asid(memory.layout().second(root)).is_err() {
             memory.put_table(machine, root);
@@ -116,11 +107,7 @@ impl Pmaps {
     }
 
     fn enlist(&mut self, root: Root) -> SpaceId {
-        let space = Space {
-            root,
-            pages: BTreeMap::new(),
-            tables: BTreeMap::new(),
-        };
+        let space = Space { root, pages: BTreeMap::new(), tables: BTreeMap::new() };
         match self.free.pop() {
             Some(index) => {
                 if let Some(place) = self.spaces.get_mut(index as usize) {
@@ -137,13 +124,7 @@ impl Pmaps {
 
     /// Destroys an empty space, and removes what is still mapped in one that is not: at most `limit` pages. Answers
     /// whether there is more to do.
-    pub fn destroy(
-        &mut self,
-        memory: &mut Memory,
-        machine: &mut impl Machine,
-        id: SpaceId,
-        limit: usize,
-    ) -> bool {
+    pub fn destroy(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, limit: usize) -> bool {
         self.remove(memory, machine, id, 0, u64::MAX, limit);
         let Some(place) = self.spaces.get_mut(id.0 as usize) else {
             return false;
@@ -163,8 +144,7 @@ impl Pmaps {
     /// The capability of a space's root table.
     #[must_use]
     pub fn root(&self, memory: &Memory, id: SpaceId) -> Option<Slot> {
-        self.space(id)
-            .map(|space| space.root.slot(memory))
+        self.space(id).map(|space| space.root.slot(memory))
     }
 
     /// Maps a frame, in place of what is mapped at the address.
@@ -203,12 +183,11 @@ impl Pmaps {
         };
         let entered = slot.ok_or(Shortage).and_then(|slot| {
             let mapping = Mapping { unit, slot, access };
-            self.change(memory, machine, id, page, mapping)
-                .inspect_err(|_| {
-                    if !first {
-                        memory.put_slot(machine, slot);
-                    }
-                })
+            self.change(memory, machine, id, page, mapping).inspect_err(|_| {
+                if !first {
+                    memory.put_slot(machine, slot);
+                }
+            })
         });
         match entered {
             Ok(()) => self.places.insert(unit, id, page, first),
@@ -262,11 +241,7 @@ impl Pmaps {
             };
             self.remove_page(memory, machine, id, page);
         }
-        (
-            self.next(id, start, end)
-                .map_or(end, |(page, _)| page * PAGE),
-            limit,
-        )
+        (self.next(id, start, end).map_or(end, |(page, _)| page * PAGE), limit)
     }
 
     /// Takes the rights outside `allowed` from at most `limit` mappings in `[start, end)`. The answer is as for
@@ -295,19 +270,9 @@ impl Pmaps {
     }
 
     /// Takes the rights outside `allowed` from all mappings of a frame.
-    pub fn page_protect(
-        &mut self,
-        memory: &mut Memory,
-        machine: &mut impl Machine,
-        unit: Unit,
-        allowed: Access,
-    ) {
+    pub fn page_protect(&mut self, memory: &mut Memory, machine: &mut impl Machine, unit: Unit, allowed: Access) {
         for (id, page) in self.places.of(unit) {
-            if let Some(mapping) = self
-                .space(id)
-                .and_then(|space| space.pages.get(&page))
-                .copied()
-            {
+            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&page)).copied() {
                 self.narrow(memory, machine, id, page, mapping, allowed);
             }
         }
@@ -331,9 +296,7 @@ impl Pmaps {
     /// Number of pages mapped in a space below the IPC buffers.
     #[must_use]
     pub fn resident_pages(&self, id: SpaceId) -> u64 {
-        self.space(id).map_or(0, |space| {
-            (space.pages.len() - space.pages.range(page_of(IPC_BASE)..).count()) as u64
-        })
+        self.space(id).map_or(0, |space| (space.pages.len() - space.pages.range(page_of(IPC_BASE)..).count()) as u64)
     }
 
     fn space(&self, id: SpaceId) -> Option<&Space> {
@@ -346,11 +309,7 @@ impl Pmaps {
 
     fn next(&self, id: SpaceId, start: u64, end: u64) -> Option<(u64, Mapping)> {
         let range = page_of(start)..page_of(end).max(page_of(start));
-        self.space(id)?
-            .pages
-            .range(range)
-            .next()
-            .map(|(&page, &mapping)| (page, mapping))
+        self.space(id)?.pages.range(range).next().map(|(&page, &mapping)| (page, mapping))
     }
 
     /// Carries a mapping out and records it; the tables exist.
@@ -364,9 +323,7 @@ impl Pmaps {
     ) -> Result<(), Shortage> {
         let space = self.space_mut(id).ok_or(Shortage)?;
         let root = space.root.slot(memory);
-        machine
-            .map_frame(mapping.slot, root, page * PAGE, mapping.access)
-            .map_err(|_| Shortage)?;
+        machine.map_frame(mapping.slot, root, page * PAGE, mapping.access).map_err(|_| Shortage)?;
         space.pages.insert(page, mapping);
         if mapping.access.execute && self.places.is_stale(mapping.unit) {
             machine.unify(mapping.slot);
@@ -393,27 +350,14 @@ impl Pmaps {
             return false;
         }
         // A mapping that the kernel will not change is removed: the task faults again, and nothing is granted.
-        if access.is_nothing()
-            || self
-                .change(memory, machine, id, page, Mapping { access, ..mapping })
-                .is_err()
-        {
+        if access.is_nothing() || self.change(memory, machine, id, page, Mapping { access, ..mapping }).is_err() {
             self.remove_page(memory, machine, id, page);
         }
         true
     }
 
-    fn remove_page(
-        &mut self,
-        memory: &mut Memory,
-        machine: &mut impl Machine,
-        id: SpaceId,
-        page: u64,
-    ) {
-        let Some(mapping) = self
-            .space_mut(id)
-            .and_then(|space| space.pages.remove(&page))
-        else {
+    fn remove_page(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, page: u64) {
+        let Some(mapping) = self.space_mut(id).and_then(|space| space.pages.remove(&page)) else {
             return;
         };
         if self.places.remove(mapping.unit, id, page) {
@@ -438,20 +382,16 @@ impl Pmaps {
             if space.tables.contains_key(&(bits, address >> bits)) {
                 continue;
             }
-            let made = memory
-                .take_table(machine, Object::PageTable, Need::Reserved)
-                .and_then(|unit| {
-                    let mapped = machine.map_table(memory.layout().second(unit), root, address);
-                    mapped.map(|()| unit).map_err(|_| {
-                        memory.put_table(machine, unit);
-                        Shortage
-                    })
-                });
+            let made = memory.take_table(machine, Object::PageTable, Need::Reserved).and_then(|unit| {
+                let mapped = machine.map_table(memory.layout().second(unit), root, address);
+                mapped.map(|()| unit).map_err(|_| {
+                    memory.put_table(machine, unit);
+                    Shortage
+                })
+            });
             match made {
                 Ok(unit) => {
-                    space
-                        .tables
-                        .insert((bits, address >> bits), Table { unit, children: 0 });
+                    space.tables.insert((bits, address >> bits), Table { unit, children: 0 });
                     count(space, depth.checked_sub(1), address, 1);
                 }
                 Err(Shortage) => {
@@ -465,13 +405,7 @@ impl Pmaps {
     }
 
     /// Takes back the count of a page that was not entered after all.
-    fn shrink_by_one(
-        &mut self,
-        memory: &mut Memory,
-        machine: &mut impl Machine,
-        id: SpaceId,
-        address: u64,
-    ) {
+    fn shrink_by_one(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
         if let Some(space) = self.space_mut(id) {
             count(space, Some(LEVELS.len() - 1), address, -1);
         }
@@ -479,13 +413,7 @@ impl Pmaps {
     }
 
     /// Removes the tables for an address that have nothing in them, from the lowest up.
-    fn shrink(
-        &mut self,
-        memory: &mut Memory,
-        machine: &mut impl Machine,
-        id: SpaceId,
-        address: u64,
-    ) {
+    fn shrink(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
         let Some(space) = self.space_mut(id) else {
             return;
         };

@@ -32,16 +32,7 @@ pub(super) struct Places {
 impl Places {
     /// `count` frames, mapped nowhere, with instructions that were never made visible.
     pub(super) fn new(count: u32) -> Self {
-        Self {
-            frames: vec![
-                Frame {
-                    page: STALE,
-                    space: NOWHERE
-                };
-                count as usize
-            ],
-            more: BTreeSet::new(),
-        }
+        Self { frames: vec![Frame { page: STALE, space: NOWHERE }; count as usize], more: BTreeSet::new() }
     }
 
     /// Whether the frame's second capability is unused.
@@ -54,10 +45,7 @@ impl Places {
         if !first {
             self.more.insert((unit, space, page));
         } else if let Some(frame) = self.frames.get_mut(unit.0 as usize) {
-            *frame = Frame {
-                page: page | frame.page & STALE,
-                space: space.0,
-            };
+            *frame = Frame { page: page | frame.page & STALE, space: space.0 };
         }
     }
 
@@ -82,18 +70,13 @@ impl Places {
         first
             .map(|frame| (SpaceId(frame.space), frame.page & !STALE))
             .into_iter()
-            .chain(
-                self.more
-                    .range(range)
-                    .map(|&(_, space, page)| (space, page)),
-            )
+            .chain(self.more.range(range).map(|&(_, space, page)| (space, page)))
             .collect()
     }
 
     /// Whether instructions fetched from the frame may be old ones.
     pub(super) fn is_stale(&self, unit: Unit) -> bool {
-        self.frame(unit)
-            .is_some_and(|frame| frame.page & STALE != 0)
+        self.frame(unit).is_some_and(|frame| frame.page & STALE != 0)
     }
 
     /// Says whether instructions fetched from the frame may be old ones.

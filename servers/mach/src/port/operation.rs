@@ -127,6 +127,11 @@ impl MessageOperation {
         }
     }
 
+    /// Whether what it waits for, or will wait for next, is a message to receive.
+    pub fn is_receiving(&self) -> bool {
+        matches!(self.phase, Phase::Receiving)
+    }
+
     /// The time limit given by [`Progress::Wait`] is over.
     pub fn time_out(&mut self, ports: &mut Ports) -> MsgReply {
         self.give_up(ports, KernReturn::SEND_TIMED_OUT, KernReturn::RCV_TIMED_OUT)

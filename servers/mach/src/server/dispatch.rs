@@ -77,9 +77,7 @@ impl<M: Machine> Server<M> {
             }
             Work::Arrays(work) => work.step(&mut self.vm, &mut self.hw),
             Work::EndTask(end) => self.advance_end(end),
-            Work::Message(message) => {
-                self.advance_message(id, message, op.is_late, op.failure.take())
-            }
+            Work::Message(message) => self.advance_message(id, message, op.is_late, op.failure.take()),
             Work::Park => self.advance_park(op.caller, op.is_late),
         }
     }

@@ -19,8 +19,8 @@ use mach_protocol::task::TaskTerminateReply;
 use mach_protocol::{KernReturn, wire::Words};
 use vm::{Operation, Step};
 
-use super::operation::{Op, Progress, Work};
 use super::Server;
+use super::operation::{Op, Progress, Work};
 use crate::machine::Machine;
 use crate::pmap;
 use crate::port::Right;
@@ -131,9 +131,10 @@ impl<M: Machine> Server<M> {
         let answer = match &mut op.work {
             Work::Message(message) => message.interrupt(&mut self.ports),
             Work::Park => Progress::Done(pack_reply(&Ok(ThreadParkReply { unparked: false }))),
-            Work::Fault(fault, _) if fault.cancel(&mut self.vm) == vm::Cancel::Dropped => {
-                Progress::Done(Words::new())
-            }
+            Work::Fault(fault, _) => match fault.cancel(&mut self.vm) {
+                vm::Cancel::Dropped => Progress::Done(Words::new()),
+                vm::Cancel::RunOn => return,
+            },
             _ => return,
         };
         self.ops.remove(op_id);

@@ -68,7 +68,9 @@ impl<M: Machine> Server<M> {
     fn raise(&mut self, id: Id, exception: Exception, from: Stage) {
         let Some(thread) = self.threads.get(id) else { return };
         let task = thread.task;
-        if from == Stage::Thread && let Some(port) = thread.exception.port() {
+        if from == Stage::Thread
+            && let Some(port) = thread.exception.port()
+        {
             if self.ask(id, exception, Stage::Thread, port) {
                 return;
             }

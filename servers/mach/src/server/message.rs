@@ -5,7 +5,7 @@ use mach_protocol::message::MsgRequest;
 use super::operation::{Op, Progress, Work};
 use super::{Caller, Server, word_of};
 use crate::machine::Machine;
-use crate::port::{KernReturn, MessageOperation, MessageProgress, Ports, Waiter};
+use crate::port::{self, KernReturn, MessageOperation, Ports, Waiter};
 use crate::table::Id;
 
 /// A `mach_msg` under way.
@@ -59,9 +59,9 @@ impl<M: Machine> Server<M> {
         }
         loop {
             match work.operation.step(&mut self.ports) {
-                MessageProgress::Done(reply) => return Progress::Done(reply.pack()),
-                MessageProgress::Serve(object, message) => self.serve(object, message),
-                MessageProgress::Wait(limit) => {
+                port::Progress::Done(reply) => return Progress::Done(reply.pack()),
+                port::Progress::Serve(object, message) => self.serve(object, message),
+                port::Progress::Wait(limit) => {
                     // The limit counts from the first wait of its half.
                     let is_new_half = work.operation.is_receiving() && !work.is_receiving;
                     if is_new_half || !self.ops.is_limited(id) {

@@ -70,7 +70,6 @@ pub struct Start {
 pub struct NoStart;
 
 /// The server's whole state.
-#[derive(Debug)]
 pub struct Server<M> {
     hw: Hardware<M>,
     vm: Vm,
@@ -88,6 +87,8 @@ pub struct Server<M> {
     is_untidy: bool,
     host: PortId,
     host_priv: PortId,
+    /// The first task.
+    root: Id,
 }
 
 /// A thread that called, with what most calls need to know of it.
@@ -122,6 +123,7 @@ impl<M: Machine> Server<M> {
             is_untidy: false,
             host,
             host_priv,
+            root: Id::new(0, 0),
         };
         server.adopt_root(&start).ok_or(NoStart)?;
         Ok(server)
@@ -133,6 +135,7 @@ impl<M: Machine> Server<M> {
         let (first, end) = start.root_map;
         let map = self.vm.create_map(&mut self.hw, vm::Range { start: first, end }).ok()?;
         let task = self.enter_task(map)?;
+        self.root = task;
         self.tasks.get_mut(task)?.is_server = true;
         let reply = self.hw.memory.take_reply(&mut self.hw.machine, self.hw.need).ok()?;
         let thread = self.enter_thread(task, start.root_tcb, reply)?;

@@ -240,7 +240,9 @@ impl<M: Machine> Server<M> {
         let thread = self.threads.get_mut(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
         self.hw.machine.set_priority(thread.tcb, priority).map_err(|_| KernReturn::FAILURE)?;
         thread.priority = priority;
-        if call.priority > MAX_ORDINARY_PRIORITY && let Some(task) = self.tasks.get_mut(thread.task) {
+        if call.priority > MAX_ORDINARY_PRIORITY
+            && let Some(task) = self.tasks.get_mut(thread.task)
+        {
             // Whom root raises above tasks is a server, without whom nothing goes on.
             task.is_server = true;
         }

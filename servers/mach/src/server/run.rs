@@ -1,8 +1,8 @@
 //! Stopping, starting and answering threads.
 
+use mach_protocol::KernReturn;
 use mach_protocol::table::{REPLY_OFFSET, pack_reply};
 use mach_protocol::wire::{Wire, Words};
-use mach_protocol::KernReturn;
 
 use super::Server;
 use crate::machine::Machine;

@@ -11,7 +11,7 @@ use mach_protocol::{KernReturn, PortName};
 use vm::{Operation, Step};
 
 use super::operation::{Op, Progress, Work};
-use super::{Caller, Server, vm_code};
+use super::{Caller, MAP_END, MAP_START, Server, vm_code};
 use crate::machine::Machine;
 use crate::port::Right;
 use crate::table::Id;
@@ -83,19 +83,21 @@ impl<M: Machine> Server<M> {
     }
 
     fn create_empty(&mut self, caller: Caller, parent: Id) -> Result<wire::TaskCreateReply, KernReturn> {
-        let map = self.tasks.get(parent).ok_or(KernReturn::INVALID_TASK)?.map;
-        let map = self.vm.create_like(&mut self.hw, map).map_err(vm_code)?;
+        let map = if parent == self.root {
+            // Root's own map is a part of an address space that the kernel laid out: children get a whole one.
+            let bounds = vm::Range { start: MAP_START, end: MAP_END };
+            self.vm.create_map(&mut self.hw, bounds)
+        } else {
+            let map = self.tasks.get(parent).ok_or(KernReturn::INVALID_TASK)?.map;
+            self.vm.create_like(&mut self.hw, map)
+        };
+        let map = map.map_err(vm_code)?;
         self.finish_create(caller.thread, parent, map)
     }
 
     /// Makes a task of a map that was made like its parent's, or by inheritance, and gives the caller its port. If
     /// that fails the map is taken down again.
-    fn finish_create(
-        &mut self,
-        thread: Id,
-        parent: Id,
-        map: vm::MapId,
-    ) -> Result<wire::TaskCreateReply, KernReturn> {
+    fn finish_create(&mut self, thread: Id, parent: Id, map: vm::MapId) -> Result<wire::TaskCreateReply, KernReturn> {
         let Some(child) = self.enter_task(map) else {
             self.discard_map(map);
             return Err(KernReturn::RESOURCE_SHORTAGE);
@@ -128,12 +130,7 @@ impl<M: Machine> Server<M> {
     /// Describes a task.
     ///
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
-    fn task_info(
-        &mut self,
-        id: Id,
-        flavor: u32,
-        count: u32,
-    ) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
+    fn task_info(&mut self, id: Id, flavor: u32, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
         const COUNT_WITHOUT_LAST_TIMES: u32 = 18;
         if flavor != wire::TASK_BASIC_INFO || count < COUNT_WITHOUT_LAST_TIMES {
             return Err(KernReturn::INVALID_ARGUMENT);
@@ -176,9 +173,7 @@ impl<M: Machine> Server<M> {
                 self.discard_map(map);
                 Progress::Silent
             }
-            (Err(error), _) => {
-                Progress::Done(pack_reply(&Err::<wire::TaskCreateReply, _>(vm_code(error))))
-            }
+            (Err(error), _) => Progress::Done(pack_reply(&Err::<wire::TaskCreateReply, _>(vm_code(error)))),
         }
     }
 

@@ -7,8 +7,8 @@ use mach_protocol::{KernReturn, PortName};
 use sel4_abi::registers::{CONTEXT, Register};
 
 use super::{Caller, Server};
-use crate::machine::{Access, Machine, Registers, ThreadParts};
 use crate::badge::Badge;
+use crate::machine::{Access, Machine, Registers, ThreadParts};
 use crate::memory::PAGE;
 use crate::pmap;
 use crate::port::Right;
@@ -247,12 +247,7 @@ impl<M: Machine> Server<M> {
     /// Describes a thread.
     ///
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
-    fn thread_info(
-        &mut self,
-        id: Id,
-        flavor: u32,
-        count: u32,
-    ) -> Result<Ints<{ wire::THREAD_INFO_MAX }>, KernReturn> {
+    fn thread_info(&mut self, id: Id, flavor: u32, count: u32) -> Result<Ints<{ wire::THREAD_INFO_MAX }>, KernReturn> {
         const COUNT: usize = 26;
         const COUNT_WITHOUT_LAST_TIMES: usize = 14;
         const RUNNING: u64 = 1;

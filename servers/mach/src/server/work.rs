@@ -37,9 +37,7 @@ impl VmWork {
             Self::Deallocate(op) => progress(op.step(vm, hw), |()| wire::VmDeallocateReply {}),
             Self::Protect(op) => progress(op.step(vm, hw), |()| wire::VmProtectReply {}),
             Self::Inherit(op) => progress(op.step(vm, hw), |()| wire::VmSetInheritReply {}),
-            Self::Read(op) => {
-                progress(op.step(vm, hw), |out| wire::VmReadReply { data: out.data, count: out.count })
-            }
+            Self::Read(op) => progress(op.step(vm, hw), |out| wire::VmReadReply { data: out.data, count: out.count }),
             Self::ReadOverwrite(op, count) => {
                 let count = *count;
                 progress(op.step(vm, hw), |()| wire::VmReadOverwriteReply { count })
@@ -105,9 +103,7 @@ impl<M: Machine> Server<M> {
     ) -> Result<VmWork, Words> {
         let family = family(request);
         Ok(match call {
-            VmRequest::VmAllocate(c) => {
-                VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.flags, family))
-            }
+            VmRequest::VmAllocate(c) => VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.flags, family)),
             VmRequest::GnuVmAllocate(c) => {
                 VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.anywhere, family))
             }
@@ -132,40 +128,44 @@ impl<M: Machine> Server<M> {
                 let source = WriteSource::Memory { map: caller.map, address: c.data, size: c.count };
                 VmWork::Write(vm::Write::new(target, c.address, source))
             }
-            VmRequest::VmCopy(c) => {
-                VmWork::Copy(vm::Copy::new(target, c.source_address, c.size, c.dest_address))
-            }
+            VmRequest::VmCopy(c) => VmWork::Copy(vm::Copy::new(target, c.source_address, c.size, c.dest_address)),
             VmRequest::VmMap(c) => {
                 let object = self.mappable(caller, c.memory_object);
-                VmWork::Map(vm::MapMemory::new(target, MapArgs {
-                    address: c.address,
-                    size: c.size,
-                    mask: c.mask,
-                    flags: c.flags,
-                    object,
-                    offset: c.offset,
-                    copy: c.copy,
-                    prot: c.cur_protection,
-                    max: c.max_protection,
-                    inherit: c.inheritance,
-                    family,
-                }))
+                VmWork::Map(vm::MapMemory::new(
+                    target,
+                    MapArgs {
+                        address: c.address,
+                        size: c.size,
+                        mask: c.mask,
+                        flags: c.flags,
+                        object,
+                        offset: c.offset,
+                        copy: c.copy,
+                        prot: c.cur_protection,
+                        max: c.max_protection,
+                        inherit: c.inheritance,
+                        family,
+                    },
+                ))
             }
             VmRequest::GnuVmMap(c) => {
                 let object = self.mappable(caller, c.memory_object);
-                VmWork::Map(vm::MapMemory::new(target, MapArgs {
-                    address: c.address,
-                    size: c.size,
-                    mask: c.mask,
-                    flags: c.anywhere,
-                    object,
-                    offset: c.offset,
-                    copy: c.copy,
-                    prot: c.cur_protection,
-                    max: c.max_protection,
-                    inherit: c.inheritance,
-                    family,
-                }))
+                VmWork::Map(vm::MapMemory::new(
+                    target,
+                    MapArgs {
+                        address: c.address,
+                        size: c.size,
+                        mask: c.mask,
+                        flags: c.anywhere,
+                        object,
+                        offset: c.offset,
+                        copy: c.copy,
+                        prot: c.cur_protection,
+                        max: c.max_protection,
+                        inherit: c.inheritance,
+                        family,
+                    },
+                ))
             }
             VmRequest::VmRegion(c) => return Err(pack_reply(&self.region(request, target, &c))),
             VmRequest::GnuVmRegion(c) => return Err(pack_reply(&self.gnu_region(target, &c))),

@@ -72,13 +72,8 @@ impl Pieces {
         node: NodePath,
         at: u64,
     ) -> Result<(), Failure> {
-        let fits = self
-            .pieces
-            .iter_mut()
-            .filter(|piece| piece.room(bytes_bits) >= 1 << bytes_bits);
-        let piece = fits
-            .min_by_key(|piece| piece.room(bytes_bits))
-            .ok_or(Failure::TooLittle)?;
+        let fits = self.pieces.iter_mut().filter(|piece| piece.room(bytes_bits) >= 1 << bytes_bits);
+        let piece = fits.min_by_key(|piece| piece.room(bytes_bits)).ok_or(Failure::TooLittle)?;
         let untyped: Cap<Untyped> = Cap::new(u64::from(piece.slot.0));
         untyped
             .retype(kind, u64::from(size_bits), node, at, 1)
@@ -91,54 +86,31 @@ impl Pieces {
     fn make<T>(&mut self, kind: ObjectType, bytes_bits: u32) -> Result<Cap<T>, Failure> {
         let at = self.next_slot;
         self.next_slot += 1;
-        self.make_in(
-            kind,
-            0,
-            bytes_bits,
-            leaf_of(Slot(at)),
-            u64::from(at % LEAF_SLOTS),
-        )?;
+        self.make_in(kind, 0, bytes_bits, leaf_of(Slot(at)), u64::from(at % LEAF_SLOTS))?;
         Ok(Cap::new(u64::from(at)))
     }
 
     /// Makes a table and maps it at the first level that is missing.
     fn table(&mut self, address: u64) -> Result<(), Failure> {
         let table: Cap<PageTable> = self.make(ObjectType::PageTable, 12)?;
-        table
-            .map(VSPACE, address)
-            .map_err(|error| Failure::Kernel("mapping a table", error))
+        table.map(VSPACE, address).map_err(|error| Failure::Kernel("mapping a table", error))
     }
 }
 
 /// The leaf that holds a slot.
 pub(super) fn leaf_of(slot: Slot) -> NodePath {
-    NodePath {
-        root: CNODE,
-        index: u64::from(slot.0 / LEAF_SLOTS),
-        depth: LEAF_DEPTH,
-    }
+    NodePath { root: CNODE, index: u64::from(slot.0 / LEAF_SLOTS), depth: LEAF_DEPTH }
 }
 
 /// Brings everything up from what root gave.
 pub(super) fn bring_up(boot: &BootPage<'_>) -> Result<(Memory, System), Failure> {
-    let pieces = boot
-        .untypeds
-        .iter()
-        .zip(slot::UNTYPED..)
-        .map(|(&bits, slot)| Piece {
-            slot: Slot(slot),
-            bits: bits as u32,
-            used: 0,
-        });
-    let mut pieces = Pieces {
-        pieces: pieces.collect(),
-        next_slot: LEAF_SLOTS,
-    };
-    let total: u64 = pieces
-        .pieces
-        .iter()
-        .map(|piece| piece.room(CHUNK_BITS))
-        .sum();
+    let pieces = boot.untypeds.iter().zip(slot::UNTYPED..).map(|(&bits, slot)| Piece {
+        slot: Slot(slot),
+        bits: bits as u32,
+        used: 0,
+    });
+    let mut pieces = Pieces { pieces: pieces.collect(), next_slot: LEAF_SLOTS };
+    let total: u64 = pieces.pieces.iter().map(|piece| piece.room(CHUNK_BITS)).sum();
     let most_chunks = (total >> CHUNK_BITS) as u32;
     let slots = 4096 + 4 * most_chunks;
 
@@ -150,31 +122,16 @@ pub(super) fn bring_up(boot: &BootPage<'_>) -> Result<(Memory, System), Failure>
     }
     for leaf in 1..=leaves {
         let size = LEAF_RADIX as u32;
-        pieces.make_in(
-            ObjectType::CNode,
-            size,
-            size + SLOT_BITS,
-            NodePath::root(CNODE),
-            u64::from(leaf),
-        )?;
+        pieces.make_in(ObjectType::CNode, size, size + SLOT_BITS, NodePath::root(CNODE), u64::from(leaf))?;
     }
-    make_heap(
-        &mut pieces,
-        (total / 32).next_multiple_of(1 << LARGE_BITS) + (4 << 20),
-    )?;
+    make_heap(&mut pieces, (total / 32).next_multiple_of(1 << LARGE_BITS) + (4 << 20))?;
     make_window(&mut pieces, u64::from(most_chunks) << CHUNK_BITS)?;
 
     let chunk_base = Slot(pieces.next_slot);
     let chunks = make_chunks(&pieces, chunk_base)?;
     let unit_base = Slot((chunk_base.0 + chunks).next_multiple_of(2 * UNITS));
     let slot_base = unit_base.plus(2 * UNITS * chunks);
-    let layout = Layout {
-        chunks,
-        chunk_base,
-        unit_base,
-        slot_base,
-        slots,
-    };
+    let layout = Layout { chunks, chunk_base, unit_base, slot_base, slots };
     Ok((Memory::new(layout), System::new()))
 }
 
@@ -189,11 +146,7 @@ fn make_heap(pieces: &mut Pieces, len: u64) -> Result<(), Failure> {
             .map(VSPACE, address, CapRights::READ_WRITE, attributes)
             .map_err(|error| Failure::Kernel("mapping the heap", error))?;
     }
-    if heap::claim(HEAP, len) {
-        Ok(())
-    } else {
-        Err(Failure::TooLittle)
-    }
+    if heap::claim(HEAP, len) { Ok(()) } else { Err(Failure::TooLittle) }
 }
 
 /// Makes the window's tables.
@@ -217,20 +170,10 @@ fn make_chunks(pieces: &Pieces, base: Slot) -> Result<u32, Failure> {
             let offset = slot.0 % LEAF_SLOTS;
             let count = left.min(MAX_OBJECTS).min(LEAF_SLOTS - offset);
             untyped
-                .retype(
-                    ObjectType::Untyped,
-                    u64::from(CHUNK_BITS),
-                    leaf_of(slot),
-                    u64::from(offset),
-                    u64::from(count),
-                )
+                .retype(ObjectType::Untyped, u64::from(CHUNK_BITS), leaf_of(slot), u64::from(offset), u64::from(count))
                 .map_err(|error| Failure::Kernel("dividing memory", error))?;
             (chunks, left) = (chunks + count, left - count);
         }
     }
-    if chunks == 0 {
-        Err(Failure::TooLittle)
-    } else {
-        Ok(chunks)
-    }
+    if chunks == 0 { Err(Failure::TooLittle) } else { Ok(chunks) }
 }

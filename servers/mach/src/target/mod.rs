@@ -1,28 +1,19 @@
 //! The server over seL4: entry, heap, bringing memory up, the [`Machine`](mach::machine::Machine), the loop.
 
 mod bring_up;
-#[expect(
-    unsafe_code,
-    reason = "claims the memory that bring_up mapped for the heap"
-)]
+#[expect(unsafe_code, reason = "claims the memory that bring_up mapped for the heap")]
 mod heap;
-#[expect(
-    unsafe_code,
-    reason = "entry, the thread block, the boot page and the panic handler"
-)]
+#[expect(unsafe_code, reason = "entry, the thread block, the boot page and the panic handler")]
 mod start;
 mod system;
-#[expect(
-    unsafe_code,
-    reason = "views of the frames that are mapped in the server's window"
-)]
+#[expect(unsafe_code, reason = "views of the frames that are mapped in the server's window")]
 mod window;
 
 use mach::machine::Slot;
 use mach::server::{NoStart, Server, Start};
 use mach_protocol::boot::{BootPage, slot};
+use mach_protocol::wire::MAX_WORDS;
 use mach_sys::cap::{Endpoint, Reply};
-use mach_sys::ipc_buffer::MAX_MESSAGE_WORDS;
 use mach_sys::{Cap, debug};
 
 /// The endpoint that everybody calls.
@@ -47,7 +38,7 @@ fn run(boot: &BootPage<'_>) -> ! {
             debug::halt()
         }
     };
-    let mut words = [0; MAX_MESSAGE_WORDS];
+    let mut words = [0; MAX_WORDS];
     loop {
         let reply: Cap<Reply> = Cap::new(u64::from(server.spare().0));
         // Messages come before what is left to do, and one step of that before the next message.

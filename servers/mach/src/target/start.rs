@@ -9,10 +9,7 @@ use mach_sys::ipc_buffer::{self, ThreadBlock};
 
 use super::system;
 
-static mut BLOCK: ThreadBlock = ThreadBlock {
-    ipc_buffer: 0,
-    runtime: 0,
-};
+static mut BLOCK: ThreadBlock = ThreadBlock { ipc_buffer: 0, runtime: 0 };
 
 /// Root starts the server here, with a stack, the address of the boot page and that of the IPC buffer.
 #[unsafe(no_mangle)]
@@ -31,9 +28,7 @@ extern "C" fn _start(boot_page: usize, ipc_buffer: usize) -> ! {
     match BootPage::from_words(words) {
         Some(page) => super::run(&page),
         None => {
-            system::write_log(format_args!(
-                "mach: root's boot page is not one of this version"
-            ));
+            system::write_log(format_args!("mach: root's boot page is not one of this version"));
             debug::halt()
         }
     }

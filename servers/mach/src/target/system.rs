@@ -11,8 +11,7 @@ use mach_sys::cap::sched::Budget as KernelBudget;
 use mach_sys::cap::tcb::{self, Spaces, Then};
 use mach_sys::cap::vspace::Span;
 use mach_sys::cap::{
-    AsidPool, CNode, Endpoint, Frame, Notification, PageTable, Reply, SchedContext, SchedControl,
-    Tcb, Untyped, VSpace,
+    AsidPool, CNode, Endpoint, Frame, Notification, PageTable, Reply, SchedContext, SchedControl, Tcb, Untyped, VSpace,
 };
 use mach_sys::debug::DebugConsole;
 use mach_sys::{Cap, CapRights, Error, Message, ObjectType, VmAttributes};
@@ -79,31 +78,19 @@ fn rights(access: Access) -> (CapRights, VmAttributes) {
         (true, false) => CapRights::READ,
         (false, _) => CapRights::NONE,
     };
-    let attributes = if access.execute {
-        VmAttributes::DEFAULT
-    } else {
-        VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER
-    };
+    let attributes =
+        if access.execute { VmAttributes::DEFAULT } else { VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER };
     (rights, attributes)
 }
 
 fn budget(share: Budget) -> KernelBudget {
-    KernelBudget {
-        extra_refills: EXTRA_REFILLS,
-        ..KernelBudget::periodic(share.budget_us, share.period_us)
-    }
+    KernelBudget { extra_refills: EXTRA_REFILLS, ..KernelBudget::periodic(share.budget_us, share.period_us) }
 }
 
 const _: () = assert!(PAGE == 1 << PAGE_BITS);
 
 impl Machine for System {
-    fn retype(
-        &mut self,
-        untyped: Slot,
-        object: Object,
-        first: Slot,
-        count: u32,
-    ) -> Result<(), Refused> {
+    fn retype(&mut self, untyped: Slot, object: Object, first: Slot, count: u32) -> Result<(), Refused> {
         let (kind, size) = match object {
             Object::Frame => (ObjectType::SmallPage, 0),
             Object::SmallUntyped => (ObjectType::Untyped, u64::from(PAGE_BITS)),
@@ -115,9 +102,7 @@ impl Machine for System {
             Object::Reply => (ObjectType::Reply, 0),
         };
         let offset = u64::from(first.0) % (1 << mach_protocol::boot::LEAF_RADIX);
-        cap::<Untyped>(untyped)
-            .retype(kind, size, leaf_of(first), offset, u64::from(count))
-            .map_err(refused)
+        cap::<Untyped>(untyped).retype(kind, size, leaf_of(first), offset, u64::from(count)).map_err(refused)
     }
 
     fn revoke(&mut self, slot: Slot) {
@@ -140,22 +125,12 @@ impl Machine for System {
     }
 
     fn map_table(&mut self, table: Slot, vspace: Slot, address: u64) -> Result<(), Refused> {
-        cap::<PageTable>(table)
-            .map(cap(vspace), address)
-            .map_err(refused)
+        cap::<PageTable>(table).map(cap(vspace), address).map_err(refused)
     }
 
-    fn map_frame(
-        &mut self,
-        frame: Slot,
-        vspace: Slot,
-        address: u64,
-        access: Access,
-    ) -> Result<(), Refused> {
+    fn map_frame(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused> {
         let (rights, attributes) = rights(access);
-        cap::<Frame>(frame)
-            .map(cap(vspace), address, rights, attributes)
-            .map_err(refused)
+        cap::<Frame>(frame).map(cap(vspace), address, rights, attributes).map_err(refused)
     }
 
     fn map_device(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused> {
@@ -170,22 +145,12 @@ impl Machine for System {
 
     fn unify(&mut self, frame: Slot) {
         // Refused only for a frame that is not mapped, from which nothing can be fetched either.
-        let _ = cap::<Frame>(frame).unify_instruction(Span {
-            start: 0,
-            end: PAGE,
-        });
+        let _ = cap::<Frame>(frame).unify_instruction(Span { start: 0, end: PAGE });
     }
 
     fn map_window(&mut self, frame: Slot, unit: Unit) -> Result<(), Refused> {
         let attributes = VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER;
-        cap::<Frame>(frame)
-            .map(
-                VSPACE,
-                window::address(unit),
-                CapRights::READ_WRITE,
-                attributes,
-            )
-            .map_err(refused)
+        cap::<Frame>(frame).map(VSPACE, window::address(unit), CapRights::READ_WRITE, attributes).map_err(refused)
     }
 
     fn zero(&mut self, unit: Unit, offset: usize, len: usize) {
@@ -208,10 +173,7 @@ impl Machine for System {
         let table: Cap<CNode> = cap(parts.cnode);
         let rights = CapRights::WRITE | CapRights::GRANT_REPLY;
         let endpoint = CNODE.slot_of::<Endpoint>(ENDPOINT);
-        table
-            .slot_at(CALL_SLOT, THREAD_RADIX)
-            .mint_from(endpoint, rights, parts.call_badge)
-            .map_err(refused)?;
+        table.slot_at(CALL_SLOT, THREAD_RADIX).mint_from(endpoint, rights, parts.call_badge).map_err(refused)?;
         let thread: Cap<Tcb> = cap(parts.tcb);
         let spaces = Spaces {
             cspace: table,
@@ -222,34 +184,20 @@ impl Machine for System {
         };
         thread.configure(&spaces).map_err(refused)?;
         let context: Cap<SchedContext> = cap(parts.sched_context);
-        SCHED_CONTROL
-            .configure(context, &budget(share))
-            .map_err(refused)?;
+        SCHED_CONTROL.configure(context, &budget(share)).map_err(refused)?;
         let fault = CNODE.slot(u64::from(slot::SCRATCH));
-        fault
-            .mint_from(endpoint, rights, parts.fault_badge)
-            .map_err(refused)?;
-        let set = thread.set_sched_params(
-            TCB,
-            0,
-            u64::from(level.min(priority::MACH)),
-            context,
-            fault.cap(),
-        );
+        fault.mint_from(endpoint, rights, parts.fault_badge).map_err(refused)?;
+        let set = thread.set_sched_params(TCB, 0, u64::from(level.min(priority::MACH)), context, fault.cap());
         self.delete(Slot(slot::SCRATCH));
         set.map_err(refused)
     }
 
     fn set_budget(&mut self, sched_context: Slot, share: Budget) -> Result<(), Refused> {
-        SCHED_CONTROL
-            .configure(cap(sched_context), &budget(share))
-            .map_err(refused)
+        SCHED_CONTROL.configure(cap(sched_context), &budget(share)).map_err(refused)
     }
 
     fn set_priority(&mut self, thread: Slot, level: u8) -> Result<(), Refused> {
-        cap::<Tcb>(thread)
-            .set_priority(TCB, u64::from(level))
-            .map_err(refused)
+        cap::<Tcb>(thread).set_priority(TCB, u64::from(level)).map_err(refused)
     }
 
     fn suspend(&mut self, thread: Slot) {
@@ -263,22 +211,15 @@ impl Machine for System {
     }
 
     fn read_registers(&mut self, thread: Slot) -> Result<Registers, Refused> {
-        cap::<Tcb>(thread)
-            .read_registers(Then::Leave)
-            .map(|context| tcb::context_words(&context))
-            .map_err(refused)
+        cap::<Tcb>(thread).read_registers(Then::Leave).map(|context| tcb::context_words(&context)).map_err(refused)
     }
 
     fn write_registers(&mut self, thread: Slot, registers: &Registers) -> Result<(), Refused> {
-        cap::<Tcb>(thread)
-            .write_registers(Then::Leave, &tcb::context_from_words(registers))
-            .map_err(refused)
+        cap::<Tcb>(thread).write_registers(Then::Leave, &tcb::context_from_words(registers)).map_err(refused)
     }
 
     fn consumed_us(&mut self, sched_context: Slot) -> u64 {
-        cap::<SchedContext>(sched_context)
-            .consumed()
-            .unwrap_or_default()
+        cap::<SchedContext>(sched_context).consumed().unwrap_or_default()
     }
 
     fn reply(&mut self, reply: Slot, label: u64, words: &[u64]) {
@@ -295,15 +236,11 @@ impl Machine for System {
 
     fn grant(&mut self, from_cptr: u64, cnode: Slot, index: u64) -> Result<(), Refused> {
         let to = cap::<CNode>(cnode).slot_at(index, THREAD_RADIX);
-        to.copy_from(ROOT_CNODE.slot(from_cptr), CapRights::ALL)
-            .map_err(refused)
+        to.copy_from(ROOT_CNODE.slot(from_cptr), CapRights::ALL).map_err(refused)
     }
 
     fn adopt(&mut self, from_cptr: u64, to: Slot) -> Result<(), Refused> {
-        CNODE
-            .slot(u64::from(to.0))
-            .copy_from(ROOT_CNODE.slot(from_cptr), CapRights::ALL)
-            .map_err(refused)
+        CNODE.slot(u64::from(to.0)).copy_from(ROOT_CNODE.slot(from_cptr), CapRights::ALL).map_err(refused)
     }
 
     fn log(&mut self, line: fmt::Arguments<'_>) {

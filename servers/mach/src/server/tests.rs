@@ -1,0 +1,1 @@
+//! The whole server on the host, over a machine that is ordinary memory.
