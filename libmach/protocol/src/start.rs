@@ -15,9 +15,6 @@
 /// The slot of the server's endpoint in every thread's CSpace.
 pub const SERVER_SLOT: u64 = 1;
 
-/// Where tasks' programs are linked.
-pub const TASK_BASE: u64 = 0x40_0000;
-
 /// The first word of a start block.
 pub const START_MAGIC: u64 = u64::from_le_bytes(*b"tessera1");
 

@@ -64,9 +64,7 @@ impl Boot {
     /// The device tree blob, if the kernel was given one.
     #[must_use]
     pub fn device_tree(&self) -> Option<&'static [u8]> {
-        self.chunks()
-            .find(|chunk| chunk.id == HEADER_FDT)
-            .map(|chunk| chunk.data)
+        self.chunks().find(|chunk| chunk.id == HEADER_FDT).map(|chunk| chunk.data)
     }
 }
 
@@ -100,20 +98,12 @@ mod tests {
 
     fn boot(extra: Vec<u8>) -> Boot {
         static INFO: BootInfo = BootInfo::EMPTY;
-        Boot {
-            info: &INFO,
-            extra: extra.leak(),
-        }
+        Boot { info: &INFO, extra: extra.leak() }
     }
 
     #[test]
     fn the_device_tree_is_found_behind_other_chunks() {
-        let extra = [
-            chunk(0, &[0; 40]),
-            chunk(1, &[9; 3]),
-            chunk(HEADER_FDT, b"tree"),
-        ]
-        .concat();
+        let extra = [chunk(0, &[0; 40]), chunk(1, &[9; 3]), chunk(HEADER_FDT, b"tree")].concat();
         let boot = boot(extra);
         assert_eq!(boot.device_tree(), Some(b"tree".as_slice()));
         assert_eq!(boot.chunks().count(), 2);

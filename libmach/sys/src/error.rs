@@ -66,22 +66,16 @@ impl Error {
             Some(ErrorCode::InvalidArgument) => Self::InvalidArgument { index: word(0) },
             Some(ErrorCode::InvalidCapability) => Self::InvalidCapability { index: word(0) },
             Some(ErrorCode::IllegalOperation) => Self::IllegalOperation,
-            Some(ErrorCode::RangeError) => Self::RangeError {
-                min: word(0),
-                max: word(1),
-            },
+            Some(ErrorCode::RangeError) => Self::RangeError { min: word(0), max: word(1) },
             Some(ErrorCode::AlignmentError) => Self::AlignmentError,
-            Some(ErrorCode::FailedLookup) => Self::FailedLookup {
-                source: word(0) != 0,
-                failure: lookup_failure(answer),
-            },
+            Some(ErrorCode::FailedLookup) => {
+                Self::FailedLookup { source: word(0) != 0, failure: lookup_failure(answer) }
+            }
             Some(ErrorCode::TruncatedMessage) => Self::TruncatedMessage,
             Some(ErrorCode::DeleteFirst) => Self::DeleteFirst,
             Some(ErrorCode::RevokeFirst) => Self::RevokeFirst,
             Some(ErrorCode::NotEnoughMemory) => Self::NotEnoughMemory { left: word(0) },
-            Some(ErrorCode::NoError) | None => Self::Unknown {
-                label: answer.info.label(),
-            },
+            Some(ErrorCode::NoError) | None => Self::Unknown { label: answer.info.label() },
         }
     }
 }
@@ -92,15 +86,8 @@ fn lookup_failure(answer: &Answer) -> Option<LookupFailure> {
     match word(1) {
         1 => Some(LookupFailure::InvalidRoot),
         2 => Some(LookupFailure::MissingCapability { bits_left: word(2) }),
-        3 => Some(LookupFailure::DepthMismatch {
-            bits_left: word(2),
-            bits_found: word(3),
-        }),
-        4 => Some(LookupFailure::GuardMismatch {
-            bits_left: word(2),
-            guard_found: word(3),
-            bits_found: word(4),
-        }),
+        3 => Some(LookupFailure::DepthMismatch { bits_left: word(2), bits_found: word(3) }),
+        4 => Some(LookupFailure::GuardMismatch { bits_left: word(2), guard_found: word(3), bits_found: word(4) }),
         _ => None,
     }
 }

@@ -40,12 +40,17 @@ pub unsafe fn install(block: NonNull<ThreadBlock>) {
     arch::set_thread_pointer(block.as_ptr().expose_provenance() as u64);
 }
 
+/// The thread register that only the kernel sets, `TPIDRRO_EL0`: 0 unless the thread's maker set it. The Mach
+/// server puts the address of the thread's IPC buffer there.
+#[must_use]
+pub fn read_only_thread_register() -> u64 {
+    arch::read_only_thread_register()
+}
+
 /// The calling thread's thread block, if one was installed.
 #[must_use]
 pub fn thread_block() -> Option<NonNull<ThreadBlock>> {
-    NonNull::new(core::ptr::with_exposed_provenance_mut(
-        arch::thread_pointer() as usize,
-    ))
+    NonNull::new(core::ptr::with_exposed_provenance_mut(arch::thread_pointer() as usize))
 }
 
 /// The calling thread's IPC buffer.
@@ -65,10 +70,7 @@ impl IpcBuffer {
         // SAFETY: `install` requires the block to be valid for as long as the thread register names it.
         let address = unsafe { block.as_ptr().cast::<u64>().read() };
         let words = NonNull::new(core::ptr::with_exposed_provenance_mut(address as usize))?;
-        Some(Self {
-            words,
-            of_this_thread: PhantomData,
-        })
+        Some(Self { words, of_this_thread: PhantomData })
     }
 
     /// Word `index` of the buffer; 0 beyond its end.
@@ -87,23 +89,14 @@ impl IpcBuffer {
             return;
         }
         // SAFETY: `install` requires `BUFFER_WORDS` valid words, and the index was checked.
-        unsafe {
-            self.words
-                .as_ptr()
-                .wrapping_add(index)
-                .write_volatile(value)
-        }
+        unsafe { self.words.as_ptr().wrapping_add(index).write_volatile(value) }
     }
 
     /// Message register `index` as the buffer holds it. Registers 0 to 3 travel in processor registers,
     /// so the buffer's own words for them mean nothing to the kernel.
     #[must_use]
     pub fn message_word(self, index: usize) -> u64 {
-        if index < MSG_MAX_LENGTH {
-            self.word(Layout::MSG_WORD + index)
-        } else {
-            0
-        }
+        if index < MSG_MAX_LENGTH { self.word(Layout::MSG_WORD + index) } else { 0 }
     }
 
     /// Sets message register `index` in the buffer.
@@ -123,11 +116,7 @@ impl IpcBuffer {
     /// The badge of the unwrapped capability `index` of the message received last.
     #[must_use]
     pub fn unwrapped_badge(self, index: usize) -> u64 {
-        if index < MSG_MAX_EXTRA_CAPS {
-            self.word(Layout::CAPS_WORD + index)
-        } else {
-            0
-        }
+        if index < MSG_MAX_EXTRA_CAPS { self.word(Layout::CAPS_WORD + index) } else { 0 }
     }
 
     /// Names the slot that takes a capability sent to this thread.
@@ -155,9 +144,7 @@ impl IpcBuffer {
         let bytes = bytes.get(..bytes.len().min(MAX_NAME)).unwrap_or_default();
         for (index, chunk) in bytes.chunks(8).enumerate() {
             let mut word = [0; 8];
-            word.iter_mut()
-                .zip(chunk)
-                .for_each(|(to, from)| *to = *from);
+            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
             self.set_word(1 + index, u64::from_le_bytes(word));
         }
         if bytes.len() % 8 == 0 {
@@ -179,10 +166,7 @@ mod tests {
         assert!(IpcBuffer::current().is_none());
         let memory = Box::leak(Box::new(Buffer([0; BUFFER_WORDS])));
         let address = memory.0.as_mut_ptr();
-        let block = Box::leak(Box::new(ThreadBlock {
-            ipc_buffer: address.expose_provenance() as u64,
-            runtime: 0,
-        }));
+        let block = Box::leak(Box::new(ThreadBlock { ipc_buffer: address.expose_provenance() as u64, runtime: 0 }));
         // SAFETY: block and buffer are leaked, so they stay; no kernel is involved on the host.
         unsafe { install(NonNull::from(block)) };
         let buffer = IpcBuffer::current().unwrap();
@@ -193,27 +177,9 @@ mod tests {
         buffer.set_user_data(5);
         buffer.set_word(BUFFER_WORDS, 99);
         let word = |index| buffer.word(index);
-        assert_eq!(
-            [
-                word(5),
-                word(124),
-                word(125),
-                word(126),
-                word(127),
-                word(121)
-            ],
-            [44, 7, 1, 2, 3, 5]
-        );
-        assert_eq!(
-            (0..BUFFER_WORDS)
-                .filter(|index| buffer.word(*index) == 99)
-                .count(),
-            0
-        );
+        assert_eq!([word(5), word(124), word(125), word(126), word(127), word(121)], [44, 7, 1, 2, 3, 5]);
+        assert_eq!((0..BUFFER_WORDS).filter(|index| buffer.word(*index) == 99).count(), 0);
         buffer.set_name("eight by");
-        assert_eq!(
-            [word(1).to_le_bytes(), word(2).to_le_bytes()],
-            [*b"eight by", [0; 8]]
-        );
+        assert_eq!([word(1).to_le_bytes(), word(2).to_le_bytes()], [*b"eight by", [0; 8]]);
     }
 }

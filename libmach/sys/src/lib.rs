@@ -9,6 +9,7 @@
 //! | [`message`] | sending and receiving between threads |
 //! | [`ipc_buffer`] | the calling thread's IPC buffer and thread block |
 //! | [`error`] | what the kernel answers when it refuses |
+//! | [`memory`] | loads that may fault |
 //! | [`bootinfo`] | what the kernel tells the first task |
 //! | [`debug`] | the kernel's console, and the ways to end a run |
 //!
@@ -20,19 +21,14 @@ pub use sel4_abi as abi;
 pub use sel4_abi::{CPtr, CapRights, MessageInfo, ObjectType, VmAttributes};
 
 mod arch;
-#[expect(
-    unsafe_code,
-    reason = "reads the pages that the kernel gives the first task"
-)]
+#[expect(unsafe_code, reason = "reads the pages that the kernel gives the first task")]
 pub mod bootinfo;
 pub mod cap;
 pub mod debug;
 pub mod error;
-#[expect(
-    unsafe_code,
-    reason = "the IPC buffer is memory that the kernel writes"
-)]
+#[expect(unsafe_code, reason = "the IPC buffer is memory that the kernel writes")]
 pub mod ipc_buffer;
+pub mod memory;
 pub mod message;
 
 pub use cap::Cap;

@@ -29,11 +29,7 @@ impl<'a> Message<'a> {
     /// A message of `words` without capabilities.
     #[must_use]
     pub fn new(label: u64, words: &'a [u64]) -> Self {
-        Self {
-            label,
-            words,
-            caps: &[],
-        }
+        Self { label, words, caps: &[] }
     }
 
     /// The same message with capabilities.
@@ -44,35 +40,17 @@ impl<'a> Message<'a> {
 
     /// Puts the message where the kernel takes it from: the registers, and the IPC buffer for the rest.
     pub(crate) fn load(&self) -> Registers {
-        let words = self
-            .words
-            .get(..self.words.len().min(MSG_MAX_LENGTH))
-            .unwrap_or_default();
-        let caps = self
-            .caps
-            .get(..self.caps.len().min(MSG_MAX_EXTRA_CAPS))
-            .unwrap_or_default();
-        let mut registers = Registers {
-            info: MessageInfo::new(self.label, 0, caps.len() as u64, words.len() as u64).0,
-            mr: [0; 4],
-        };
-        registers
-            .mr
-            .iter_mut()
-            .zip(words)
-            .for_each(|(register, word)| *register = *word);
+        let words = self.words.get(..self.words.len().min(MSG_MAX_LENGTH)).unwrap_or_default();
+        let caps = self.caps.get(..self.caps.len().min(MSG_MAX_EXTRA_CAPS)).unwrap_or_default();
+        let mut registers =
+            Registers { info: MessageInfo::new(self.label, 0, caps.len() as u64, words.len() as u64).0, mr: [0; 4] };
+        registers.mr.iter_mut().zip(words).for_each(|(register, word)| *register = *word);
         if words.len() <= registers.mr.len() && caps.is_empty() {
             return registers;
         }
         if let Some(buffer) = IpcBuffer::current() {
-            words
-                .iter()
-                .enumerate()
-                .skip(4)
-                .for_each(|(index, word)| buffer.set_message_word(index, *word));
-            caps.iter()
-                .enumerate()
-                .for_each(|(index, cap)| buffer.set_cap(index, *cap));
+            words.iter().enumerate().skip(4).for_each(|(index, word)| buffer.set_message_word(index, *word));
+            caps.iter().enumerate().for_each(|(index, cap)| buffer.set_cap(index, *cap));
         }
         registers
     }
@@ -92,11 +70,7 @@ pub struct Received {
 
 impl Received {
     fn new(badge: u64, registers: &Registers) -> Self {
-        Self {
-            badge: Badge(badge),
-            info: MessageInfo(registers.info),
-            registers: registers.mr,
-        }
+        Self { badge: Badge(badge), info: MessageInfo(registers.info), registers: registers.mr }
     }
 
     /// The label of the message.
@@ -133,9 +107,7 @@ impl Received {
     pub fn copy_words<'o>(&self, out: &'o mut [u64]) -> &'o [u64] {
         let count = self.len().min(out.len());
         let out = out.get_mut(..count).unwrap_or_default();
-        out.iter_mut()
-            .enumerate()
-            .for_each(|(index, word)| *word = self.word(index));
+        out.iter_mut().enumerate().for_each(|(index, word)| *word = self.word(index));
         out
     }
 }

@@ -29,11 +29,7 @@ impl<T> Id<T> {
     /// The handle that [`Id::to_word`] made into a word. Any word is safe: one that names nothing finds nothing.
     #[must_use]
     pub const fn from_word(word: u64) -> Id<T> {
-        Id {
-            index: word as u32,
-            generation: (word >> 32) as u32,
-            marker: PhantomData,
-        }
+        Id { index: word as u32, generation: (word >> 32) as u32, marker: PhantomData }
     }
 }
 
@@ -84,11 +80,7 @@ pub(crate) struct Arena<T> {
 
 impl<T> Arena<T> {
     pub(crate) const fn new() -> Self {
-        Arena {
-            chunks: Vec::new(),
-            free: None,
-            used: 0,
-        }
+        Arena { chunks: Vec::new(), free: None, used: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -110,11 +102,7 @@ impl<T> Arena<T> {
         *slot = Slot::Used { generation, value };
         self.free = next;
         self.used += 1;
-        Id {
-            index,
-            generation,
-            marker: PhantomData,
-        }
+        Id { index, generation, marker: PhantomData }
     }
 
     pub(crate) fn remove(&mut self, id: Id<T>) -> Option<T> {
@@ -124,10 +112,7 @@ impl<T> Arena<T> {
             Slot::Used { generation, .. } if *generation == id.generation => {}
             _ => return None,
         }
-        let free = Slot::Free {
-            generation: id.generation.wrapping_add(1),
-            next,
-        };
+        let free = Slot::Free { generation: id.generation.wrapping_add(1), next };
         let Slot::Used { value, .. } = core::mem::replace(slot, free) else {
             return None;
         };
@@ -138,11 +123,7 @@ impl<T> Arena<T> {
 
     #[inline]
     pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
-        match self
-            .chunks
-            .get((id.index >> CHUNK_SHIFT) as usize)?
-            .get(id.index as usize % CHUNK)?
-        {
+        match self.chunks.get((id.index >> CHUNK_SHIFT) as usize)?.get(id.index as usize % CHUNK)? {
             Slot::Used { generation, value } if *generation == id.generation => Some(value),
             _ => None,
         }
@@ -158,30 +139,17 @@ impl<T> Arena<T> {
 
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.chunks
-            .iter()
-            .flat_map(|chunk| chunk.iter())
-            .enumerate()
-            .filter_map(|(index, slot)| match slot {
-                Slot::Used { generation, value } => {
-                    let index = u32::try_from(index).ok()?;
-                    Some((
-                        Id {
-                            index,
-                            generation: *generation,
-                            marker: PhantomData,
-                        },
-                        value,
-                    ))
-                }
-                Slot::Free { .. } => None,
-            })
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).enumerate().filter_map(|(index, slot)| match slot {
+            Slot::Used { generation, value } => {
+                let index = u32::try_from(index).ok()?;
+                Some((Id { index, generation: *generation, marker: PhantomData }, value))
+            }
+            Slot::Free { .. } => None,
+        })
     }
 
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
-        self.chunks
-            .get_mut((index >> CHUNK_SHIFT) as usize)?
-            .get_mut(index as usize % CHUNK)
+        self.chunks.get_mut((index >> CHUNK_SHIFT) as usize)?.get_mut(index as usize % CHUNK)
     }
 
     /// Adds a chunk of free slots, the lowest first in the list.
@@ -189,10 +157,7 @@ impl<T> Arena<T> {
         let base = (self.chunks.len() << CHUNK_SHIFT) as u32;
         let end = base + CHUNK as u32;
         let chunk: Vec<Slot<T>> = (base..end)
-            .map(|index| Slot::Free {
-                generation: 1,
-                next: (index + 1 < end).then_some(index + 1),
-            })
+            .map(|index| Slot::Free { generation: 1, next: (index + 1 < end).then_some(index + 1) })
             .collect();
         if let Ok(chunk) = chunk.into_boxed_slice().try_into() {
             self.chunks.push(chunk);

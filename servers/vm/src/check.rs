@@ -17,37 +17,20 @@ impl World {
             let (mut size, mut size_none) = (0, 0);
             for (start, entry) in map.entries.iter() {
                 size += entry.end - start;
-                size_none += if entry.is_counted() {
-                    0
-                } else {
-                    entry.end - start
-                };
-                assert!(
-                    entry.attributes.max.contains(entry.attributes.prot),
-                    "prot within max"
-                );
+                size_none += if entry.is_counted() { 0 } else { entry.end - start };
+                assert!(entry.attributes.max.contains(entry.attributes.prot), "prot within max");
                 match entry.backing {
                     None => assert!(!entry.needs_copy && !entry.is_shared, "MAP-3"),
                     Some(backing) => {
                         *refs.entry(backing.object).or_default() += 1;
                         let object = vm.objects.get(backing.object).expect("OBJ-1: it exists");
                         assert!(backing.offset + (entry.end - start) <= object.size, "MAP-2");
-                        assert!(
-                            !entry.is_shared || object.is_shared,
-                            "shared entry and object"
-                        );
-                        assert!(
-                            !object.is_frozen || entry.needs_copy,
-                            "only pushes change it"
-                        );
+                        assert!(!entry.is_shared || object.is_shared, "shared entry and object");
+                        assert!(!object.is_frozen || entry.needs_copy, "only pushes change it");
                     }
                 }
             }
-            assert_eq!(
-                (size, size_none),
-                (map.size, map.size_none),
-                "MAP-1 of {id:?}"
-            );
+            assert_eq!((size, size_none), (map.size, map.size_none), "MAP-1 of {id:?}");
             assert!(!map.is_locked, "nobody works on {id:?}");
         }
         let mut pages = 0;
@@ -57,20 +40,14 @@ impl World {
                 *refs.entry(shadow.object).or_default() += 1;
                 let below = vm.objects.get(shadow.object).expect("OBJ-1: it exists");
                 if object.source == Source::Zero {
-                    assert!(
-                        shadow.offset + object.size <= below.size,
-                        "MAP-2 of shadows"
-                    );
+                    assert!(shadow.offset + object.size <= below.size, "MAP-2 of shadows");
                 }
             }
             if let Some(copy) = object.copy {
                 let copy = vm.objects.get(copy).expect("OBJ-3: it exists");
                 assert_eq!(copy.shadow.map(|shadow| shadow.object), Some(id), "OBJ-3");
             }
-            assert!(
-                vm.chain_length(id) <= 2 * object::shadow::MAX_DEPTH + 2,
-                "OBJ-2: chains end"
-            );
+            assert!(vm.chain_length(id) <= 2 * object::shadow::MAX_DEPTH + 2, "OBJ-2: chains end");
             for (offset, page) in &object.pages {
                 let page = vm.pages.get(*page).expect("OBJ-5: it exists");
                 assert_eq!((page.object, page.offset), (id, *offset), "OBJ-5");
@@ -81,11 +58,7 @@ impl World {
             }
         }
         for (id, object) in vm.objects.iter() {
-            assert_eq!(
-                refs.get(&id).copied().unwrap_or(0),
-                object.refs,
-                "OBJ-1 of {id:?}"
-            );
+            assert_eq!(refs.get(&id).copied().unwrap_or(0), object.refs, "OBJ-1 of {id:?}");
             let mut children = BTreeSet::new();
             let (mut at, mut previous) = (object.child, None);
             while let Some(child) = at {
@@ -95,23 +68,13 @@ impl World {
                 assert_eq!(child.siblings.0, previous);
                 (previous, at) = (at, child.siblings.1);
             }
-            let shadowed = vm
-                .objects
-                .iter()
-                .filter(|(_, o)| o.shadow.is_some_and(|s| s.object == id));
-            assert_eq!(
-                children,
-                shadowed.map(|(id, _)| id).collect(),
-                "children of {id:?}"
-            );
+            let shadowed = vm.objects.iter().filter(|(_, o)| o.shadow.is_some_and(|s| s.object == id));
+            assert_eq!(children, shadowed.map(|(id, _)| id).collect(), "children of {id:?}");
             if vm.chores.is_empty() {
                 assert!(object.refs > 0, "garbage is freed");
                 assert!(!object.is_queued, "what is queued is a chore");
                 let only = object.refs == 1 && object.child.is_some() && object.is_internal();
-                assert!(
-                    !only || object.copy.is_some_and(|c| Some(c) != object.child),
-                    "collapsed"
-                );
+                assert!(!only || object.copy.is_some_and(|c| Some(c) != object.child), "collapsed");
             }
         }
         assert_eq!(pages, vm.pages.len(), "no page without an object");
@@ -130,11 +93,7 @@ impl World {
                         continue;
                     }
                     match plan(&self.vm, id, *address, access, By::Task) {
-                        Plan::Use {
-                            frame: wanted,
-                            prot: allowed,
-                            ..
-                        } => {
+                        Plan::Use { frame: wanted, prot: allowed, .. } => {
                             assert_eq!(*frame, wanted, "{id:?} {address:#x} {access:?}");
                             assert!(allowed.contains(access), "{id:?} {address:#x} {access:?}");
                         }
@@ -143,5 +102,25 @@ impl World {
                 }
             }
         }
+    }
+}
+
+impl World {
+    /// The bytes that a task's page shows, whatever its protection, without changing anything.
+    pub(crate) fn peek_page(&mut self, id: MapId, address: u64) -> Vec<u8> {
+        let found = self.vm.maps.get(id).and_then(|map| map.entries.lookup(address));
+        let backing = found.and_then(|(start, entry)| {
+            entry.backing.map(|backing| (backing.object, backing.offset + (address - start)))
+        });
+        let frame = backing.and_then(|(object, offset)| {
+            fault::plan::walk(&self.vm, object, offset, Prot::NONE).ok().map(|found| found.frame)
+        });
+        frame.map_or(vec![0; PAGE_SIZE as usize], |frame| self.machine.bytes(frame).to_vec())
+    }
+
+    /// The same for one byte; nothing where nothing is mapped.
+    pub(crate) fn peek(&mut self, id: MapId, address: u64) -> Option<u8> {
+        self.vm.maps.get(id)?.entries.lookup(address)?;
+        Some(self.peek_page(id, trunc(address))[(address % PAGE_SIZE) as usize])
     }
 }

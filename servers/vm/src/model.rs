@@ -55,17 +55,12 @@ impl Machine {
 
     pub(crate) fn bytes(&mut self, frame: FrameId) -> &mut Frame {
         self.touched += 1;
-        self.frames[frame.0 as usize]
-            .as_mut()
-            .expect("a frame in use")
+        self.frames[frame.0 as usize].as_mut().expect("a frame in use")
     }
 
     fn unmap(&mut self, space: SpaceId, address: u64) {
         if let Some((frame, _)) = self.spaces.get_mut(&space).unwrap().remove(&address) {
-            self.mapped
-                .get_mut(&frame)
-                .unwrap()
-                .remove(&(space, address));
+            self.mapped.get_mut(&frame).unwrap().remove(&(space, address));
         }
     }
 }
@@ -85,69 +80,34 @@ impl Pmap for Machine {
         false
     }
 
-    fn enter(
-        &mut self,
-        space: SpaceId,
-        address: u64,
-        frame: FrameId,
-        prot: Prot,
-    ) -> Result<(), Shortage> {
+    fn enter(&mut self, space: SpaceId, address: u64, frame: FrameId, prot: Prot) -> Result<(), Shortage> {
         assert!(is_aligned(address));
         assert!(!prot.is_empty() && (prot.contains(Prot::READ) || !prot.contains(Prot::WRITE)));
-        assert!(
-            self.frames[frame.0 as usize].is_some(),
-            "only frames in use are mapped"
-        );
+        assert!(self.frames[frame.0 as usize].is_some(), "only frames in use are mapped");
         self.touched += 1;
         self.refuse()?;
         self.unmap(space, address);
-        self.spaces
-            .get_mut(&space)
-            .unwrap()
-            .insert(address, (frame, prot));
-        self.mapped
-            .entry(frame)
-            .or_default()
-            .insert((space, address));
+        self.spaces.get_mut(&space).unwrap().insert(address, (frame, prot));
+        self.mapped.entry(frame).or_default().insert((space, address));
         Ok(())
     }
 
     fn remove(&mut self, space: SpaceId, start: u64, end: u64, limit: usize) -> Progress {
-        let all: Vec<u64> = self.spaces[&space]
-            .range(start..end)
-            .map(|(at, _)| *at)
-            .take(limit + 1)
-            .collect();
+        let all: Vec<u64> = self.spaces[&space].range(start..end).map(|(at, _)| *at).take(limit + 1).collect();
         for address in all.iter().take(limit) {
             self.unmap(space, *address);
         }
         let changed = all.len().min(limit);
         self.touched += changed;
-        Progress {
-            next: all.get(limit).copied().unwrap_or(end),
-            changed,
-        }
+        Progress { next: all.get(limit).copied().unwrap_or(end), changed }
     }
 
-    fn protect(
-        &mut self,
-        space: SpaceId,
-        start: u64,
-        end: u64,
-        prot: Prot,
-        limit: usize,
-    ) -> Progress {
+    fn protect(&mut self, space: SpaceId, start: u64, end: u64, prot: Prot, limit: usize) -> Progress {
         let mut changed = 0;
-        let all: Vec<u64> = self.spaces[&space]
-            .range(start..end)
-            .map(|(at, _)| *at)
-            .collect();
+        let all: Vec<u64> = self.spaces[&space].range(start..end).map(|(at, _)| *at).collect();
         for address in all {
             if changed == limit {
-                return Progress {
-                    next: address,
-                    changed,
-                };
+                return Progress { next: address, changed };
             }
             let old = self.spaces[&space][&address].1;
             if prot.contains(old) {
@@ -159,12 +119,7 @@ impl Pmap for Machine {
             if new.is_empty() {
                 self.unmap(space, address);
             } else {
-                self.spaces
-                    .get_mut(&space)
-                    .unwrap()
-                    .get_mut(&address)
-                    .unwrap()
-                    .1 = new;
+                self.spaces.get_mut(&space).unwrap().get_mut(&address).unwrap().1 = new;
             }
         }
         Progress { next: end, changed }
@@ -201,10 +156,7 @@ impl FramePool for Machine {
     fn free_frame(&mut self, frame: FrameId) {
         self.touched += 1;
         let mapped = self.mapped.remove(&frame).unwrap_or_default();
-        assert!(
-            mapped.is_empty(),
-            "a frame is unmapped before it is freed: {mapped:?}"
-        );
+        assert!(mapped.is_empty(), "a frame is unmapped before it is freed: {mapped:?}");
         assert!(self.frames[frame.0 as usize].take().is_some(), "freed once");
         self.free.push(frame.0);
     }
@@ -222,17 +174,9 @@ impl FramePool for Machine {
         *self.bytes(to) = bytes;
     }
 
-    fn copy_bytes(
-        &mut self,
-        from: FrameId,
-        from_offset: usize,
-        to: FrameId,
-        to_offset: usize,
-        count: usize,
-    ) {
+    fn copy_bytes(&mut self, from: FrameId, from_offset: usize, to: FrameId, to_offset: usize, count: usize) {
         let bytes = *self.bytes(from);
-        self.bytes(to)[to_offset..to_offset + count]
-            .copy_from_slice(&bytes[from_offset..from_offset + count]);
+        self.bytes(to)[to_offset..to_offset + count].copy_from_slice(&bytes[from_offset..from_offset + count]);
     }
 
     fn read_bytes(&mut self, frame: FrameId, offset: usize, bytes: &mut [u8]) {
@@ -253,16 +197,13 @@ impl Pager for Machine {
         self.told.push(format!("init {}", manager.0));
     }
     fn data_request(&mut self, manager: ManagerId, _o: ObjectId, offset: u64, access: Prot) {
-        self.told
-            .push(format!("data_request {} {offset:#x} {access:?}", manager.0));
+        self.told.push(format!("data_request {} {offset:#x} {access:?}", manager.0));
     }
     fn data_unlock(&mut self, manager: ManagerId, _o: ObjectId, offset: u64, access: Prot) {
-        self.told
-            .push(format!("data_unlock {} {offset:#x} {access:?}", manager.0));
+        self.told.push(format!("data_unlock {} {offset:#x} {access:?}", manager.0));
     }
     fn data_return(&mut self, manager: ManagerId, _o: ObjectId, page: ReturnedPage) {
-        self.told
-            .push(format!("data_return {} {:#x}", manager.0, page.offset));
+        self.told.push(format!("data_return {} {:#x}", manager.0, page.offset));
     }
     fn terminate(&mut self, manager: ManagerId, _object: ObjectId) {
         self.told.push(format!("terminate {}", manager.0));
@@ -273,10 +214,7 @@ impl Pager for Machine {
 }
 
 /// The lowest and the highest address of the tasks.
-pub(crate) const BOUNDS: Range = Range {
-    start: 0x1000,
-    end: 0x7000_0000_0000,
-};
+pub(crate) const BOUNDS: Range = Range { start: 0x1000, end: 0x7000_0000_0000 };
 
 /// The virtual memory on a machine.
 pub(crate) struct World {
@@ -286,16 +224,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(frames: u32) -> World {
-        World {
-            vm: Vm::new(Config { memory: 1 << 30 }),
-            machine: Machine::new(frames),
-        }
+        World { vm: Vm::new(Config { memory: 1 << 30 }), machine: Machine::new(frames) }
     }
 
     pub(crate) fn task(&mut self) -> MapId {
-        self.vm
-            .create_map(&mut self.machine, BOUNDS)
-            .expect("room for a task")
+        self.vm.create_map(&mut self.machine, BOUNDS).expect("room for a task")
     }
 
     /// One step, which must keep its bound.
@@ -303,11 +236,7 @@ impl World {
         self.machine.touched = 0;
         let step = operation.step(&mut self.vm, &mut self.machine);
         // A page may be looked up, copied and mapped: a small number of effects each.
-        assert!(
-            self.machine.touched <= 4 * STEP_PAGES + 8,
-            "{} touched",
-            self.machine.touched
-        );
+        assert!(self.machine.touched <= 4 * STEP_PAGES + 8, "{} touched", self.machine.touched);
         step
     }
 

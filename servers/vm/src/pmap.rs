@@ -42,13 +42,7 @@ pub trait Pmap {
     ///
     /// # Errors
     /// [`Shortage`]: no memory for a translation table or a slot. What was mapped there may be gone.
-    fn enter(
-        &mut self,
-        space: SpaceId,
-        address: u64,
-        frame: FrameId,
-        prot: Prot,
-    ) -> Result<(), Shortage>;
+    fn enter(&mut self, space: SpaceId, address: u64, frame: FrameId, prot: Prot) -> Result<(), Shortage>;
 
     /// Removes the mappings in `[start, end)`, at most `limit` of them. Parts without mappings cost next
     /// to nothing, however large they are.
@@ -56,14 +50,7 @@ pub trait Pmap {
 
     /// Takes every right outside `prot` from the mappings in `[start, end)`, changing at most `limit` of
     /// them. Never adds a right. A mapping that keeps nothing usable is removed.
-    fn protect(
-        &mut self,
-        space: SpaceId,
-        start: u64,
-        end: u64,
-        prot: Prot,
-        limit: usize,
-    ) -> Progress;
+    fn protect(&mut self, space: SpaceId, start: u64, end: u64, prot: Prot, limit: usize) -> Progress;
 
     /// Takes every right outside `prot` from all mappings of a frame, in all spaces; with
     /// [`Prot::NONE`] removes them.
@@ -111,14 +98,7 @@ pub trait FramePool {
     fn copy_frame(&mut self, from: FrameId, to: FrameId);
 
     /// Copies bytes between frames (which may be the same one: then as `memmove`). Both ranges lie within a page.
-    fn copy_bytes(
-        &mut self,
-        from: FrameId,
-        from_offset: usize,
-        to: FrameId,
-        to_offset: usize,
-        count: usize,
-    );
+    fn copy_bytes(&mut self, from: FrameId, from_offset: usize, to: FrameId, to_offset: usize, count: usize);
 
     /// Reads bytes of a frame. The range lies within the page.
     fn read_bytes(&mut self, frame: FrameId, offset: usize, bytes: &mut [u8]);

@@ -55,10 +55,7 @@ impl Range {
     #[must_use]
     pub fn clamp(self, other: Range) -> Range {
         let start = self.start.max(other.start);
-        Range {
-            start,
-            end: self.end.min(other.end).max(start),
-        }
+        Range { start, end: self.end.min(other.end).max(start) }
     }
 }
 
@@ -70,10 +67,7 @@ pub const fn cover(address: u64, size: u64) -> Result<Range, BadRange> {
     match address.checked_add(size) {
         None => Err(BadRange::Wraps),
         Some(end) if end != 0 && round(end) == 0 => Err(BadRange::RoundsToZero),
-        Some(end) => Ok(Range {
-            start: trunc(address),
-            end: round(end),
-        }),
+        Some(end) => Ok(Range { start: trunc(address), end: round(end) }),
     }
 }
 
@@ -93,20 +87,8 @@ mod tests {
 
     #[test]
     fn cover_and_place_differ_for_an_unaligned_start() {
-        assert_eq!(
-            place(0x1800, 0x1000),
-            Ok(Range {
-                start: 0x1000,
-                end: 0x2000
-            })
-        );
-        assert_eq!(
-            cover(0x1800, 0x1000),
-            Ok(Range {
-                start: 0x1000,
-                end: 0x3000
-            })
-        );
+        assert_eq!(place(0x1800, 0x1000), Ok(Range { start: 0x1000, end: 0x2000 }));
+        assert_eq!(cover(0x1800, 0x1000), Ok(Range { start: 0x1000, end: 0x3000 }));
     }
 
     #[test]
@@ -115,10 +97,7 @@ mod tests {
         assert_eq!(cover(0, u64::MAX), Err(BadRange::RoundsToZero));
         assert_eq!(cover(P, u64::MAX - P), Err(BadRange::RoundsToZero));
         assert_eq!(cover(0u64.wrapping_sub(P), P), Err(BadRange::Wraps));
-        assert_eq!(
-            place(0u64.wrapping_sub(P) + 5, P - 1),
-            Err(BadRange::RoundsToZero)
-        );
+        assert_eq!(place(0u64.wrapping_sub(P) + 5, P - 1), Err(BadRange::RoundsToZero));
         assert_eq!(cover(0, 0), Ok(Range { start: 0, end: 0 }));
     }
 }

@@ -65,10 +65,7 @@ impl Vm {
             chores: VecDeque::new(),
             counters: Counters::default(),
             wakeups: VecDeque::new(),
-            default_limits: Limits {
-                current: limit,
-                max: limit,
-            },
+            default_limits: Limits { current: limit, max: limit },
             last_alloc_id: 0,
         }
     }
@@ -85,9 +82,7 @@ impl Vm {
         }
         env.prepare_step()?;
         let space = env.create_space()?;
-        Ok(self
-            .maps
-            .insert(Map::new(Some(space), bounds, self.default_limits)))
+        Ok(self.maps.insert(Map::new(Some(space), bounds, self.default_limits)))
     }
 
     /// The hardware space of a map.
@@ -135,11 +130,7 @@ impl Vm {
             return true;
         };
         object.is_queued = false;
-        let is_done = if object.refs == 0 {
-            self.free_object(env, id, budget)
-        } else {
-            self.collapse(env, id, budget)
-        };
+        let is_done = if object.refs == 0 { self.free_object(env, id, budget) } else { self.collapse(env, id, budget) };
         if !is_done && let Some(object) = self.objects.get_mut(id) {
             object.is_queued = true;
         }
@@ -156,16 +147,12 @@ impl Vm {
     /// # Errors
     /// The null map, or one that is gone: [`KernError::InvalidArgument`].
     pub(crate) fn target(&self, target: Option<MapId>) -> KernResult<MapId> {
-        target
-            .filter(|id| self.maps.get(*id).is_some())
-            .ok_or(KernError::InvalidArgument)
+        target.filter(|id| self.maps.get(*id).is_some()).ok_or(KernError::InvalidArgument)
     }
 
     /// What to wait for before working on these maps, if they are locked.
     pub(crate) fn is_locked(&self, maps: &[MapId]) -> Option<WaitOn> {
-        let locked = maps
-            .iter()
-            .find(|id| self.maps.get(**id).is_some_and(|map| map.is_locked))?;
+        let locked = maps.iter().find(|id| self.maps.get(**id).is_some_and(|map| map.is_locked))?;
         Some(WaitOn::Map(*locked))
     }
 

@@ -171,6 +171,25 @@ pub(crate) fn set_thread_pointer(value: u64) {
     unsafe { asm!("msr tpidr_el0, {}", in(reg) value, options(nostack, preserves_flags)) }
 }
 
+/// The thread register that EL0 can only read, `TPIDRRO_EL0`.
+pub(crate) fn read_only_thread_register() -> u64 {
+    let value;
+    // SAFETY: reads a register that EL0 may always read.
+    unsafe { asm!("mrs {}, tpidrro_el0", out(reg) value, options(nomem, nostack, preserves_flags)) }
+    value
+}
+
+/// Loads the byte at `address`; raises an exception where none can be read.
+pub(crate) fn load_byte(address: u64) -> u8 {
+    let byte: u32;
+    // SAFETY: a load changes no memory that Rust knows of; at worst the thread takes an exception.
+    unsafe {
+        asm!("ldrb {byte:w}, [{address}]", byte = out(reg) byte, address = in(reg) address,
+             options(nostack, preserves_flags, readonly));
+    }
+    byte as u8
+}
+
 /// Issues the semihosting request `operation` with the parameter block at `block`.
 pub(crate) fn semihosting_call(operation: u64, block: &[u64]) -> u64 {
     let result;

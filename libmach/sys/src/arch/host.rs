@@ -70,6 +70,14 @@ pub(crate) fn set_thread_pointer(value: u64) {
     THREAD_POINTER.store(value, Ordering::Relaxed);
 }
 
+pub(crate) fn read_only_thread_register() -> u64 {
+    0
+}
+
+pub(crate) fn load_byte(_address: u64) -> u8 {
+    0
+}
+
 pub(crate) fn semihosting_call(_operation: u64, _block: &[u64]) -> u64 {
     u64::MAX
 }

@@ -5,6 +5,8 @@
 //! | [`Registers`]              | the words that a message system call passes in registers    |
 //! | [`send`], [`recv`], [`wait`], … | one function per system call, with its exact registers |
 //! | [`thread_pointer`], [`set_thread_pointer`] | the thread register of user code            |
+//! | [`read_only_thread_register`] | the thread register that only the kernel sets        |
+//! | [`load_byte`]              | a load that the compiler knows nothing of                   |
 //! | [`debug_put_char`], [`debug_cap_identify`], … | calls that only some kernels have        |
 //! | [`semihosting_call`]       | a request to the emulator or the debugger                   |
 //! | [`halt`]                   | gives up the processor for good                             |
@@ -14,10 +16,7 @@
 
 #[cfg(all(target_arch = "aarch64", target_os = "none"))]
 #[path = "aarch64.rs"]
-#[expect(
-    unsafe_code,
-    reason = "system calls and the thread register are instructions of their own"
-)]
+#[expect(unsafe_code, reason = "system calls and the thread register are instructions of their own")]
 mod imp;
 
 #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
@@ -25,9 +24,9 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    call, debug_cap_identify, debug_name_thread, debug_put_char, halt, nb_recv, nb_send,
-    nb_send_recv, nb_send_wait, nb_wait, recv, reply_recv, semihosting_call, send,
-    set_thread_pointer, thread_pointer, wait, yield_now,
+    call, debug_cap_identify, debug_name_thread, debug_put_char, halt, load_byte, nb_recv, nb_send, nb_send_recv,
+    nb_send_wait, nb_wait, read_only_thread_register, recv, reply_recv, semihosting_call, send, set_thread_pointer,
+    thread_pointer, wait, yield_now,
 };
 
 /// The words of a message that travel in registers: the info word and the first four message registers.

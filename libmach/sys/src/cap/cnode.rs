@@ -34,11 +34,7 @@ impl NodePath {
     /// The CNode `root` itself.
     #[must_use]
     pub const fn root(root: Cap<CNode>) -> Self {
-        Self {
-            root,
-            index: 0,
-            depth: 0,
-        }
+        Self { root, index: 0, depth: 0 }
     }
 }
 
@@ -46,21 +42,13 @@ impl Cap<CNode> {
     /// The slot at the full-depth address `index`.
     #[must_use]
     pub const fn slot(self, index: u64) -> SlotPath {
-        SlotPath {
-            root: self,
-            index,
-            depth: WORD_BITS,
-        }
+        SlotPath { root: self, index, depth: WORD_BITS }
     }
 
     /// The slot at the `depth` low bits of `index`.
     #[must_use]
     pub const fn slot_at(self, index: u64, depth: u64) -> SlotPath {
-        SlotPath {
-            root: self,
-            index,
-            depth,
-        }
+        SlotPath { root: self, index, depth }
     }
 
     /// The slot that holds `cap`, in the CSpace of which this CNode is the root.
@@ -80,16 +68,7 @@ impl Cap<CNode> {
         let ((dest, dest_badge), (pivot, pivot_badge)) = (dest, pivot);
         dest.root.perform(
             InvocationLabel::CNodeRotate,
-            &[
-                dest.index,
-                dest.depth,
-                dest_badge,
-                pivot.index,
-                pivot.depth,
-                pivot_badge,
-                source.index,
-                source.depth,
-            ],
+            &[dest.index, dest.depth, dest_badge, pivot.index, pivot.depth, pivot_badge, source.index, source.depth],
             &[pivot.root.cptr(), source.root.cptr()],
         )
     }
@@ -104,11 +83,7 @@ impl SlotPath {
 
     fn with_source(self, label: InvocationLabel, source: SlotPath, more: &[u64]) -> Result<()> {
         let mut words = [self.index, self.depth, source.index, source.depth, 0, 0];
-        words
-            .iter_mut()
-            .skip(4)
-            .zip(more)
-            .for_each(|(word, value)| *word = *value);
+        words.iter_mut().skip(4).zip(more).for_each(|(word, value)| *word = *value);
         let words = words.get(..4 + more.len()).unwrap_or_default();
         self.root.perform(label, words, &[source.root.cptr()])
     }
@@ -165,8 +140,7 @@ impl SlotPath {
     ///
     /// `RangeError` or `FailedLookup` when the path leads nowhere.
     pub fn delete(self) -> Result<()> {
-        self.root
-            .perform(InvocationLabel::CNodeDelete, &[self.index, self.depth], &[])
+        self.root.perform(InvocationLabel::CNodeDelete, &[self.index, self.depth], &[])
     }
 
     /// Deletes all that was derived from the capability in this slot.
@@ -177,8 +151,7 @@ impl SlotPath {
     ///
     /// `RangeError` or `FailedLookup` when the path leads nowhere.
     pub fn revoke(self) -> Result<()> {
-        self.root
-            .perform(InvocationLabel::CNodeRevoke, &[self.index, self.depth], &[])
+        self.root.perform(InvocationLabel::CNodeRevoke, &[self.index, self.depth], &[])
     }
 
     /// Restarts every thread that is queued sending through the badged endpoint capability in this slot.
@@ -189,11 +162,7 @@ impl SlotPath {
     ///
     /// `IllegalOperation` unless the slot holds an endpoint capability with all rights.
     pub fn cancel_badged_sends(self) -> Result<()> {
-        self.root.perform(
-            InvocationLabel::CNodeCancelBadgedSends,
-            &[self.index, self.depth],
-            &[],
-        )
+        self.root.perform(InvocationLabel::CNodeCancelBadgedSends, &[self.index, self.depth], &[])
     }
 }
 
@@ -210,13 +179,7 @@ impl Cap<Endpoint> {
     /// # Errors
     ///
     /// As [`SlotPath::mint_from`].
-    pub fn mint_to(
-        self,
-        own_root: Cap<CNode>,
-        dest: SlotPath,
-        rights: CapRights,
-        badge: u64,
-    ) -> Result<()> {
+    pub fn mint_to(self, own_root: Cap<CNode>, dest: SlotPath, rights: CapRights, badge: u64) -> Result<()> {
         dest.mint_from(own_root.slot_of(self), rights, badge)
     }
 }

@@ -24,11 +24,7 @@ impl Cap<IrqControl> {
     ///
     /// The table of `IRQIssueIRQHandler`, kernel ABI 3.8.
     pub fn issue_handler(self, irq: u64, dest: SlotPath) -> Result<()> {
-        self.perform(
-            InvocationLabel::IrqIssueIrqHandler,
-            &[irq, dest.index, dest.depth],
-            &[dest.root.cptr()],
-        )
+        self.perform(InvocationLabel::IrqIssueIrqHandler, &[irq, dest.index, dest.depth], &[dest.root.cptr()])
     }
 
     /// The same, and sets how the line is read.
@@ -38,20 +34,10 @@ impl Cap<IrqControl> {
     /// # Errors
     ///
     /// The table of `ARMIRQIssueIRQHandlerTrigger`, kernel ABI 3.8.
-    pub fn issue_handler_with_trigger(
-        self,
-        irq: u64,
-        trigger: Trigger,
-        dest: SlotPath,
-    ) -> Result<()> {
+    pub fn issue_handler_with_trigger(self, irq: u64, trigger: Trigger, dest: SlotPath) -> Result<()> {
         self.perform(
             InvocationLabel::IrqIssueIrqHandlerTrigger,
-            &[
-                irq,
-                u64::from(trigger == Trigger::Edge),
-                dest.index,
-                dest.depth,
-            ],
+            &[irq, u64::from(trigger == Trigger::Edge), dest.index, dest.depth],
             &[dest.root.cptr()],
         )
     }
@@ -77,11 +63,7 @@ impl Cap<IrqHandler> {
     ///
     /// `InvalidCapability(0)` unless it is a notification that may be signalled.
     pub fn set_notification(self, notification: Cap<Notification>) -> Result<()> {
-        self.perform(
-            InvocationLabel::IrqSetIrqHandler,
-            &[],
-            &[notification.cptr()],
-        )
+        self.perform(InvocationLabel::IrqSetIrqHandler, &[], &[notification.cptr()])
     }
 
     /// Lets the interrupt signal nothing.

@@ -80,10 +80,7 @@ impl<T> Cap<T> {
     /// The capability at `cptr`, believed to be of kind `T`.
     #[must_use]
     pub const fn new(cptr: CPtr) -> Self {
-        Self {
-            cptr,
-            kind: PhantomData,
-        }
+        Self { cptr, kind: PhantomData }
     }
 
     /// The capability in slot number `slot` of a CSpace whose addresses are slot numbers.
@@ -142,12 +139,7 @@ impl<T> Hash for Cap<T> {
 impl<T> fmt::Debug for Cap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = core::any::type_name::<T>();
-        write!(
-            f,
-            "{}@{:#x}",
-            kind.rsplit("::").next().unwrap_or(kind),
-            self.cptr
-        )
+        write!(f, "{}@{:#x}", kind.rsplit("::").next().unwrap_or(kind), self.cptr)
     }
 }
 
@@ -168,23 +160,10 @@ impl Answer {
 }
 
 /// Invokes the object at `cptr`.
-pub(crate) fn invoke(
-    cptr: CPtr,
-    label: InvocationLabel,
-    words: &[u64],
-    caps: &[CPtr],
-) -> Result<Answer> {
-    let mut registers = Message {
-        label: label.number(),
-        words,
-        caps,
-    }
-    .load();
+pub(crate) fn invoke(cptr: CPtr, label: InvocationLabel, words: &[u64], caps: &[CPtr]) -> Result<Answer> {
+    let mut registers = Message { label: label.number(), words, caps }.load();
     arch::call(cptr, &mut registers);
-    let answer = Answer {
-        info: MessageInfo(registers.info),
-        registers: registers.mr,
-    };
+    let answer = Answer { info: MessageInfo(registers.info), registers: registers.mr };
     match answer.info.label() {
         0 => Ok(answer),
         _ => Err(Error::decode(&answer)),
@@ -193,22 +172,12 @@ pub(crate) fn invoke(
 
 impl<T> Cap<T> {
     /// Invokes the object with operation `label`; the answer's words beyond the fourth are in the buffer.
-    pub(crate) fn invoke(
-        self,
-        label: InvocationLabel,
-        words: &[u64],
-        caps: &[CPtr],
-    ) -> Result<Answer> {
+    pub(crate) fn invoke(self, label: InvocationLabel, words: &[u64], caps: &[CPtr]) -> Result<Answer> {
         invoke(self.cptr, label, words, caps)
     }
 
     /// Invokes with an operation that answers nothing.
-    pub(crate) fn perform(
-        self,
-        label: InvocationLabel,
-        words: &[u64],
-        caps: &[CPtr],
-    ) -> Result<()> {
+    pub(crate) fn perform(self, label: InvocationLabel, words: &[u64], caps: &[CPtr]) -> Result<()> {
         self.invoke(label, words, caps).map(|_| ())
     }
 }
@@ -221,10 +190,7 @@ impl<T> Cap<T> {
 pub fn invoke_raw(cptr: CPtr, message: &Message<'_>) -> Result<[u64; 4]> {
     let mut registers = message.load();
     arch::call(cptr, &mut registers);
-    let answer = Answer {
-        info: MessageInfo(registers.info),
-        registers: registers.mr,
-    };
+    let answer = Answer { info: MessageInfo(registers.info), registers: registers.mr };
     match answer.info.label() {
         0 => Ok(answer.registers),
         _ => Err(Error::decode(&answer)),

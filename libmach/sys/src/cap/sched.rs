@@ -40,13 +40,7 @@ impl Budget {
     /// `budget_us` of every `period_us`.
     #[must_use]
     pub const fn periodic(budget_us: u64, period_us: u64) -> Self {
-        Self {
-            budget_us,
-            period_us,
-            extra_refills: 0,
-            badge: 0,
-            replenishment: Replenishment::Exact,
-        }
+        Self { budget_us, period_us, extra_refills: 0, badge: 0, replenishment: Replenishment::Exact }
     }
 }
 
@@ -65,13 +59,7 @@ impl Cap<SchedControl> {
         };
         self.perform(
             InvocationLabel::SchedControlConfigureFlags,
-            &[
-                budget.budget_us,
-                budget.period_us,
-                budget.extra_refills,
-                budget.badge,
-                flags,
-            ],
+            &[budget.budget_us, budget.period_us, budget.extra_refills, budget.badge, flags],
             &[context.cptr()],
         )
     }
@@ -126,11 +114,7 @@ impl Cap<SchedContext> {
     ///
     /// The table of `SchedContextUnbindObject`, kernel ABI 3.6.
     pub fn unbind_object(self, from: impl Schedulable) -> Result<()> {
-        self.perform(
-            InvocationLabel::SchedContextUnbindObject,
-            &[],
-            &[from.bound_cptr()],
-        )
+        self.perform(InvocationLabel::SchedContextUnbindObject, &[], &[from.bound_cptr()])
     }
 
     /// Microseconds used since the last such question.
@@ -141,9 +125,7 @@ impl Cap<SchedContext> {
     ///
     /// None on a scheduling context's capability.
     pub fn consumed(self) -> Result<u64> {
-        Ok(self
-            .invoke(InvocationLabel::SchedContextConsumed, &[], &[])?
-            .word(0))
+        Ok(self.invoke(InvocationLabel::SchedContextConsumed, &[], &[])?.word(0))
     }
 
     /// Lets the context's thread run before others of its priority; answers as [`Cap::consumed`].
@@ -154,8 +136,6 @@ impl Cap<SchedContext> {
     ///
     /// The table of `SchedContextYieldTo`, kernel ABI 3.6.
     pub fn yield_to(self) -> Result<u64> {
-        Ok(self
-            .invoke(InvocationLabel::SchedContextYieldTo, &[], &[])?
-            .word(0))
+        Ok(self.invoke(InvocationLabel::SchedContextYieldTo, &[], &[])?.word(0))
     }
 }

@@ -21,10 +21,7 @@ pub fn context_words(context: &UserContext) -> [u64; CONTEXT_REGISTERS] {
         .chain(context.x9_to_x15)
         .chain(context.x19_to_x28)
         .chain([context.tpidr_el0, context.tpidrro_el0]);
-    words
-        .iter_mut()
-        .zip(all)
-        .for_each(|(word, value)| *word = value);
+    words.iter_mut().zip(all).for_each(|(word, value)| *word = value);
     words
 }
 
@@ -115,14 +112,8 @@ impl Cap<Tcb> {
     ///
     /// `IllegalOperation` for the calling thread itself.
     pub fn read_registers(self, then: Then) -> Result<UserContext> {
-        let answer = self.invoke(
-            InvocationLabel::TcbReadRegisters,
-            &[then.flag(), CONTEXT_REGISTERS as u64],
-            &[],
-        )?;
-        Ok(context_from_words(&core::array::from_fn(|index| {
-            answer.word(index)
-        })))
+        let answer = self.invoke(InvocationLabel::TcbReadRegisters, &[then.flag(), CONTEXT_REGISTERS as u64], &[])?;
+        Ok(context_from_words(&core::array::from_fn(|index| answer.word(index))))
     }
 
     /// Writes all registers.
@@ -135,10 +126,7 @@ impl Cap<Tcb> {
     pub fn write_registers(self, then: Then, context: &UserContext) -> Result<()> {
         let mut words = [0; CONTEXT_REGISTERS + 2];
         let head = [then.flag(), CONTEXT_REGISTERS as u64];
-        words
-            .iter_mut()
-            .zip(head.into_iter().chain(context_words(context)))
-            .for_each(|(word, value)| *word = value);
+        words.iter_mut().zip(head.into_iter().chain(context_words(context))).for_each(|(word, value)| *word = value);
         self.perform(InvocationLabel::TcbWriteRegisters, &words, &[])
     }
 
@@ -153,11 +141,7 @@ impl Cap<Tcb> {
         self.perform(
             InvocationLabel::TcbConfigure,
             &[spaces.cspace_data, 0, spaces.buffer_address],
-            &[
-                spaces.cspace.cptr(),
-                spaces.vspace.cptr(),
-                spaces.buffer_frame.cptr(),
-            ],
+            &[spaces.cspace.cptr(), spaces.vspace.cptr(), spaces.buffer_frame.cptr()],
         )
     }
 
@@ -169,11 +153,7 @@ impl Cap<Tcb> {
     ///
     /// `RangeError` above the maximum of `authority`.
     pub fn set_priority(self, authority: Cap<Tcb>, priority: u64) -> Result<()> {
-        self.perform(
-            InvocationLabel::TcbSetPriority,
-            &[priority],
-            &[authority.cptr()],
-        )
+        self.perform(InvocationLabel::TcbSetPriority, &[priority], &[authority.cptr()])
     }
 
     /// Sets the maximum controlled priority, up to that of `authority`.
@@ -184,11 +164,7 @@ impl Cap<Tcb> {
     ///
     /// `RangeError` above the maximum of `authority`.
     pub fn set_mc_priority(self, authority: Cap<Tcb>, mcp: u64) -> Result<()> {
-        self.perform(
-            InvocationLabel::TcbSetMcPriority,
-            &[mcp],
-            &[authority.cptr()],
-        )
+        self.perform(InvocationLabel::TcbSetMcPriority, &[mcp], &[authority.cptr()])
     }
 
     /// Sets maximum controlled priority, priority, scheduling context (null: none) and fault handler.
@@ -221,11 +197,7 @@ impl Cap<Tcb> {
     ///
     /// `InvalidCapability(1)` unless it is null or an endpoint that may be sent to and answered.
     pub fn set_timeout_endpoint(self, handler: Cap<Endpoint>) -> Result<()> {
-        self.perform(
-            InvocationLabel::TcbSetTimeoutEndpoint,
-            &[],
-            &[handler.cptr()],
-        )
+        self.perform(InvocationLabel::TcbSetTimeoutEndpoint, &[], &[handler.cptr()])
     }
 
     /// Sets the IPC buffer.
@@ -236,11 +208,7 @@ impl Cap<Tcb> {
     ///
     /// Checks 2 to 5 of `TCBConfigure`, kernel ABI 3.3.
     pub fn set_ipc_buffer(self, address: u64, frame: Cap<Frame>) -> Result<()> {
-        self.perform(
-            InvocationLabel::TcbSetIpcBuffer,
-            &[address],
-            &[frame.cptr()],
-        )
+        self.perform(InvocationLabel::TcbSetIpcBuffer, &[address], &[frame.cptr()])
     }
 
     /// Sets fault handler, CSpace and address space.
@@ -294,11 +262,7 @@ impl Cap<Tcb> {
     ///
     /// `IllegalOperation`: kernel ABI 3.3.
     pub fn bind_notification(self, notification: Cap<Notification>) -> Result<()> {
-        self.perform(
-            InvocationLabel::TcbBindNotification,
-            &[],
-            &[notification.cptr()],
-        )
+        self.perform(InvocationLabel::TcbBindNotification, &[], &[notification.cptr()])
     }
 
     /// Undoes [`Cap::bind_notification`].
@@ -331,9 +295,7 @@ impl Cap<Tcb> {
     ///
     /// None on a thread's capability.
     pub fn set_flags(self, clear: u64, set: u64) -> Result<u64> {
-        Ok(self
-            .invoke(InvocationLabel::TcbSetFlags, &[clear, set], &[])?
-            .word(0))
+        Ok(self.invoke(InvocationLabel::TcbSetFlags, &[clear, set], &[])?.word(0))
     }
 
     /// Gives the thread a name for diagnostics. Only debug kernels have this call: others raise a fault.
@@ -388,15 +350,8 @@ mod tests {
         for number in 0..31 {
             let mut context = UserContext::default();
             set_general_register(&mut context, number, 7);
-            let set = context_words(&context)
-                .iter()
-                .filter(|word| **word == 7)
-                .count();
-            assert_eq!(
-                (general_register(&context, number), set),
-                (Some(7), 1),
-                "x{number}"
-            );
+            let set = context_words(&context).iter().filter(|word| **word == 7).count();
+            assert_eq!((general_register(&context, number), set), (Some(7), 1), "x{number}");
         }
     }
 }

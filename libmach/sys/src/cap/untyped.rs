@@ -17,24 +17,10 @@ impl Cap<Untyped> {
     /// # Errors
     ///
     /// The table of `UntypedRetype`, kernel ABI 3.2.
-    pub fn retype(
-        self,
-        kind: ObjectType,
-        size_bits: u64,
-        node: NodePath,
-        offset: u64,
-        count: u64,
-    ) -> Result<()> {
+    pub fn retype(self, kind: ObjectType, size_bits: u64, node: NodePath, offset: u64, count: u64) -> Result<()> {
         self.perform(
             InvocationLabel::UntypedRetype,
-            &[
-                kind.number(),
-                size_bits,
-                node.index,
-                node.depth,
-                offset,
-                count,
-            ],
+            &[kind.number(), size_bits, node.index, node.depth, offset, count],
             &[node.root.cptr()],
         )
     }

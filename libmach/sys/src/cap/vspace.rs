@@ -27,18 +27,8 @@ impl Cap<Frame> {
     ///
     /// The table of `ARMPageMap`, kernel ABI 3.11. A missing translation table is
     /// `FailedLookup` with the missing level's size as bits left.
-    pub fn map(
-        self,
-        space: Cap<VSpace>,
-        address: u64,
-        rights: CapRights,
-        attributes: VmAttributes,
-    ) -> Result<()> {
-        self.perform(
-            InvocationLabel::PageMap,
-            &[address, rights.bits(), attributes.bits()],
-            &[space.cptr()],
-        )
+    pub fn map(self, space: Cap<VSpace>, address: u64, rights: CapRights, attributes: VmAttributes) -> Result<()> {
+        self.perform(InvocationLabel::PageMap, &[address, rights.bits(), attributes.bits()], &[space.cptr()])
     }
 
     /// Undoes the mapping of this capability, if it has one.
@@ -71,11 +61,7 @@ impl Cap<Frame> {
     ///
     /// As [`Cap::clean_data`], and `IllegalOperation` unless the mapping is read-write.
     pub fn invalidate_data(self, span: Span) -> Result<()> {
-        self.perform(
-            InvocationLabel::PageInvalidateData,
-            &[span.start, span.end],
-            &[],
-        )
+        self.perform(InvocationLabel::PageInvalidateData, &[span.start, span.end], &[])
     }
 
     /// Cleans and invalidates a range of the page to the point of coherency.
@@ -86,11 +72,7 @@ impl Cap<Frame> {
     ///
     /// As [`Cap::clean_data`].
     pub fn clean_invalidate_data(self, span: Span) -> Result<()> {
-        self.perform(
-            InvocationLabel::PageCleanInvalidateData,
-            &[span.start, span.end],
-            &[],
-        )
+        self.perform(InvocationLabel::PageCleanInvalidateData, &[span.start, span.end], &[])
     }
 
     /// Makes a range of the page, freshly written, ready to be executed.
@@ -101,11 +83,7 @@ impl Cap<Frame> {
     ///
     /// As [`Cap::clean_data`].
     pub fn unify_instruction(self, span: Span) -> Result<()> {
-        self.perform(
-            InvocationLabel::PageUnifyInstruction,
-            &[span.start, span.end],
-            &[],
-        )
+        self.perform(InvocationLabel::PageUnifyInstruction, &[span.start, span.end], &[])
     }
 
     /// The physical address of the frame.
@@ -116,9 +94,7 @@ impl Cap<Frame> {
     ///
     /// None on a frame's capability.
     pub fn physical_address(self) -> Result<u64> {
-        Ok(self
-            .invoke(InvocationLabel::PageGetAddress, &[], &[])?
-            .word(0))
+        Ok(self.invoke(InvocationLabel::PageGetAddress, &[], &[])?.word(0))
     }
 }
 
@@ -131,11 +107,7 @@ impl Cap<PageTable> {
     ///
     /// The table of `ARMPageTableMap`, kernel ABI 3.12.
     pub fn map(self, space: Cap<VSpace>, address: u64) -> Result<()> {
-        self.perform(
-            InvocationLabel::PageTableMap,
-            &[address, VmAttributes::DEFAULT.bits()],
-            &[space.cptr()],
-        )
+        self.perform(InvocationLabel::PageTableMap, &[address, VmAttributes::DEFAULT.bits()], &[space.cptr()])
     }
 
     /// Removes the table from where it is, and clears it.
@@ -159,11 +131,7 @@ impl Cap<VSpace> {
     ///
     /// The table of the VSpace's cache operations, kernel ABI 3.13.
     pub fn clean_data(self, span: Span) -> Result<()> {
-        self.perform(
-            InvocationLabel::VSpaceCleanData,
-            &[span.start, span.end],
-            &[],
-        )
+        self.perform(InvocationLabel::VSpaceCleanData, &[span.start, span.end], &[])
     }
 
     /// Cleans and invalidates a range within one page to the point of coherency.
@@ -174,11 +142,7 @@ impl Cap<VSpace> {
     ///
     /// As [`Cap::clean_data`].
     pub fn clean_invalidate_data(self, span: Span) -> Result<()> {
-        self.perform(
-            InvocationLabel::VSpaceCleanInvalidateData,
-            &[span.start, span.end],
-            &[],
-        )
+        self.perform(InvocationLabel::VSpaceCleanInvalidateData, &[span.start, span.end], &[])
     }
 
     /// Makes a range within one page, freshly written, ready to be executed.
@@ -189,11 +153,7 @@ impl Cap<VSpace> {
     ///
     /// As [`Cap::clean_data`].
     pub fn unify_instruction(self, span: Span) -> Result<()> {
-        self.perform(
-            InvocationLabel::VSpaceUnifyInstruction,
-            &[span.start, span.end],
-            &[],
-        )
+        self.perform(InvocationLabel::VSpaceUnifyInstruction, &[span.start, span.end], &[])
     }
 }
 

@@ -54,30 +54,13 @@ pub(crate) enum Plan {
     /// Zeros, in this object.
     ZeroFill { object: ObjectId, offset: u64 },
     /// A copy of a page from below, in this object.
-    CopyUp {
-        from: FrameId,
-        object: ObjectId,
-        offset: u64,
-    },
+    CopyUp { from: FrameId, object: ObjectId, offset: u64 },
     /// A copy of the page in the copy object, before it changes.
-    Push {
-        from: FrameId,
-        copy: ObjectId,
-        offset: u64,
-    },
+    Push { from: FrameId, copy: ObjectId, offset: u64 },
     /// The page is there. With what the task may do to it now.
-    Use {
-        page: PageId,
-        frame: FrameId,
-        prot: Prot,
-        becomes_dirty: bool,
-    },
+    Use { page: PageId, frame: FrameId, prot: Prot, becomes_dirty: bool },
     /// Ask the manager for it.
-    Request {
-        object: ObjectId,
-        offset: u64,
-        access: Prot,
-    },
+    Request { object: ObjectId, offset: u64, access: Prot },
     /// Ask the manager to allow the access.
     Unlock { page: PageId, access: Prot },
     /// Report the manager's error once.
@@ -127,15 +110,8 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
     };
     let is_write = access.contains(Prot::WRITE);
     if is_write && entry.needs_copy {
-        let is_alone = vm
-            .objects
-            .get(backing.object)
-            .is_some_and(|object| object.refs == 1 && object.is_internal());
-        return if is_alone {
-            Plan::TakeOver(backing.object)
-        } else {
-            Plan::MakeShadow
-        };
+        let is_alone = vm.objects.get(backing.object).is_some_and(|object| object.refs == 1 && object.is_internal());
+        return if is_alone { Plan::TakeOver(backing.object) } else { Plan::MakeShadow };
     }
     let offset = backing.offset + (address - start);
     let found = match walk(vm, backing.object, offset, access) {
@@ -145,20 +121,12 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
     let mut prot = hardware(allowed) - found.page.lock;
     if !found.is_first {
         if is_write {
-            return Plan::CopyUp {
-                from: found.frame,
-                object: backing.object,
-                offset,
-            };
+            return Plan::CopyUp { from: found.frame, object: backing.object, offset };
         }
         prot -= Prot::WRITE;
     } else if let Some((copy, offset)) = lacking_copy(vm, backing.object, offset) {
         if is_write {
-            return Plan::Push {
-                from: found.frame,
-                copy,
-                offset,
-            };
+            return Plan::Push { from: found.frame, copy, offset };
         }
         prot -= Prot::WRITE;
     }
@@ -166,44 +134,25 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
     if entry.needs_copy || (is_clean && !is_write) {
         prot -= Prot::WRITE;
     }
-    Plan::Use {
-        page: found.id,
-        frame: found.frame,
-        prot,
-        becomes_dirty: is_clean && is_write,
-    }
+    Plan::Use { page: found.id, frame: found.frame, prot, becomes_dirty: is_clean && is_write }
 }
 
 /// Looks for the page at `offset` of an object and what is below it.
-pub(crate) fn walk(
-    vm: &Vm,
-    first: ObjectId,
-    first_offset: u64,
-    access: Prot,
-) -> Result<Found<'_>, Plan> {
+pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) -> Result<Found<'_>, Plan> {
     let (mut id, mut offset) = (first, first_offset);
     loop {
         let is_first = id == first;
         // Below a shadow a page is only read.
         let wanted = if is_first { access } else { Prot::READ };
-        let object = vm
-            .objects
-            .get(id)
-            .ok_or(Plan::Fail(KernError::InvalidAddress))?;
-        let page = object
-            .pages
-            .get(&offset)
-            .and_then(|page| Some((*page, vm.pages.get(*page)?)));
+        let object = vm.objects.get(id).ok_or(Plan::Fail(KernError::InvalidAddress))?;
+        let page = object.pages.get(&offset).and_then(|page| Some((*page, vm.pages.get(*page)?)));
         match page {
             Some((id, page)) => match page.state {
                 PageState::Requested { .. } | PageState::Cleaning { .. } => {
                     return Err(Plan::Wait(WaitOn::Page(id)));
                 }
                 PageState::Error => {
-                    return Err(Plan::ReportError {
-                        object: page.object,
-                        offset,
-                    });
+                    return Err(Plan::ReportError { object: page.object, offset });
                 }
                 PageState::Clean { frame } | PageState::Dirty { frame } => {
                     let forbidden = wanted & page.lock;
@@ -214,29 +163,18 @@ pub(crate) fn walk(
                         let access = page.unlock_requested | forbidden;
                         return Err(Plan::Unlock { page: id, access });
                     }
-                    return Ok(Found {
-                        id,
-                        page,
-                        frame,
-                        is_first,
-                    });
+                    return Ok(Found { id, page, frame, is_first });
                 }
                 PageState::Absent => {}
             },
             None => match object.source {
                 Source::Zero => {}
                 Source::Gone => return Err(Plan::Fail(KernError::MemoryError)),
-                Source::Manager {
-                    is_ready: false, ..
-                } => {
+                Source::Manager { is_ready: false, .. } => {
                     return Err(Plan::Wait(WaitOn::Object(id)));
                 }
                 Source::Manager { .. } => {
-                    return Err(Plan::Request {
-                        object: id,
-                        offset,
-                        access: wanted,
-                    });
+                    return Err(Plan::Request { object: id, offset, access: wanted });
                 }
             },
         }
@@ -246,10 +184,7 @@ pub(crate) fn walk(
                 offset = offset.wrapping_add(shadow.offset);
             }
             None => {
-                return Err(Plan::ZeroFill {
-                    object: first,
-                    offset: first_offset,
-                });
+                return Err(Plan::ZeroFill { object: first, offset: first_offset });
             }
         }
     }

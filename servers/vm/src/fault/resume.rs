@@ -15,11 +15,7 @@ use crate::{Object, Page};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// The page is in this frame, and the task may do this to it.
-    Frame {
-        page: PageId,
-        frame: FrameId,
-        prot: Prot,
-    },
+    Frame { page: PageId, frame: FrameId, prot: Prot },
     /// The server may read zeros; there is no page.
     Zeros,
     /// Look again after a wake-up.
@@ -32,14 +28,7 @@ pub(crate) enum Access {
 
 impl Vm {
     /// Makes the page at `address` (page aligned) accessible.
-    pub(crate) fn resolve<E: Env>(
-        &mut self,
-        env: &mut E,
-        map: MapId,
-        address: u64,
-        access: Prot,
-        by: By,
-    ) -> Access {
+    pub(crate) fn resolve<E: Env>(&mut self, env: &mut E, map: MapId, address: u64, access: Prot, by: By) -> Access {
         let is_peek = by == By::Server && access == Prot::READ;
         loop {
             let plan = plan(self, map, address, access, by);
@@ -47,12 +36,7 @@ impl Vm {
                 Plan::Fail(error) => return Access::Fail(error),
                 Plan::Wait(what) => return Access::Wait(what),
                 Plan::MakeObject | Plan::ZeroFill { .. } if is_peek => return Access::Zeros,
-                Plan::Use {
-                    page,
-                    frame,
-                    prot,
-                    becomes_dirty,
-                } => {
+                Plan::Use { page, frame, prot, becomes_dirty } => {
                     if becomes_dirty && let Some(page) = self.pages.get_mut(page) {
                         page.state = PageState::Dirty { frame };
                     }
@@ -75,17 +59,9 @@ impl Vm {
                     Ok(())
                 }
                 Plan::ZeroFill { object, offset } => self.zero_fill(env, object, offset),
-                Plan::CopyUp {
-                    from,
-                    object,
-                    offset,
-                } => self.copy_up(env, (map, address), from, object, offset),
+                Plan::CopyUp { from, object, offset } => self.copy_up(env, (map, address), from, object, offset),
                 Plan::Push { from, copy, offset } => self.push(env, from, copy, offset),
-                Plan::Request {
-                    object,
-                    offset,
-                    access,
-                } => {
+                Plan::Request { object, offset, access } => {
                     self.request(env, object, offset, access);
                     Ok(())
                 }
@@ -150,12 +126,7 @@ impl Vm {
         }
     }
 
-    fn zero_fill<E: Env>(
-        &mut self,
-        env: &mut E,
-        object: ObjectId,
-        offset: u64,
-    ) -> Result<(), Shortage> {
+    fn zero_fill<E: Env>(&mut self, env: &mut E, object: ObjectId, offset: u64) -> Result<(), Shortage> {
         let frame = env.allocate_frame(Fill::Zero)?;
         self.insert_page(object, offset, frame);
         self.counters.zero_fills += 1;
@@ -176,11 +147,7 @@ impl Vm {
         self.insert_page(object, offset, frame);
         self.counters.cow_faults += 1;
         // Whoever looks through this object, and had the page from below mapped, must see the new one.
-        if self
-            .objects
-            .get(object)
-            .is_some_and(|object| object.refs > 1)
-        {
+        if self.objects.get(object).is_some_and(|object| object.refs > 1) {
             env.page_protect(from, Prot::NONE);
         } else if let Some(space) = self.space_of(map) {
             env.remove(space, address, address + PAGE_SIZE, 1);
@@ -190,13 +157,7 @@ impl Vm {
     }
 
     /// Saves a page in the copy object before it changes.
-    fn push<E: Env>(
-        &mut self,
-        env: &mut E,
-        from: FrameId,
-        copy: ObjectId,
-        offset: u64,
-    ) -> Result<(), Shortage> {
+    fn push<E: Env>(&mut self, env: &mut E, from: FrameId, copy: ObjectId, offset: u64) -> Result<(), Shortage> {
         let frame = env.allocate_frame(Fill::Any)?;
         env.copy_frame(from, frame);
         self.insert_page(copy, offset, frame);
@@ -227,9 +188,7 @@ impl Vm {
         };
         page.unlock_requested = access;
         let (object, offset) = (page.object, page.offset);
-        if let Some(Source::Manager { manager, .. }) =
-            self.objects.get(object).map(|object| object.source)
-        {
+        if let Some(Source::Manager { manager, .. }) = self.objects.get(object).map(|object| object.source) {
             env.data_unlock(manager, object, offset, access);
         }
     }
@@ -251,12 +210,7 @@ impl Fault {
     /// A fault at `address`, which wanted `access`.
     #[must_use]
     pub fn new(map: MapId, address: u64, access: Prot) -> Fault {
-        Fault {
-            map,
-            address: trunc(address),
-            access,
-            is_counted: false,
-        }
+        Fault { map, address: trunc(address), access, is_counted: false }
     }
 }
 

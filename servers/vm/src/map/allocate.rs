@@ -27,11 +27,7 @@ impl Map {
     /// | 2 | fixed: free, unless what is there is replaced | `NoSpace`        |
     /// | 2 | anywhere: a gap fits                          | `NoSpace`        |
     /// | 3 | within the size limit, if it counts           | `NoSpace`        |
-    pub(crate) fn find_place(
-        &mut self,
-        placement: Placement,
-        is_counted: bool,
-    ) -> KernResult<Range> {
+    pub(crate) fn find_place(&mut self, placement: Placement, is_counted: bool) -> KernResult<Range> {
         let mut freed = 0;
         let found = match placement {
             Placement::Fixed { range, overwrite } => {
@@ -43,26 +39,15 @@ impl Map {
                 }
                 for (start, entry) in self.entries.overlapping(range) {
                     if entry.is_counted() {
-                        freed += Range {
-                            start,
-                            end: entry.end,
-                        }
-                        .clamp(range)
-                        .size();
+                        freed += Range { start, end: entry.end }.clamp(range).size();
                     }
                 }
                 range
             }
             Placement::Anywhere { from, size, mask } => {
                 let from = from.max(self.bounds.start);
-                let start = self
-                    .entries
-                    .find_room(from, self.bounds.end, size, mask)
-                    .ok_or(KernError::NoSpace)?;
-                Range {
-                    start,
-                    end: start + size,
-                }
+                let start = self.entries.find_room(from, self.bounds.end, size, mask).ok_or(KernError::NoSpace)?;
+                Range { start, end: start + size }
             }
         };
         if is_counted && !self.has_room_for(found.size(), freed) {
@@ -93,18 +78,11 @@ impl Enterer {
         let state = vm.maps.get_mut(map).ok_or(KernError::InvalidArgument)?;
         let range = state.find_place(placement, is_counted)?;
         env.prepare_step()?;
-        let remover = state
-            .entries
-            .is_occupied(range)
-            .then(|| Remover::replacing(map, range));
+        let remover = state.entries.is_occupied(range).then(|| Remover::replacing(map, range));
         if remover.is_some() {
             vm.lock_maps(&[map]);
         }
-        Ok(Enterer {
-            map,
-            range,
-            remover,
-        })
+        Ok(Enterer { map, range, remover })
     }
 
     pub(crate) fn map(&self) -> MapId {
@@ -154,25 +132,12 @@ pub struct Allocate {
 impl Allocate {
     /// A call. For the GNU family `flags` is the boolean `anywhere`.
     #[must_use]
-    pub fn new(
-        target: Option<MapId>,
-        address: u64,
-        size: u64,
-        flags: u32,
-        family: Family,
-    ) -> Allocate {
+    pub fn new(target: Option<MapId>, address: u64, size: u64, flags: u32, family: Family) -> Allocate {
         let flags = match family {
             Family::Gnu => u32::from(flags != 0),
             Family::Xnu => flags,
         };
-        Allocate {
-            target,
-            address,
-            size,
-            flags,
-            family,
-            entering: None,
-        }
+        Allocate { target, address, size, flags, family, entering: None }
     }
 
     /// Checks 1 to 6.
@@ -191,11 +156,7 @@ impl Allocate {
             return Err(KernError::InvalidArgument);
         }
         let placement = if self.flags & flags::ANYWHERE != 0 {
-            Placement::Anywhere {
-                from: 0,
-                size: round(self.size),
-                mask: 0,
-            }
+            Placement::Anywhere { from: 0, size: round(self.size), mask: 0 }
         } else {
             let overwrite = self.flags & flags::OVERWRITE != 0;
             match range::place(self.address, self.size) {
@@ -250,11 +211,7 @@ impl Operation for Allocate {
     }
 
     fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
-        if self.entering.is_some() {
-            Cancel::RunOn
-        } else {
-            Cancel::Dropped
-        }
+        if self.entering.is_some() { Cancel::RunOn } else { Cancel::Dropped }
     }
 }
 

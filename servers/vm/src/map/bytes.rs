@@ -28,12 +28,7 @@ pub(crate) struct Getter {
 impl Getter {
     /// Reads `[at, at + size)`, which does not wrap.
     pub(crate) fn new(map: MapId, at: u64, size: u64) -> Getter {
-        Getter {
-            map,
-            at,
-            end: at.saturating_add(size),
-            bytes: Vec::new(),
-        }
+        Getter { map, at, end: at.saturating_add(size), bytes: Vec::new() }
     }
 
     /// Goes on; `Zeros` when all is read.
@@ -77,12 +72,7 @@ pub(crate) struct Putter {
 impl Putter {
     /// Writes `bytes` from `start` on; the range does not wrap.
     pub(crate) fn new(map: MapId, start: u64, bytes: Vec<u8>) -> Putter {
-        Putter {
-            map,
-            start,
-            bytes,
-            done: 0,
-        }
+        Putter { map, start, bytes, done: 0 }
     }
 
     /// Goes on; `Zeros` when all is written.
@@ -123,12 +113,7 @@ impl GetBytes {
     /// A read of a size that the server is ready to keep in its heap.
     #[must_use]
     pub fn new(map: MapId, address: u64, size: u64) -> GetBytes {
-        GetBytes {
-            map,
-            address,
-            size,
-            getter: None,
-        }
+        GetBytes { map, address, size, getter: None }
     }
 }
 
@@ -171,10 +156,7 @@ impl PutBytes {
     /// A write.
     #[must_use]
     pub fn new(map: MapId, address: u64, bytes: Vec<u8>) -> PutBytes {
-        PutBytes {
-            putter: Putter::new(map, address, bytes),
-            is_checked: false,
-        }
+        PutBytes { putter: Putter::new(map, address, bytes), is_checked: false }
     }
 }
 
@@ -210,9 +192,5 @@ impl Operation for PutBytes {
 /// Whether the bytes lie in memory that allows the access.
 fn check(vm: &Vm, map: MapId, address: u64, size: u64, access: Prot) -> KernResult<()> {
     let range = range::cover(address, size).map_err(|_| KernError::InvalidAddress)?;
-    if size == 0 {
-        Ok(())
-    } else {
-        vm.check_access(map, range, access)
-    }
+    if size == 0 { Ok(()) } else { vm.check_access(map, range, access) }
 }

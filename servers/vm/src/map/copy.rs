@@ -40,19 +40,9 @@ enum Work {
     /// Taking WRITE from the source's mappings.
     Protect { range: Range },
     /// Taking WRITE from all mappings of a shared object's pages.
-    ProtectPages {
-        object: ObjectId,
-        offset: u64,
-        end: u64,
-    },
+    ProtectPages { object: ObjectId, offset: u64, end: u64 },
     /// Copying the bytes of every page.
-    Bytes {
-        from: ObjectId,
-        offset: u64,
-        end: u64,
-        to: ObjectId,
-        shift: u64,
-    },
+    Bytes { from: ObjectId, offset: u64, end: u64, to: ObjectId, shift: u64 },
 }
 
 /// How far the copier came.
@@ -79,14 +69,7 @@ pub(crate) struct Copier {
 }
 
 impl Copier {
-    pub(crate) fn new(
-        vm: &mut Vm,
-        from: MapId,
-        range: Range,
-        to: MapId,
-        start: u64,
-        terms: Terms,
-    ) -> Copier {
+    pub(crate) fn new(vm: &mut Vm, from: MapId, range: Range, to: MapId, start: u64, terms: Terms) -> Copier {
         Copier {
             from,
             to,
@@ -99,12 +82,7 @@ impl Copier {
     }
 
     /// Goes on.
-    pub(crate) fn step<E: Env>(
-        &mut self,
-        vm: &mut Vm,
-        env: &mut E,
-        budget: &mut Budget,
-    ) -> Progress {
+    pub(crate) fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E, budget: &mut Budget) -> Progress {
         loop {
             if budget.left() == 0 {
                 return Progress::Again;
@@ -122,54 +100,28 @@ impl Copier {
                         return Progress::Done;
                     };
                     let allowed = Prot::ALL - Prot::WRITE;
-                    let progress =
-                        env.protect(space, range.start, range.end, allowed, budget.left());
+                    let progress = env.protect(space, range.start, range.end, allowed, budget.left());
                     budget.take(progress.changed);
                     match progress.next {
-                        next if next < range.end => Work::Protect {
-                            range: Range {
-                                start: next,
-                                ..range
-                            },
-                        },
+                        next if next < range.end => Work::Protect { range: Range { start: next, ..range } },
                         _ => Work::Next,
                     }
                 }
-                Work::ProtectPages {
-                    object,
-                    offset,
-                    end,
-                } => match protect_page(vm, env, object, offset, end) {
+                Work::ProtectPages { object, offset, end } => match protect_page(vm, env, object, offset, end) {
                     Some(next) => {
                         budget.take(1);
-                        Work::ProtectPages {
-                            object,
-                            offset: next,
-                            end,
-                        }
+                        Work::ProtectPages { object, offset: next, end }
                     }
                     None => Work::Next,
                 },
-                Work::Bytes {
-                    from,
-                    offset,
-                    end,
-                    to,
-                    shift,
-                } => match vm.next_page_in_chain(from, offset, end) {
+                Work::Bytes { from, offset, end, to, shift } => match vm.next_page_in_chain(from, offset, end) {
                     Some(at) => {
                         budget.take(1);
                         let to_offset = at.wrapping_sub(shift);
                         if let Err(stop) = copy_page(vm, env, from, at, to, to_offset) {
                             return Progress::Stopped(stop);
                         }
-                        Work::Bytes {
-                            from,
-                            offset: at + crate::PAGE_SIZE,
-                            end,
-                            to,
-                            shift,
-                        }
+                        Work::Bytes { from, offset: at + crate::PAGE_SIZE, end, to, shift }
                     }
                     None => Work::Next,
                 },
@@ -185,18 +137,9 @@ impl Copier {
         if start >= self.range.end {
             return None;
         }
-        vm.clip_range(
-            self.from,
-            Range {
-                start,
-                end: self.range.end,
-            },
-        );
+        vm.clip_range(self.from, Range { start, end: self.range.end });
         let (_, entry) = vm.maps.get(self.from)?.entries.lookup(start)?;
-        let range = Range {
-            start,
-            end: entry.end,
-        };
+        let range = Range { start, end: entry.end };
         let entry = entry.clone();
         self.range.start = range.end;
         let (is_share, attributes) = match self.terms {
@@ -206,20 +149,8 @@ impl Copier {
                 Inherit::Copy => (false, entry.attributes),
             },
             Terms::Snapshot(attributes) => (false, attributes),
-            Terms::Share(inherit) => (
-                true,
-                Attributes {
-                    inherit,
-                    ..entry.attributes
-                },
-            ),
-            Terms::Copy(inherit) => (
-                false,
-                Attributes {
-                    inherit,
-                    ..entry.attributes
-                },
-            ),
+            Terms::Share(inherit) => (true, Attributes { inherit, ..entry.attributes }),
+            Terms::Copy(inherit) => (false, Attributes { inherit, ..entry.attributes }),
         };
         let copy = Entry {
             end: range.end.wrapping_add(self.shift),
@@ -233,11 +164,7 @@ impl Copier {
                 _ => self.alloc_id,
             },
         };
-        let (copy, work) = if is_share {
-            self.share(vm, range, copy)?
-        } else {
-            self.copy(vm, range, &entry, copy)?
-        };
+        let (copy, work) = if is_share { self.share(vm, range, copy)? } else { self.copy(vm, range, &entry, copy)? };
         vm.insert_entry(self.to, range.start.wrapping_add(self.shift), copy);
         Some(work)
     }
@@ -245,11 +172,7 @@ impl Copier {
     /// Both entries use the same object from now on.
     fn share(&self, vm: &mut Vm, range: Range, mut copy: Entry) -> Option<(Entry, Work)> {
         vm.make_shareable(self.from, range.start);
-        let (_, entry) = vm
-            .maps
-            .get_mut(self.from)?
-            .entries
-            .lookup_mut(range.start)?;
+        let (_, entry) = vm.maps.get_mut(self.from)?.entries.lookup_mut(range.start)?;
         entry.is_shared = true;
         let backing = entry.backing?;
         let object = vm.objects.get_mut(backing.object)?;
@@ -262,13 +185,7 @@ impl Copier {
     }
 
     /// The new entry is a snapshot of the source's.
-    fn copy(
-        &self,
-        vm: &mut Vm,
-        range: Range,
-        entry: &Entry,
-        mut copy: Entry,
-    ) -> Option<(Entry, Work)> {
+    fn copy(&self, vm: &mut Vm, range: Range, entry: &Entry, mut copy: Entry) -> Option<(Entry, Work)> {
         let Some(Backing { object, offset }) = entry.backing else {
             return Some((copy, Work::Next));
         };
@@ -280,36 +197,16 @@ impl Copier {
             || (!is_symmetric && vm.copy_rank(object) >= MAX_DEPTH)
         {
             let to = vm.new_object(range.size());
-            copy.backing = Some(Backing {
-                object: to,
-                offset: 0,
-            });
-            return Some((
-                copy,
-                Work::Bytes {
-                    from: object,
-                    offset,
-                    end,
-                    to,
-                    shift: offset,
-                },
-            ));
+            copy.backing = Some(Backing { object: to, offset: 0 });
+            return Some((copy, Work::Bytes { from: object, offset, end, to, shift: offset }));
         }
         copy.needs_copy = true;
         if !is_symmetric {
-            let object_copy = vm.make_copy_object(object)?;
-            copy.backing = Some(Backing {
-                object: object_copy,
-                offset,
-            });
-            return Some((
-                copy,
-                Work::ProtectPages {
-                    object,
-                    offset,
-                    end,
-                },
-            ));
+            let (copied, window) = vm.make_copy_object(object, Range { start: offset, end })?;
+            let to_offset = offset - window.start;
+            copy.backing = Some(Backing { object: copied, offset: to_offset });
+            let (offset, end) = (window.start, window.end);
+            return Some((copy, Work::ProtectPages { object, offset, end }));
         }
         copy.backing = entry.backing;
         let source = vm.objects.get_mut(object)?;
@@ -318,11 +215,7 @@ impl Copier {
         if entry.needs_copy {
             return Some((copy, Work::Next));
         }
-        let (_, entry) = vm
-            .maps
-            .get_mut(self.from)?
-            .entries
-            .lookup_mut(range.start)?;
+        let (_, entry) = vm.maps.get_mut(self.from)?.entries.lookup_mut(range.start)?;
         entry.needs_copy = true;
         Some((copy, Work::Protect { range }))
     }
@@ -331,11 +224,7 @@ impl Copier {
 impl Vm {
     /// Gives the entry at `address` an object that others may use as well: writes through the entry go there.
     fn make_shareable(&mut self, map: MapId, address: u64) {
-        let Some((_, entry)) = self
-            .maps
-            .get(map)
-            .and_then(|map| map.entries.lookup(address))
-        else {
+        let Some((_, entry)) = self.maps.get(map).and_then(|map| map.entries.lookup(address)) else {
             return;
         };
         match entry.backing {
@@ -347,13 +236,7 @@ impl Vm {
 }
 
 /// Takes WRITE from the first page of an object in `[offset, end)`. Returns where to go on.
-fn protect_page<E: Env>(
-    vm: &mut Vm,
-    env: &mut E,
-    object: ObjectId,
-    offset: u64,
-    end: u64,
-) -> Option<u64> {
+fn protect_page<E: Env>(vm: &mut Vm, env: &mut E, object: ObjectId, offset: u64, end: u64) -> Option<u64> {
     let (at, page) = vm.objects.get(object)?.pages.range(offset..end).next()?;
     if let Some(frame) = vm.pages.get(*page).and_then(|page| page.state.frame()) {
         env.page_protect(frame, Prot::ALL - Prot::WRITE);

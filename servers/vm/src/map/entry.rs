@@ -74,15 +74,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// Untouched zero-fill memory.
     pub(crate) fn anonymous(end: u64, attributes: Attributes, alloc_id: u64) -> Self {
-        Entry {
-            end,
-            backing: None,
-            attributes,
-            needs_copy: false,
-            is_shared: false,
-            wired: 0,
-            alloc_id,
-        }
+        Entry { end, backing: None, attributes, needs_copy: false, is_shared: false, wired: 0, alloc_id }
     }
 
     /// Whether the bytes count against the map's limit.
@@ -94,9 +86,7 @@ impl Entry {
     pub(crate) fn can_merge(&self, start: u64, next: &Entry) -> bool {
         let contiguous = match (self.backing, next.backing) {
             (None, None) => true,
-            (Some(a), Some(b)) => {
-                a.object == b.object && a.offset.wrapping_add(self.end - start) == b.offset
-            }
+            (Some(a), Some(b)) => a.object == b.object && a.offset.wrapping_add(self.end - start) == b.offset,
             _ => false,
         };
         contiguous

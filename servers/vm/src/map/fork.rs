@@ -32,10 +32,7 @@ impl Fork {
     /// A call.
     #[must_use]
     pub fn new(parent: MapId) -> Fork {
-        Fork {
-            parent,
-            state: State::New,
-        }
+        Fork { parent, state: State::New }
     }
 
     fn start<E: Env>(&self, vm: &mut Vm, env: &mut E) -> KernResult<State> {

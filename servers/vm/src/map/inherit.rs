@@ -28,12 +28,7 @@ impl SetInherit {
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, address: u64, size: u64, inherit: u32) -> SetInherit {
-        SetInherit {
-            target,
-            address,
-            size,
-            inherit,
-        }
+        SetInherit { target, address, size, inherit }
     }
 }
 

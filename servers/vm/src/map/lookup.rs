@@ -104,10 +104,7 @@ impl Vm {
         let (Some(backing), None) = (lower.backing, entry.backing) else {
             return false;
         };
-        let like = Entry {
-            backing: None,
-            ..lower.clone()
-        };
+        let like = Entry { backing: None, ..lower.clone() };
         if lower.needs_copy || !like.can_merge(lower_start, entry) {
             return false;
         }
@@ -146,14 +143,7 @@ impl Vm {
         if !map.entries.is_covered(range) {
             return Err(KernError::InvalidAddress);
         }
-        let is_allowed = map
-            .entries
-            .overlapping(range)
-            .all(|(_, entry)| entry.attributes.prot.contains(access));
-        if is_allowed {
-            Ok(())
-        } else {
-            Err(KernError::ProtectionFailure)
-        }
+        let is_allowed = map.entries.overlapping(range).all(|(_, entry)| entry.attributes.prot.contains(access));
+        if is_allowed { Ok(()) } else { Err(KernError::ProtectionFailure) }
     }
 }

@@ -76,11 +76,7 @@ impl MapMemory {
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, args: MapArgs) -> MapMemory {
-        MapMemory {
-            target,
-            args,
-            entering: None,
-        }
+        MapMemory { target, args, entering: None }
     }
 
     /// Checks 1 to 10.
@@ -95,11 +91,7 @@ impl MapMemory {
             return Err(BAD);
         }
         let map = vm.target(self.target)?;
-        let ignored = if args.family == Family::Xnu {
-            IS_MASK
-        } else {
-            0
-        };
+        let ignored = if args.family == Family::Xnu { IS_MASK } else { 0 };
         let max = Prot::from_wire(args.max & !ignored).ok_or(BAD)?;
         let prot = Prot::from_wire(args.prot & !ignored).ok_or(BAD)? & max;
         let inherit = Inherit::from_wire(args.inherit).ok_or(BAD)?;
@@ -122,18 +114,11 @@ impl MapMemory {
         }
         let placement = if is_anywhere {
             let from = hint(args.family, args.address);
-            Placement::Anywhere {
-                from,
-                size: round(args.size),
-                mask: args.mask,
-            }
+            Placement::Anywhere { from, size: round(args.size), mask: args.mask }
         } else if fixed.start & args.mask != 0 {
             return Err(KernError::NoSpace);
         } else {
-            Placement::Fixed {
-                range: fixed,
-                overwrite: flags & flags::OVERWRITE != 0,
-            }
+            Placement::Fixed { range: fixed, overwrite: flags & flags::OVERWRITE != 0 }
         };
         let attributes = Attributes {
             prot,
@@ -178,10 +163,6 @@ impl Operation for MapMemory {
     }
 
     fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
-        if self.entering.is_some() {
-            Cancel::RunOn
-        } else {
-            Cancel::Dropped
-        }
+        if self.entering.is_some() { Cancel::RunOn } else { Cancel::Dropped }
     }
 }

@@ -52,21 +52,12 @@ pub struct Map {
 
 impl Map {
     pub(crate) fn new(space: Option<SpaceId>, bounds: Range, limits: Limits) -> Map {
-        Map {
-            space,
-            bounds,
-            entries: Store::new(bounds.start),
-            size: 0,
-            size_none: 0,
-            limits,
-            is_locked: false,
-        }
+        Map { space, bounds, entries: Store::new(bounds.start), size: 0, size_none: 0, limits, is_locked: false }
     }
 
     /// Whether `size` more bytes, of which `freed` replace others, stay within the limit.
     pub(crate) fn has_room_for(&self, size: u64, freed: u64) -> bool {
         let used = (self.size - self.size_none).saturating_sub(freed);
-        used.checked_add(size)
-            .is_some_and(|sum| sum <= self.limits.current)
+        used.checked_add(size).is_some_and(|sum| sum <= self.limits.current)
     }
 }

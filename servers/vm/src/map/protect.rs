@@ -43,15 +43,7 @@ impl Protect {
         prot: u32,
         family: Family,
     ) -> Protect {
-        Protect {
-            target,
-            address,
-            size,
-            set_maximum,
-            prot,
-            family,
-            lowering: None,
-        }
+        Protect { target, address, size, set_maximum, prot, family, lowering: None }
     }
 
     /// Checks 1 to 5b.
@@ -63,9 +55,7 @@ impl Protect {
         let prot = Prot::from_wire(self.prot & !COPY).ok_or(KernError::InvalidArgument)?;
         match range::cover(self.address, self.size) {
             Ok(range) => Ok(Some((map, range, prot))),
-            Err(BadRange::RoundsToZero) if trunc(self.address) == 0 => {
-                Err(KernError::InvalidAddress)
-            }
+            Err(BadRange::RoundsToZero) if trunc(self.address) == 0 => Err(KernError::InvalidAddress),
             Err(BadRange::Wraps | BadRange::RoundsToZero) => Err(KernError::InvalidArgument),
         }
     }
@@ -80,15 +70,8 @@ impl Protect {
         if !map.entries.is_covered(range) {
             return Err(KernError::InvalidAddress);
         }
-        let added = if self.wants_copy() {
-            Prot::WRITE
-        } else {
-            Prot::NONE
-        };
-        let is_allowed = map
-            .entries
-            .overlapping(range)
-            .all(|(_, entry)| (entry.attributes.max | added).contains(prot));
+        let added = if self.wants_copy() { Prot::WRITE } else { Prot::NONE };
+        let is_allowed = map.entries.overlapping(range).all(|(_, entry)| (entry.attributes.max | added).contains(prot));
         if !is_allowed {
             return Err(KernError::ProtectionFailure);
         }
@@ -126,11 +109,7 @@ impl Protect {
 
 /// What of `prot` the tables of this architecture can grant: writing implies reading.
 pub(crate) fn hardware(prot: Prot) -> Prot {
-    if prot.contains(Prot::READ) {
-        prot
-    } else {
-        prot - Prot::WRITE
-    }
+    if prot.contains(Prot::READ) { prot } else { prot - Prot::WRITE }
 }
 
 impl Operation for Protect {
@@ -171,18 +150,10 @@ impl Operation for Protect {
         let limit = Budget::step().left();
         let progress = env.protect(space, range.start, range.end, allowed, limit);
         range.start = progress.next;
-        if range.is_empty() {
-            Step::Done(Ok(()))
-        } else {
-            Step::Again
-        }
+        if range.is_empty() { Step::Done(Ok(())) } else { Step::Again }
     }
 
     fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
-        if self.lowering.is_some() {
-            Cancel::RunOn
-        } else {
-            Cancel::Dropped
-        }
+        if self.lowering.is_some() { Cancel::RunOn } else { Cancel::Dropped }
     }
 }

@@ -35,13 +35,7 @@ pub struct ReadOut {
 /// | 1 | does not wrap or round to zero          | `InvalidAddress`                                   |
 /// | 2 | no hole                                 | `InvalidAddress`                                   |
 /// | 3 | every page allows the access            | small: `InvalidAddress`, else `ProtectionFailure`  |
-pub(crate) fn check_bytes(
-    vm: &Vm,
-    map: MapId,
-    address: u64,
-    size: u64,
-    access: Prot,
-) -> KernResult<Range> {
+pub(crate) fn check_bytes(vm: &Vm, map: MapId, address: u64, size: u64, access: Prot) -> KernResult<Range> {
     let range = range::cover(address, size).map_err(|_| KernError::InvalidAddress)?;
     match vm.check_access(map, range, access) {
         Ok(()) => Ok(range),
@@ -92,22 +86,12 @@ impl Read {
     /// A call of `caller`'s.
     #[must_use]
     pub fn new(target: Option<MapId>, address: u64, size: u64, caller: MapId) -> Read {
-        Read {
-            target,
-            address,
-            size,
-            caller,
-            is_limited: true,
-            state: State::New,
-        }
+        Read { target, address, size, caller, is_limited: true, state: State::New }
     }
 
     /// An element of `vm_read_list`, whose size has no limit.
     pub(crate) fn unlimited(target: Option<MapId>, address: u64, size: u64, caller: MapId) -> Read {
-        Read {
-            is_limited: false,
-            ..Read::new(target, address, size, caller)
-        }
+        Read { is_limited: false, ..Read::new(target, address, size, caller) }
     }
 
     fn is_small(&self) -> bool {
@@ -148,11 +132,7 @@ impl Read {
     }
 
     fn find_place<E: Env>(&self, vm: &mut Vm, env: &mut E, size: u64) -> KernResult<Range> {
-        let placement = Placement::Anywhere {
-            from: 0,
-            size,
-            mask: 0,
-        };
+        let placement = Placement::Anywhere { from: 0, size, mask: 0 };
         Ok(Enterer::new(vm, env, self.caller, placement, true)?.range())
     }
 
@@ -162,10 +142,7 @@ impl Read {
         let entry = Entry::anonymous(place.end, Attributes::new(), vm.new_alloc_id());
         vm.lock_maps(&[self.caller]);
         vm.insert_entry(self.caller, place.start, entry);
-        Ok(State::Putting(
-            Putter::new(self.caller, place.start, bytes),
-            place,
-        ))
+        Ok(State::Putting(Putter::new(self.caller, place.start, bytes), place))
     }
 
     /// Zeroes what the first and the last page hold beside the data.
@@ -254,10 +231,7 @@ impl Operation for Read {
                     Access::Zeros => {
                         let data = place.start;
                         vm.unlock_maps(&[self.caller]);
-                        return Step::Done(Ok(ReadOut {
-                            data,
-                            count: self.size,
-                        }));
+                        return Step::Done(Ok(ReadOut { data, count: self.size }));
                     }
                     stop => stop,
                 },
@@ -281,10 +255,7 @@ impl Operation for Read {
                         Access::Zeros => {
                             vm.unlock_maps(&[self.caller]);
                             let data = place.start + (self.address - trunc(self.address));
-                            return Step::Done(Ok(ReadOut {
-                                data,
-                                count: self.size,
-                            }));
+                            return Step::Done(Ok(ReadOut { data, count: self.size }));
                         }
                         stop => stop,
                     }
@@ -300,11 +271,7 @@ impl Operation for Read {
                 }
                 State::Failed(error) => {
                     vm.do_chores(env, &mut budget);
-                    return if vm.chores.is_empty() {
-                        (*error).into()
-                    } else {
-                        Step::Again
-                    };
+                    return if vm.chores.is_empty() { (*error).into() } else { Step::Again };
                 }
             };
             if let Some(step) = self.stop(vm, access) {

@@ -87,9 +87,7 @@ impl Vm {
     /// `InvalidArgument`: the target is no task; `NoSpace`: nothing at or above the address.
     pub fn region(&mut self, target: Option<MapId>, address: u64) -> KernResult<Region> {
         let id = self.target(target)?;
-        let (start, entry) = self
-            .entry_at_or_above(id, address)
-            .ok_or(KernError::NoSpace)?;
+        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernError::NoSpace)?;
         let object_name = entry.backing.map(|backing| self.chain_end(backing.object));
         if let Some(object) = object_name.and_then(|id| self.objects.get_mut(id)) {
             object.is_named = true;
@@ -123,13 +121,7 @@ impl Vm {
         basic: BasicInfo,
     ) -> KernResult<RegionInfo> {
         let id = self.target(target)?;
-        let flavors = [
-            flavor::BASIC_64,
-            flavor::BASIC,
-            flavor::EXTENDED_LEGACY,
-            flavor::TOP,
-            flavor::EXTENDED,
-        ];
+        let flavors = [flavor::BASIC_64, flavor::BASIC, flavor::EXTENDED_LEGACY, flavor::TOP, flavor::EXTENDED];
         let found = flavors.iter().find(|(number, _)| *number == flavor);
         let found = match (found.copied(), basic) {
             (Some(flavor::BASIC), BasicInfo::Wide) => Some(flavor::BASIC_64),
@@ -137,9 +129,7 @@ impl Vm {
         };
         let found = found.filter(|(_, needed)| count >= *needed);
         let found = found.ok_or(KernError::InvalidArgument)?;
-        let (start, entry) = self
-            .entry_at_or_above(id, address)
-            .ok_or(KernError::InvalidAddress)?;
+        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernError::InvalidAddress)?;
         let mut words = Words(Vec::new());
         match found {
             flavor::BASIC_64 => self.basic_info(&mut words, &entry, BasicInfo::Wide),
@@ -148,30 +138,19 @@ impl Vm {
             _ => self.extended_info(&mut words, start, &entry),
         }
         words.0.resize(found.1 as usize, 0);
-        Ok(RegionInfo {
-            address: start,
-            size: entry.end - start,
-            words: words.0,
-        })
+        Ok(RegionInfo { address: start, size: entry.end - start, words: words.0 })
     }
 
     /// `vm_region_recurse` (3821, 3822, 4815). There are no submaps, so the nesting depth is always 0.
     ///
     /// # Errors
     /// As for [`Vm::region_info`]; counts below the oldest form are `InvalidArgument`.
-    pub fn region_recurse(
-        &self,
-        target: Option<MapId>,
-        address: u64,
-        count: u32,
-    ) -> KernResult<RegionInfo> {
+    pub fn region_recurse(&self, target: Option<MapId>, address: u64, count: u32) -> KernResult<RegionInfo> {
         const COUNTS: [u32; 3] = [19, 17, 16];
         let id = self.target(target)?;
         let count = COUNTS.iter().find(|known| count >= **known);
         let count = *count.ok_or(KernError::InvalidArgument)?;
-        let (start, entry) = self
-            .entry_at_or_above(id, address)
-            .ok_or(KernError::InvalidAddress)?;
+        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernError::InvalidAddress)?;
         let tally = self.tally(start, &entry);
         let attributes = &entry.attributes;
         let object = entry.backing.map_or(0, |backing| backing.object.to_word());
@@ -194,11 +173,7 @@ impl Vm {
         words.push(0);
         words.push_wide(object);
         words.0.resize(count as usize, 0);
-        Ok(RegionInfo {
-            address: start,
-            size: entry.end - start,
-            words: words.0,
-        })
+        Ok(RegionInfo { address: start, size: entry.end - start, words: words.0 })
     }
 
     fn entry_at_or_above(&self, id: MapId, address: u64) -> Option<(u64, Entry)> {
@@ -239,11 +214,7 @@ impl Vm {
         let tally = self.tally(start, entry);
         let mode = self.share_mode(entry);
         let is_private = mode == ShareMode::Private;
-        words.push(
-            entry
-                .backing
-                .map_or(0, |backing| backing.object.to_word() as u32),
-        );
+        words.push(entry.backing.map_or(0, |backing| backing.object.to_word() as u32));
         words.push(tally.ref_count);
         words.push(if is_private { tally.resident } else { 0 });
         words.push(if is_private { 0 } else { tally.resident });
@@ -252,9 +223,7 @@ impl Vm {
 
     /// `shadow_depth` (16 bits), `external_pager` (8), `share_mode` (8).
     fn depth_and_mode(&self, entry: &Entry, tally: &Tally) -> u32 {
-        u32::from(tally.depth)
-            | u32::from(tally.is_external) << 16
-            | u32::from(self.share_mode(entry) as u8) << 24
+        u32::from(tally.depth) | u32::from(tally.is_external) << 16 | u32::from(self.share_mode(entry) as u8) << 24
     }
 
     fn share_mode(&self, entry: &Entry) -> ShareMode {
@@ -284,11 +253,7 @@ impl Vm {
                 break;
             };
             let end = offset.wrapping_add(entry.end - start);
-            for page in object
-                .pages
-                .range(offset..end.max(offset))
-                .map(|(_, page)| *page)
-            {
+            for page in object.pages.range(offset..end.max(offset)).map(|(_, page)| *page) {
                 let Some(page) = self.pages.get(page) else {
                     continue;
                 };
@@ -301,9 +266,7 @@ impl Vm {
                 tally.depth = tally.depth.saturating_add(1);
             }
             tally.is_external |= object.source != Source::Zero;
-            next = object
-                .shadow
-                .map(|shadow| (shadow.object, offset.wrapping_add(shadow.offset)));
+            next = object.shadow.map(|shadow| (shadow.object, offset.wrapping_add(shadow.offset)));
         }
         tally
     }
@@ -351,11 +314,7 @@ impl Vm {
     pub fn map_info<E: Env>(&self, env: &E, id: MapId) -> Option<MapInfo> {
         let map = self.maps.get(id)?;
         let pages = map.space.map_or(0, |space| env.resident_pages(space));
-        Some(MapInfo {
-            virtual_size: map.size,
-            resident_size: pages * PAGE_SIZE,
-            region_count: map.entries.len(),
-        })
+        Some(MapInfo { virtual_size: map.size, resident_size: pages * PAGE_SIZE, region_count: map.entries.len() })
     }
 
     /// `vm_get_size_limit` (4216).
@@ -363,9 +322,7 @@ impl Vm {
     /// # Errors
     /// `InvalidTask`
     pub fn limits(&self, target: Option<MapId>) -> KernResult<Limits> {
-        let map = target
-            .and_then(|id| self.maps.get(id))
-            .ok_or(KernError::InvalidTask)?;
+        let map = target.and_then(|id| self.maps.get(id)).ok_or(KernError::InvalidTask)?;
         Ok(map.limits)
     }
 
@@ -378,18 +335,11 @@ impl Vm {
     /// | 2 | the target is a task                         | `InvalidTask`     |
     /// | 3 | the host is one                              | `InvalidHost`     |
     /// | 4 | raising the maximum: the host is privileged  | `NoAccess`        |
-    pub fn set_limits(
-        &mut self,
-        host: Host,
-        target: Option<MapId>,
-        limits: Limits,
-    ) -> KernResult<()> {
+    pub fn set_limits(&mut self, host: Host, target: Option<MapId>, limits: Limits) -> KernResult<()> {
         if limits.current > limits.max {
             return Err(KernError::InvalidArgument);
         }
-        let map = target
-            .and_then(|id| self.maps.get_mut(id))
-            .ok_or(KernError::InvalidTask)?;
+        let map = target.and_then(|id| self.maps.get_mut(id)).ok_or(KernError::InvalidTask)?;
         match host {
             Host::None => return Err(KernError::InvalidHost),
             Host::Plain if limits.max > map.limits.max => return Err(KernError::NoAccess),

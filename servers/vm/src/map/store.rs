@@ -17,10 +17,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) const fn new(min: u64) -> Self {
-        Store {
-            entries: BTreeMap::new(),
-            first_free: min,
-        }
+        Store { entries: BTreeMap::new(), first_free: min }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -46,38 +43,19 @@ impl Store {
 
     /// The entry that contains `address`, else the first one above it.
     pub(crate) fn at_or_above(&self, address: u64) -> Option<(u64, &Entry)> {
-        self.lookup(address).or_else(|| {
-            self.entries
-                .range(address..)
-                .next()
-                .map(|(start, entry)| (*start, entry))
-        })
+        self.lookup(address).or_else(|| self.entries.range(address..).next().map(|(start, entry)| (*start, entry)))
     }
 
     /// The entries that touch `range`, in order, with their starts.
-    pub(crate) fn overlapping(
-        &self,
-        range: Range,
-    ) -> impl DoubleEndedIterator<Item = (u64, &Entry)> {
-        let from = self
-            .lookup(range.start)
-            .map_or(range.start, |(start, _)| start);
-        self.entries
-            .range(from..range.end.max(from))
-            .map(|(start, entry)| (*start, entry))
+    pub(crate) fn overlapping(&self, range: Range) -> impl DoubleEndedIterator<Item = (u64, &Entry)> {
+        let from = self.lookup(range.start).map_or(range.start, |(start, _)| start);
+        self.entries.range(from..range.end.max(from)).map(|(start, entry)| (*start, entry))
     }
 
     /// The same, to be changed.
-    pub(crate) fn overlapping_mut(
-        &mut self,
-        range: Range,
-    ) -> impl DoubleEndedIterator<Item = (u64, &mut Entry)> {
-        let from = self
-            .lookup(range.start)
-            .map_or(range.start, |(start, _)| start);
-        self.entries
-            .range_mut(from..range.end.max(from))
-            .map(|(start, entry)| (*start, entry))
+    pub(crate) fn overlapping_mut(&mut self, range: Range) -> impl DoubleEndedIterator<Item = (u64, &mut Entry)> {
+        let from = self.lookup(range.start).map_or(range.start, |(start, _)| start);
+        self.entries.range_mut(from..range.end.max(from)).map(|(start, entry)| (*start, entry))
     }
 
     /// All entries in order.
@@ -94,12 +72,7 @@ impl Store {
     /// Adds an entry where nothing is.
     pub(crate) fn insert(&mut self, start: u64, entry: Entry) {
         debug_assert!(
-            self.overlapping(Range {
-                start,
-                end: entry.end
-            })
-            .next()
-            .is_none(),
+            self.overlapping(Range { start, end: entry.end }).next().is_none(),
             "STORE-1: entries are disjoint"
         );
         self.note_occupied(start, entry.end);
@@ -188,20 +161,14 @@ impl Store {
         use crate::range::is_aligned;
         let mut last = bounds.start;
         for (start, entry) in self.iter() {
-            assert!(
-                is_aligned(start) && is_aligned(entry.end),
-                "STORE-1: aligned"
-            );
+            assert!(is_aligned(start) && is_aligned(entry.end), "STORE-1: aligned");
             assert!(start < entry.end, "STORE-1: not empty");
             assert!(start >= last, "STORE-1: sorted and disjoint");
             last = entry.end;
         }
         assert!(last <= bounds.end, "STORE-1: within bounds");
         assert!(
-            self.is_covered(Range {
-                start: bounds.start,
-                end: self.first_free.max(bounds.start)
-            }),
+            self.is_covered(Range { start: bounds.start, end: self.first_free.max(bounds.start) }),
             "STORE-2: nothing free below first_free"
         );
     }
@@ -239,25 +206,16 @@ mod tests {
     fn room_is_the_lowest_gap_that_fits() {
         let mut store = Store::new(0x1000);
         for start in [0x1000u64, 0x3000, 0x6000] {
-            store.insert(
-                start,
-                Entry::anonymous(start + 0x1000, Attributes::new(), 0),
-            );
+            store.insert(start, Entry::anonymous(start + 0x1000, Attributes::new(), 0));
         }
         assert_eq!(store.find_room(0x1000, 0x10_0000, 0x1000, 0), Some(0x2000));
         assert_eq!(store.find_room(0x1000, 0x10_0000, 0x2000, 0), Some(0x4000));
         assert_eq!(store.find_room(0x1000, 0x10_0000, 0x3000, 0), Some(0x7000));
         assert_eq!(store.find_room(0x1000, 0x9000, 0x3000, 0), None);
         assert_eq!(store.find_room(0x5000, 0x9000, 0x1000, 0), Some(0x5000));
-        assert_eq!(
-            store.find_room(0x1000, 0x10_0000, 0x1000, 0x7fff),
-            Some(0x8000)
-        );
+        assert_eq!(store.find_room(0x1000, 0x10_0000, 0x1000, 0x7fff), Some(0x8000));
         store.remove(0x1000);
         assert_eq!(store.find_room(0x1000, 0x10_0000, 0x1000, 0), Some(0x1000));
-        store.assert_valid(Range {
-            start: 0x1000,
-            end: 0x10_0000,
-        });
+        store.assert_valid(Range { start: 0x1000, end: 0x10_0000 });
     }
 }

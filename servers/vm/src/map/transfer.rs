@@ -60,24 +60,14 @@ struct Transfer {
 
 impl Transfer {
     fn new(from: (MapId, u64), to: (MapId, u64), size: u64) -> Transfer {
-        Transfer {
-            from,
-            to,
-            size,
-            state: State::New,
-        }
+        Transfer { from, to, size, state: State::New }
     }
 
     /// Bytes that are in hand already.
     fn of(bytes: Vec<u8>, to: (MapId, u64)) -> Transfer {
         let size = bytes.len() as u64;
         let state = State::Putting(Putter::new(to.0, to.1, bytes));
-        Transfer {
-            from: to,
-            to,
-            size,
-            state,
-        }
+        Transfer { from: to, to, size, state }
     }
 
     /// Takes the first step, or tells what to wait for.
@@ -93,10 +83,7 @@ impl Transfer {
         let Ok(range) = crate::range::cover(address, self.size) else {
             return Err(KernError::InvalidAddress.into());
         };
-        let limits = Limits {
-            current: u64::MAX,
-            max: u64::MAX,
-        };
+        let limits = Limits { current: u64::MAX, max: u64::MAX };
         let snapshot = vm.maps.insert(Map::new(None, range, limits));
         vm.lock_maps(&[from]);
         let terms = Terms::Snapshot(Attributes::new());
@@ -106,14 +93,7 @@ impl Transfer {
     }
 
     /// Stores bytes of the snapshot. `Zeros` when all are stored.
-    fn pour<E: Env>(
-        &self,
-        vm: &mut Vm,
-        env: &mut E,
-        snapshot: MapId,
-        done: &mut u64,
-        budget: &mut Budget,
-    ) -> Access {
+    fn pour<E: Env>(&self, vm: &mut Vm, env: &mut E, snapshot: MapId, done: &mut u64, budget: &mut Budget) -> Access {
         let ends = (self.from.1 + self.size, self.to.1 + self.size);
         while *done < self.size {
             if !budget.take(2) {
@@ -124,17 +104,14 @@ impl Transfer {
             let count = from_count.min(to_count);
             let (map, _) = self.to;
             match vm.resolve(env, snapshot, from_page, Prot::READ, By::Server) {
-                Access::Frame { frame: from, .. } => {
-                    match vm.resolve(env, map, to_page, Prot::WRITE, By::Server) {
-                        Access::Frame { frame, .. } => {
-                            env.copy_bytes(from, from_offset, frame, to_offset, count);
-                        }
-                        stop => return stop,
+                Access::Frame { frame: from, .. } => match vm.resolve(env, map, to_page, Prot::WRITE, By::Server) {
+                    Access::Frame { frame, .. } => {
+                        env.copy_bytes(from, from_offset, frame, to_offset, count);
                     }
-                }
+                    stop => return stop,
+                },
                 // Zeros over memory that nobody touched need no frame.
-                Access::Zeros
-                    if vm.resolve(env, map, to_page, Prot::READ, By::Server) == Access::Zeros => {}
+                Access::Zeros if vm.resolve(env, map, to_page, Prot::READ, By::Server) == Access::Zeros => {}
                 Access::Zeros => match vm.resolve(env, map, to_page, Prot::WRITE, By::Server) {
                     Access::Frame { frame, .. } => env.zero_bytes(frame, to_offset, count),
                     stop => return stop,
@@ -157,11 +134,7 @@ impl Transfer {
                 (State::Over(result), _) => {
                     let result = *result;
                     vm.do_chores(env, &mut budget);
-                    return if vm.chores.is_empty() {
-                        Step::Done(result)
-                    } else {
-                        Step::Again
-                    };
+                    return if vm.chores.is_empty() { Step::Done(result) } else { Step::Again };
                 }
                 (_, Some(access)) => access,
                 (State::New, None) => match self.start(vm) {
@@ -177,18 +150,16 @@ impl Transfer {
                     stop => stop,
                 },
                 (State::Putting(putter), None) => putter.step(vm, env, &mut budget),
-                (State::Copying(copier, snapshot), None) => {
-                    match copier.step(vm, env, &mut budget) {
-                        Progress::Done => {
-                            let snapshot = *snapshot;
-                            vm.unlock_maps(&[self.from.0]);
-                            self.state = State::Pouring(snapshot, 0);
-                            continue;
-                        }
-                        Progress::Again => Access::Again,
-                        Progress::Stopped(access) => access,
+                (State::Copying(copier, snapshot), None) => match copier.step(vm, env, &mut budget) {
+                    Progress::Done => {
+                        let snapshot = *snapshot;
+                        vm.unlock_maps(&[self.from.0]);
+                        self.state = State::Pouring(snapshot, 0);
+                        continue;
                     }
-                }
+                    Progress::Again => Access::Again,
+                    Progress::Stopped(access) => access,
+                },
                 (State::Pouring(snapshot, done), None) => {
                     let (snapshot, mut so_far) = (*snapshot, *done);
                     let access = if vm.is_locked(&[self.to.0]).is_some() {
@@ -257,12 +228,7 @@ impl Write {
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, address: u64, source: WriteSource) -> Write {
-        Write {
-            target,
-            address,
-            source,
-            transfer: None,
-        }
+        Write { target, address, source, transfer: None }
     }
 
     fn check(&mut self, vm: &Vm) -> KernResult<Option<Transfer>> {
@@ -283,9 +249,7 @@ impl Write {
         let to = (map, self.address);
         Ok(Some(match &mut self.source {
             WriteSource::Inline(bytes) => Transfer::of(core::mem::take(bytes), to),
-            WriteSource::Memory { map, address, size } => {
-                Transfer::new((*map, *address), to, *size)
-            }
+            WriteSource::Memory { map, address, size } => Transfer::new((*map, *address), to, *size),
         }))
     }
 }
@@ -313,9 +277,7 @@ impl Operation for Write {
     }
 
     fn cancel(&mut self, vm: &mut Vm) -> Cancel {
-        self.transfer
-            .as_mut()
-            .map_or(Cancel::Dropped, |transfer| transfer.cancel(vm))
+        self.transfer.as_mut().map_or(Cancel::Dropped, |transfer| transfer.cancel(vm))
     }
 }
 
@@ -343,29 +305,13 @@ impl Copy {
     /// `vm_copy`.
     #[must_use]
     pub fn new(target: Option<MapId>, source: u64, size: u64, dest: u64) -> Copy {
-        Copy {
-            target,
-            source,
-            size,
-            dest_map: target,
-            dest,
-            transfer: None,
-        }
+        Copy { target, source, size, dest_map: target, dest, transfer: None }
     }
 
     /// `vm_read_overwrite`: the source in `target`, the destination in `caller`.
     #[must_use]
-    pub fn to_caller(
-        target: Option<MapId>,
-        source: u64,
-        size: u64,
-        caller: MapId,
-        dest: u64,
-    ) -> Copy {
-        Copy {
-            dest_map: Some(caller),
-            ..Copy::new(target, source, size, dest)
-        }
+    pub fn to_caller(target: Option<MapId>, source: u64, size: u64, caller: MapId, dest: u64) -> Copy {
+        Copy { dest_map: Some(caller), ..Copy::new(target, source, size, dest) }
     }
 
     fn check(&self, vm: &Vm) -> KernResult<Option<Transfer>> {
@@ -379,11 +325,7 @@ impl Copy {
         if from == to && self.source == self.dest {
             return Ok(None);
         }
-        Ok(Some(Transfer::new(
-            (from, self.source),
-            (to, self.dest),
-            self.size,
-        )))
+        Ok(Some(Transfer::new((from, self.source), (to, self.dest), self.size)))
     }
 }
 
@@ -409,8 +351,6 @@ impl Operation for Copy {
     }
 
     fn cancel(&mut self, vm: &mut Vm) -> Cancel {
-        self.transfer
-            .as_mut()
-            .map_or(Cancel::Dropped, |transfer| transfer.cancel(vm))
+        self.transfer.as_mut().map_or(Cancel::Dropped, |transfer| transfer.cancel(vm))
     }
 }

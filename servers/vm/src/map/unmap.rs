@@ -29,21 +29,12 @@ pub(crate) struct Remover {
 
 impl Remover {
     pub(crate) fn deallocating(map: MapId, range: Range) -> Remover {
-        Remover {
-            map,
-            range,
-            at: range.start,
-            unmapped: range.start,
-            permanent: Permanent::Stays,
-        }
+        Remover { map, range, at: range.start, unmapped: range.start, permanent: Permanent::Stays }
     }
 
     /// Removes whatever is there.
     pub(crate) fn replacing(map: MapId, range: Range) -> Remover {
-        Remover {
-            permanent: Permanent::Goes,
-            ..Remover::deallocating(map, range)
-        }
+        Remover { permanent: Permanent::Goes, ..Remover::deallocating(map, range) }
     }
 
     /// Goes on. Returns whether the range is empty.
@@ -52,13 +43,7 @@ impl Remover {
             if !budget.take(1) {
                 return false;
             }
-            vm.clip_range(
-                self.map,
-                Range {
-                    start: self.at,
-                    end: self.range.end,
-                },
-            );
+            vm.clip_range(self.map, Range { start: self.at, end: self.range.end });
             let Some(map) = vm.maps.get(self.map) else {
                 return true;
             };
@@ -86,10 +71,8 @@ impl Remover {
                     vm.unwire_pages(backing.object, from, to);
                 }
                 // Others use the object, but nobody this part of it.
-                let is_garbage = vm
-                    .objects
-                    .get(backing.object)
-                    .is_some_and(|object| object.is_unique && object.refs > 1);
+                let is_garbage =
+                    vm.objects.get(backing.object).is_some_and(|object| object.is_unique && object.refs > 1);
                 if is_garbage && !vm.drop_pages(env, backing.object, from, to, budget) {
                     return false;
                 }
@@ -102,11 +85,7 @@ impl Remover {
                     entry.needs_copy = false;
                     entry.is_shared = false;
                     entry.wired = 0;
-                    entry.attributes = Attributes {
-                        prot: Prot::NONE,
-                        max: Prot::NONE,
-                        ..entry.attributes
-                    };
+                    entry.attributes = Attributes { prot: Prot::NONE, max: Prot::NONE, ..entry.attributes };
                     vm.insert_entry(self.map, start, entry);
                 }
             }
@@ -154,13 +133,7 @@ impl Deallocate {
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, address: u64, size: u64, holes: Holes) -> Deallocate {
-        Deallocate {
-            target,
-            address,
-            size,
-            holes,
-            state: State::New,
-        }
+        Deallocate { target, address, size, holes, state: State::New }
     }
 
     fn check(&self, vm: &Vm) -> KernResult<Option<(MapId, Range)>> {
@@ -219,11 +192,7 @@ impl Operation for Deallocate {
             self.state = State::Reaping;
         }
         vm.do_chores(env, &mut budget);
-        if vm.chores.is_empty() {
-            Step::Done(Ok(()))
-        } else {
-            Step::Again
-        }
+        if vm.chores.is_empty() { Step::Done(Ok(())) } else { Step::Again }
     }
 
     fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
@@ -242,12 +211,7 @@ impl Vm {
     }
 
     /// Takes an abandoned map down, as far as the budget goes. Returns whether it is gone.
-    pub(crate) fn tear_down<E: Env>(
-        &mut self,
-        env: &mut E,
-        id: MapId,
-        budget: &mut Budget,
-    ) -> bool {
+    pub(crate) fn tear_down<E: Env>(&mut self, env: &mut E, id: MapId, budget: &mut Budget) -> bool {
         let Some(map) = self.maps.get(id) else {
             return true;
         };
@@ -277,10 +241,7 @@ impl Destroy {
     /// Ends a map. The server steps no new operation on it from here on.
     #[must_use]
     pub fn new(map: MapId) -> Destroy {
-        Destroy {
-            map,
-            is_abandoned: false,
-        }
+        Destroy { map, is_abandoned: false }
     }
 }
 
@@ -298,11 +259,7 @@ impl Operation for Destroy {
             vm.abandon_map(self.map);
             self.is_abandoned = true;
         }
-        if vm.reap(env) {
-            Step::Again
-        } else {
-            Step::Done(Ok(()))
-        }
+        if vm.reap(env) { Step::Again } else { Step::Done(Ok(())) }
     }
 
     fn cancel(&mut self, _vm: &mut Vm) -> Cancel {

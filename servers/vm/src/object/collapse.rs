@@ -25,12 +25,7 @@ enum Finding {
 
 impl Vm {
     /// Shortens the chain below an object as far as the budget goes. Returns whether nothing is left to do.
-    pub(crate) fn collapse<E: Env>(
-        &mut self,
-        env: &mut E,
-        id: ObjectId,
-        budget: &mut Budget,
-    ) -> bool {
+    pub(crate) fn collapse<E: Env>(&mut self, env: &mut E, id: ObjectId, budget: &mut Budget) -> bool {
         loop {
             match self.examine(id) {
                 Finding::Nothing => return true,
@@ -66,11 +61,7 @@ impl Vm {
         if !object.is_internal() {
             return Finding::Nothing;
         }
-        let is_quiet = |page| {
-            self.pages
-                .get(page)
-                .is_some_and(|page| page.state.frame().is_some())
-        };
+        let is_quiet = |page| self.pages.get(page).is_some_and(|page| page.state.frame().is_some());
         let pages = object.pages.len() as u64;
         if pages >= object.size / PAGE_SIZE && object.pages.values().all(|page| is_quiet(*page)) {
             return Finding::Cut;
@@ -96,24 +87,12 @@ impl Vm {
             .range(window)
             .take(crate::STEP_PAGES + 1)
             .enumerate()
-            .all(|(n, (at, _))| {
-                n < crate::STEP_PAGES && object.pages.contains_key(&at.wrapping_sub(link.offset))
-            });
-        if has_all {
-            Finding::Bypass
-        } else {
-            Finding::Nothing
-        }
+            .all(|(n, (at, _))| n < crate::STEP_PAGES && object.pages.contains_key(&at.wrapping_sub(link.offset)));
+        if has_all { Finding::Bypass } else { Finding::Nothing }
     }
 
     /// Moves up what the object lacks, drops what it has. Returns whether the shadow is empty.
-    fn swallow_pages<E: Env>(
-        &mut self,
-        env: &mut E,
-        id: ObjectId,
-        link: Shadow,
-        budget: &mut Budget,
-    ) -> bool {
+    fn swallow_pages<E: Env>(&mut self, env: &mut E, id: ObjectId, link: Shadow, budget: &mut Budget) -> bool {
         loop {
             let Some(below) = self.objects.get_mut(link.object) else {
                 return true;
@@ -125,9 +104,7 @@ impl Vm {
                 return false;
             }
             let is_wanted = at.checked_sub(link.offset).is_some_and(|offset| {
-                self.objects.get(id).is_some_and(|object| {
-                    offset < object.size && !object.pages.contains_key(&offset)
-                })
+                self.objects.get(id).is_some_and(|object| offset < object.size && !object.pages.contains_key(&offset))
             });
             if !is_wanted {
                 self.drop_page(env, link.object, at);
@@ -152,13 +129,7 @@ impl Vm {
         self.unlink_shadow(id);
         if let Some(lower) = self.unlink_shadow_keeping_copy(link.object, id) {
             let offset = lower.offset.wrapping_add(link.offset);
-            self.link_shadow(
-                id,
-                Shadow {
-                    object: lower.object,
-                    offset,
-                },
-            );
+            self.link_shadow(id, Shadow { object: lower.object, offset });
         }
         if let Some(below) = self.objects.remove(link.object)
             && below.is_named
@@ -170,10 +141,7 @@ impl Vm {
     /// Takes `old` off its shadow; if it was the newest copy there, `new` becomes that.
     fn unlink_shadow_keeping_copy(&mut self, old: ObjectId, new: ObjectId) -> Option<Shadow> {
         let below = self.objects.get(old)?.shadow?.object;
-        let was_copy = self
-            .objects
-            .get(below)
-            .is_some_and(|below| below.copy == Some(old));
+        let was_copy = self.objects.get(below).is_some_and(|below| below.copy == Some(old));
         let shadow = self.unlink_shadow(old)?;
         if was_copy {
             let rank = self.objects.get(old).map_or(0, |old| old.copy_rank);
@@ -192,20 +160,11 @@ impl Vm {
         let Some(shadow) = self.unlink_shadow(id) else {
             return;
         };
-        let lower = self
-            .objects
-            .get(shadow.object)
-            .and_then(|below| below.shadow);
+        let lower = self.objects.get(shadow.object).and_then(|below| below.shadow);
         if let Some(lower) = lower {
             self.retain(lower.object);
             let offset = lower.offset.wrapping_add(shadow.offset);
-            self.link_shadow(
-                id,
-                Shadow {
-                    object: lower.object,
-                    offset: trunc(offset),
-                },
-            );
+            self.link_shadow(id, Shadow { object: lower.object, offset: trunc(offset) });
         }
         self.release(shadow.object);
     }

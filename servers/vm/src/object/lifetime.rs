@@ -86,12 +86,7 @@ impl Vm {
     }
 
     /// Frees an object without references, page by page. Returns whether it is gone.
-    pub(crate) fn free_object<E: Env>(
-        &mut self,
-        env: &mut E,
-        id: ObjectId,
-        budget: &mut Budget,
-    ) -> bool {
+    pub(crate) fn free_object<E: Env>(&mut self, env: &mut E, id: ObjectId, budget: &mut Budget) -> bool {
         if !self.drop_pages(env, id, 0, u64::MAX, budget) {
             return false;
         }
@@ -162,9 +157,7 @@ impl Vm {
             && let Some(old) = object.pages.insert(offset, page)
         {
             debug_assert!(
-                self.pages
-                    .get(old)
-                    .is_none_or(|old| old.state.frame().is_none()),
+                self.pages.get(old).is_none_or(|old| old.state.frame().is_none()),
                 "OBJ-5: only a placeholder is replaced"
             );
             self.pages.remove(old);

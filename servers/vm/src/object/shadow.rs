@@ -1,6 +1,7 @@
 //! The two ways to copy an object without copying bytes.
 
 use super::{Object, Shadow};
+use crate::range::Range;
 use crate::types::ObjectId;
 use crate::vm::Vm;
 
@@ -12,65 +13,48 @@ impl Vm {
     /// reference to it.
     pub(crate) fn make_shadow(&mut self, below: ObjectId, offset: u64, size: u64) -> ObjectId {
         let id = self.new_object(size);
-        self.link_shadow(
-            id,
-            Shadow {
-                object: below,
-                offset,
-            },
-        );
+        self.link_shadow(id, Shadow { object: below, offset });
         id
     }
 
-    /// Makes (or finds) the asymmetric copy of an object: from now on pages are pushed there before they
-    /// change. Returns it with a reference for the caller. The caller takes write access from the pages.
-    pub(crate) fn make_copy_object(&mut self, id: ObjectId) -> Option<ObjectId> {
-        let size = self.objects.get(id)?.size;
+    /// Makes (or finds) the asymmetric copy of a part of an object: from now on pages of the part are pushed there
+    /// before they change. Returns it with a reference for the caller, and the part of the object that it
+    /// stands for; the caller takes write access from the pages of that part.
+    pub(crate) fn make_copy_object(&mut self, id: ObjectId, part: Range) -> Option<(ObjectId, Range)> {
         let old = self.objects.get(id)?.copy;
+        let mut window = part;
         let mut rank = 0;
         if let Some(old) = old
             && let Some(copy) = self.objects.get_mut(old)
+            && let Some(shadow) = copy.shadow
         {
-            let is_whole =
-                copy.size >= size && copy.shadow.is_some_and(|shadow| shadow.offset == 0);
-            if copy.is_frozen && copy.pages.is_empty() && is_whole {
+            let covered = Range { start: shadow.offset, end: shadow.offset + copy.size };
+            let is_within = covered.start <= part.start && part.end <= covered.end;
+            if is_within && copy.is_frozen && copy.pages.is_empty() {
+                // Nothing changed since, so that snapshot is this one, too.
                 copy.is_unique = false;
                 copy.refs += 1;
-                return Some(old);
+                return Some((old, covered));
             }
-            rank = copy.copy_rank + 1;
+            window.start = window.start.min(covered.start);
+            window.end = window.end.max(covered.end);
+            rank = copy.copy_rank.saturating_add(1);
         }
-        let new = self.objects.insert(Object {
-            copy_rank: rank,
-            is_frozen: true,
-            ..Object::anonymous(size)
-        });
+        let new = self.objects.insert(Object { copy_rank: rank, is_frozen: true, ..Object::anonymous(window.size()) });
         self.retain(id);
-        self.link_shadow(
-            new,
-            Shadow {
-                object: id,
-                offset: 0,
-            },
-        );
+        self.link_shadow(new, Shadow { object: id, offset: window.start });
         if let Some(old) = old
             && let Some(shadow) = self.unlink_shadow(old)
         {
-            // The older copy now looks through the newer one; its reference to the original goes with it.
-            self.release(shadow.object);
+            // The older copy now looks through the newer one; its reference to the original goes.
             self.retain(new);
-            self.link_shadow(
-                old,
-                Shadow {
-                    object: new,
-                    offset: shadow.offset,
-                },
-            );
+            self.link_shadow(old, Shadow { object: new, offset: shadow.offset - window.start });
+            self.release(shadow.object);
         }
         if let Some(object) = self.objects.get_mut(id) {
             object.copy = Some(new);
         }
-        Some(new)
+        Some((new, window))
     }
 
     /// How many objects a lookup that starts here may walk through.
@@ -87,8 +71,7 @@ impl Vm {
     /// How many asymmetric copies are stacked on an object.
     pub(crate) fn copy_rank(&self, id: ObjectId) -> usize {
         let copy = self.objects.get(id).and_then(|object| object.copy);
-        copy.and_then(|copy| self.objects.get(copy))
-            .map_or(0, |copy| copy.copy_rank as usize + 1)
+        copy.and_then(|copy| self.objects.get(copy)).map_or(0, |copy| copy.copy_rank as usize + 1)
     }
 
     /// The object at the end of the chain.
@@ -114,9 +97,7 @@ impl Vm {
             {
                 best = found.wrapping_sub(delta);
             }
-            at = object
-                .shadow
-                .map(|shadow| (shadow.object, delta.wrapping_add(shadow.offset)));
+            at = object.shadow.map(|shadow| (shadow.object, delta.wrapping_add(shadow.offset)));
         }
         (best < end).then_some(best)
     }

@@ -59,9 +59,7 @@ impl PageState {
     #[must_use]
     pub const fn frame(self) -> Option<FrameId> {
         match self {
-            PageState::Clean { frame }
-            | PageState::Dirty { frame }
-            | PageState::Cleaning { frame } => Some(frame),
+            PageState::Clean { frame } | PageState::Dirty { frame } | PageState::Cleaning { frame } => Some(frame),
             PageState::Requested { .. } | PageState::Absent | PageState::Error => None,
         }
     }
@@ -69,10 +67,7 @@ impl PageState {
     /// Whether somebody works on the page, so that others wait.
     #[must_use]
     pub const fn is_busy(self) -> bool {
-        matches!(
-            self,
-            PageState::Requested { .. } | PageState::Cleaning { .. }
-        )
+        matches!(self, PageState::Requested { .. } | PageState::Cleaning { .. })
     }
 }
 

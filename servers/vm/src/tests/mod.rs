@@ -1,5 +1,8 @@
 //! Tests of the whole crate on the model machine.
 
+mod random;
+mod reference;
+
 use crate::model::World;
 use crate::*;
 
@@ -7,9 +10,7 @@ use crate::*;
 fn memory_is_zero_until_written_and_comes_back() {
     let mut world = World::new(100);
     let task = world.task();
-    let a = world
-        .run(Allocate::new(Some(task), 0, 4 * PAGE_SIZE, 1, Family::Xnu))
-        .unwrap();
+    let a = world.run(Allocate::new(Some(task), 0, 4 * PAGE_SIZE, 1, Family::Xnu)).unwrap();
     assert_eq!(world.load(task, a + 5), Ok(0));
     world.store(task, a + 5, 7).unwrap();
     assert_eq!(world.load(task, a + 5), Ok(7));

@@ -1,0 +1,143 @@
+//! Exceptions (`spec/mach-ports-tasks.md` E.3): handlers, and catching what a closure raises.
+
+use alloc::boxed::Box;
+
+use mach_protocol::exception::{EXCEPTION_RAISE, reply_message};
+pub use mach_protocol::exception::{ExceptionRaise, ExceptionType};
+
+use crate::msg::{self, CarriedRight, PortMessage, Timeout};
+use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
+use crate::task::{TASK_EXCEPTION_PORT, mach_task_self, task_set_special_port};
+use crate::thread::{self, THREAD_EXCEPTION_PORT, thread_set_special_port};
+use crate::{KernReturn, PortName, Result};
+
+/// What a handler decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The thread goes on with its present registers: the instruction is executed again.
+    Restart,
+    /// The next handler is asked; after the last one the task is terminated.
+    PassOn,
+}
+
+impl Verdict {
+    const fn code(self) -> KernReturn {
+        match self {
+            Self::Restart => KernReturn::SUCCESS,
+            Self::PassOn => KernReturn::FAILURE,
+        }
+    }
+}
+
+/// A port that exceptions are sent to.
+#[derive(Debug)]
+pub struct Handler {
+    port: ReceivePort,
+}
+
+impl Handler {
+    /// Makes a port for exceptions. It handles nothing until it is attached.
+    ///
+    /// # Errors
+    ///
+    /// `NO_SPACE`, `RESOURCE_SHORTAGE`.
+    pub fn new() -> Result<Self> {
+        Ok(Self { port: ReceivePort::new()? })
+    }
+
+    /// The name of the port.
+    #[must_use]
+    pub fn name(&self) -> PortName {
+        self.port.name()
+    }
+
+    /// Has the exceptions of `thread` sent here.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`thread_set_special_port`].
+    pub fn attach_to_thread(&self, thread: PortName) -> Result<()> {
+        thread_set_special_port(thread, THREAD_EXCEPTION_PORT, self.name())
+    }
+
+    /// Has the exceptions of `task`'s threads sent here that their own handlers do not take.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`task_set_special_port`].
+    pub fn attach_to_task(&self, task: PortName) -> Result<()> {
+        task_set_special_port(task, TASK_EXCEPTION_PORT, self.name())
+    }
+
+    /// Waits for an exception, has `decide` decide, and answers the thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of receiving; `MIG_BAD_ID` for a message that is no exception.
+    pub fn serve(&self, timeout: Timeout, decide: impl FnOnce(&ExceptionRaise) -> Verdict) -> Result<()> {
+        let message = msg::receive(self.name(), timeout)?;
+        let raised = raised(&message)?;
+        let verdict = decide(&raised);
+        answer(&message, &raised, verdict)
+    }
+}
+
+fn raised(message: &PortMessage) -> Result<ExceptionRaise> {
+    if message.header.id != EXCEPTION_RAISE {
+        return Err(KernReturn::MIG_BAD_ID);
+    }
+    ExceptionRaise::from_message(message).ok_or(KernReturn::MIG_TYPE_ERROR)
+}
+
+/// Answers the thread and drops the rights that came with the message.
+fn answer(message: &PortMessage, raised: &ExceptionRaise, verdict: Verdict) -> Result<()> {
+    let answered = msg::reply(message, &reply_message(verdict.code()));
+    drop_rights(raised);
+    answered
+}
+
+fn drop_rights(raised: &ExceptionRaise) {
+    let own = mach_task_self();
+    // Rights that the message brought: they are there.
+    let _ = mach_port_deallocate(own, raised.thread);
+    let _ = mach_port_deallocate(own, raised.task);
+}
+
+/// The message by which a thread under [`catch`] tells that it came to its end.
+const CAUGHT_NOTHING: i32 = 7400;
+
+/// Runs `main` in a thread of its own; answers what it answered, or the exception that it raised.
+///
+/// A thread that raised an exception is ended where it was; what it owned is lost. The names of thread and
+/// task in the exception are no longer rights.
+///
+/// # Errors
+///
+/// The exception, as `Ok(Err(_))`; as `Err` what kept the thread from being started and watched.
+pub fn catch<T: Send + 'static>(
+    main: impl FnOnce() -> T + Send + 'static,
+) -> Result<core::result::Result<T, Box<ExceptionRaise>>> {
+    let handler = Handler::new()?;
+    let name = handler.name();
+    let running = thread::spawn_with(
+        |thread| handler.attach_to_thread(thread),
+        move || {
+            let value = main();
+            let mut message = PortMessage::new(CAUGHT_NOTHING);
+            message.header.remote = CarriedRight { name, disposition: Disposition::COPY_SEND };
+            // The port lives until its holder has heard this or an exception.
+            let _ = msg::send(&message, Timeout::Never);
+            value
+        },
+    )?;
+    let message = msg::receive(name, Timeout::Never)?;
+    if message.header.id == CAUGHT_NOTHING {
+        return running.join().map(Ok);
+    }
+    let raised = raised(&message)?;
+    running.terminate();
+    drop_rights(&raised);
+    // The thread is gone, so nobody waits for the answer; the right to give it goes.
+    let _ = mach_port_deallocate(mach_task_self(), message.header.remote.name);
+    Ok(Err(Box::new(raised)))
+}

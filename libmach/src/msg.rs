@@ -1,0 +1,145 @@
+//! Messages between ports (`spec/mach-ports-tasks.md` D.6), over Tessera's transport: up to four rights and
+//! [`MAX_DATA_BYTES`] bytes of inline data.
+
+pub use mach_protocol::message::{
+    CarriedRight, Full, MAX_DATA_BYTES, MAX_RIGHTS, MsgHeader, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend,
+    PortMessage,
+};
+
+use crate::port::{Disposition, mach_reply_port};
+use crate::rpc::exchange;
+use crate::rt::thread_data;
+use crate::{KernReturn, PortName, Result, port, task};
+
+/// A time limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timeout {
+    /// As long as it takes.
+    #[default]
+    Never,
+    /// So many milliseconds; 0 does not wait at all.
+    Millis(u32),
+}
+
+impl Timeout {
+    const fn option(self, flag: MsgOption) -> MsgOption {
+        match self {
+            Self::Never => MsgOption::empty(),
+            Self::Millis(_) => flag,
+        }
+    }
+
+    const fn millis(self) -> u32 {
+        match self {
+            Self::Never => 0,
+            Self::Millis(millis) => millis,
+        }
+    }
+}
+
+/// `mach_msg`: sends, receives, or both. Answers the code and the message that was received or came back.
+#[must_use]
+pub fn mach_msg(request: &MsgRequest) -> MsgReply {
+    let id = request.id();
+    exchange(id, &request.pack(), |label, words| MsgReply::unpack(id, label, words))
+        .unwrap_or_else(|code| MsgReply { code, message: None })
+}
+
+/// Sends a message whose header names its destination.
+///
+/// # Errors
+///
+/// `SEND_INVALID_DEST`, `SEND_INVALID_REPLY`, `SEND_INVALID_HEADER`, `SEND_INVALID_TYPE`, `SEND_INVALID_RIGHT`,
+/// `SEND_TIMED_OUT`, `SEND_INTERRUPTED`.
+pub fn send(message: &PortMessage, timeout: Timeout) -> Result<()> {
+    mach_msg(&MsgRequest::Send(outgoing(message, timeout))).code.ok()
+}
+
+/// Receives a message from the port or the port set `from`.
+///
+/// # Errors
+///
+/// `RCV_INVALID_NAME`, `RCV_TIMED_OUT`, `RCV_INTERRUPTED`, `RCV_PORT_DIED`, `RCV_PORT_CHANGED`.
+pub fn receive(from: PortName, timeout: Timeout) -> Result<PortMessage> {
+    received(mach_msg(&MsgRequest::Receive(incoming(from, timeout))))
+}
+
+/// Sends `message` to `dest` with a reply port of this thread's, and waits for the answer.
+///
+/// # Errors
+///
+/// Those of [`send`] and [`receive`]; `MIG_SERVER_DIED` if the message was thrown away.
+pub fn rpc(dest: PortName, message: &PortMessage) -> Result<PortMessage> {
+    match thread_data() {
+        Some(data) => rpc_by(dest, message, data.reply_port()?),
+        None => {
+            let reply = mach_reply_port()?;
+            let answer = rpc_by(dest, message, reply);
+            // The port was made for this call alone; a failure to destroy it changes nothing for the caller.
+            let _ = port::mach_port_mod_refs(task::mach_task_self(), reply, port::Right::RECEIVE, -1);
+            answer
+        }
+    }
+}
+
+fn rpc_by(dest: PortName, message: &PortMessage, reply: PortName) -> Result<PortMessage> {
+    let mut message = message.clone();
+    message.header.remote = CarriedRight { name: dest, disposition: Disposition::COPY_SEND };
+    message.header.local = CarriedRight { name: reply, disposition: Disposition::MAKE_SEND_ONCE };
+    let send = outgoing(&message, Timeout::Never);
+    let answer = received(mach_msg(&MsgRequest::Rpc(send, incoming(reply, Timeout::Never))))?;
+    if answer.header.id == port::notify::SEND_ONCE as i32 {
+        return Err(KernReturn::MIG_SERVER_DIED);
+    }
+    Ok(answer)
+}
+
+/// Answers a received message: sends `answer` to the port that its header names for replies.
+///
+/// # Errors
+///
+/// As [`send`].
+pub fn reply(request: &PortMessage, answer: &PortMessage) -> Result<()> {
+    send(&addressed_reply(request, answer), Timeout::Millis(0))
+}
+
+/// Answers a received message, then receives the next one from `from`.
+///
+/// # Errors
+///
+/// Those of [`receive`]: that the answer could not be sent is its receiver's loss.
+pub fn reply_and_receive(request: &PortMessage, answer: &PortMessage, from: PortName) -> Result<PortMessage> {
+    let _ = reply(request, answer);
+    receive(from, Timeout::Never)
+}
+
+/// `answer` with the header that takes it to who sent `request`.
+fn addressed_reply(request: &PortMessage, answer: &PortMessage) -> PortMessage {
+    let mut answer = answer.clone();
+    answer.header.remote = request.header.remote;
+    answer.header.local = CarriedRight::default();
+    answer
+}
+
+fn outgoing(message: &PortMessage, timeout: Timeout) -> MsgSend {
+    MsgSend {
+        message: message.clone(),
+        option: timeout.option(MsgOption::SEND_TIMEOUT),
+        timeout_ms: timeout.millis(),
+        notify: PortName::NULL,
+    }
+}
+
+fn incoming(name: PortName, timeout: Timeout) -> MsgReceive {
+    MsgReceive {
+        name,
+        option: timeout.option(MsgOption::RCV_TIMEOUT),
+        timeout_ms: timeout.millis(),
+        size: MAX_DATA_BYTES as u32,
+    }
+}
+
+fn received(reply: MsgReply) -> Result<PortMessage> {
+    reply.code.ok()?;
+    reply.message.ok_or(KernReturn::MIG_TYPE_ERROR)
+}

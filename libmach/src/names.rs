@@ -1,0 +1,39 @@
+//! The name service: ports by their names. It is behind every task's bootstrap port.
+
+use mach_protocol::service;
+
+use crate::msg::{self, CarriedRight};
+use crate::port::Disposition;
+use crate::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_get_special_port};
+use crate::{KernReturn, PortName, Result};
+
+/// A send right to the port that `name` stands for; the caller deallocates it.
+///
+/// # Errors
+///
+/// `INVALID_NAME` if there is none, `SEND_INVALID_DEST` for a task without bootstrap port.
+pub fn lookup(name: &str) -> Result<PortName> {
+    let answer = ask(&service::names_lookup(name))?;
+    service::answer_code(service::NAMES_LOOKUP, &answer)?;
+    service::answered_right(&answer)
+}
+
+/// Gives the port behind the send right `right` a name, copying the right.
+///
+/// # Errors
+///
+/// `NAME_EXISTS`, `RESOURCE_SHORTAGE`.
+pub fn register(name: &str, right: PortName) -> Result<()> {
+    let right = CarriedRight { name: right, disposition: Disposition::COPY_SEND };
+    let message = service::names_register(name, right).map_err(|_| KernReturn::INVALID_ARGUMENT)?;
+    service::answer_code(service::NAMES_REGISTER, &ask(&message)?)
+}
+
+fn ask(message: &msg::PortMessage) -> Result<msg::PortMessage> {
+    let task = mach_task_self();
+    let bootstrap = task_get_special_port(task, TASK_BOOTSTRAP_PORT)?;
+    let answer = msg::rpc(bootstrap, message);
+    // The right was asked for this message alone.
+    let _ = crate::port::mach_port_deallocate(task, bootstrap);
+    answer
+}
