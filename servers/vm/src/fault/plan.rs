@@ -110,8 +110,7 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
     };
     let is_write = access.contains(Prot::WRITE);
     if is_write && entry.needs_copy {
-        let is_alone = vm.objects.get(backing.object).is_some_and(|object| object.refs == 1 && object.is_internal());
-        return if is_alone { Plan::TakeOver(backing.object) } else { Plan::MakeShadow };
+        return if vm.is_alone(backing.object) { Plan::TakeOver(backing.object) } else { Plan::MakeShadow };
     }
     let offset = backing.offset + (address - start);
     let found = match walk(vm, backing.object, offset, access) {

@@ -98,7 +98,8 @@ impl Vm {
         entry.backing = Some(Backing { object, offset: 0 });
     }
 
-    fn take_over(&mut self, map: MapId, address: u64, object: ObjectId) {
+    /// Forgets that an entry needs a copy: nobody else uses its object.
+    pub(crate) fn take_over(&mut self, map: MapId, address: u64, object: ObjectId) {
         if let Some(object) = self.objects.get_mut(object) {
             object.is_frozen = false;
             object.is_unique = true;

@@ -227,10 +227,16 @@ impl Vm {
         let Some((_, entry)) = self.maps.get(map).and_then(|map| map.entries.lookup(address)) else {
             return;
         };
-        match entry.backing {
-            None => self.make_object(map, address),
-            Some(_) if entry.needs_copy => self.shadow_entry(map, address),
-            Some(_) => {}
+        let Some(backing) = entry.backing else {
+            self.make_object(map, address);
+            return;
+        };
+        if entry.needs_copy {
+            if self.is_alone(backing.object) {
+                self.take_over(map, address, backing.object);
+            } else {
+                self.shadow_entry(map, address);
+            }
         }
     }
 }

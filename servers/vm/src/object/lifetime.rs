@@ -15,6 +15,11 @@ impl Vm {
         self.objects.insert(Object::anonymous(size))
     }
 
+    /// Whether an anonymous object has no other user than the one that asks.
+    pub(crate) fn is_alone(&self, id: ObjectId) -> bool {
+        self.objects.get(id).is_some_and(|object| object.refs == 1 && object.is_internal())
+    }
+
     /// One more reference.
     pub(crate) fn retain(&mut self, id: ObjectId) {
         if let Some(object) = self.objects.get_mut(id) {

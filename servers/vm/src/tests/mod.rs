@@ -1,5 +1,17 @@
 //! Tests of the whole crate on the model machine.
 
+mod bench;
+mod i01_allocate;
+mod i02_deallocate;
+mod i03_map;
+mod i04_protect;
+mod i05_inherit;
+mod i06_read;
+mod i08_write;
+mod i09_copy;
+mod i10_region;
+mod i17_faults;
+mod i18_cow;
 mod random;
 mod reference;
 

@@ -119,12 +119,15 @@ impl Reference {
     }
 
     pub(super) fn deallocate(&mut self, task: MapId, address: u64, size: u64, holes: Holes) -> KernResult<()> {
+        if size == 0 {
+            return Ok(());
+        }
         let range = self.covered(address, size);
         let mut any = false;
         for at in pages(range) {
             any |= self.tasks.get_mut(&task).unwrap().remove(&at).is_some();
         }
-        if any || size == 0 || holes == Holes::Allowed { Ok(()) } else { Err(KernError::InvalidAddress) }
+        if any || holes == Holes::Allowed { Ok(()) } else { Err(KernError::InvalidAddress) }
     }
 
     pub(super) fn protect(
