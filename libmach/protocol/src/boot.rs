@@ -95,15 +95,8 @@ impl<'a> BootPage<'a> {
     pub fn to_words(&self) -> Option<[u64; WORDS]> {
         let mut words = [0; WORDS];
         let (header, untypeds) = words.split_at_mut(HEADER);
-        header.copy_from_slice(&[
-            MAGIC,
-            self.untypeds.len() as u64,
-            self.root_map.0,
-            self.root_map.1,
-        ]);
-        untypeds
-            .get_mut(..self.untypeds.len())?
-            .copy_from_slice(self.untypeds);
+        header.copy_from_slice(&[MAGIC, self.untypeds.len() as u64, self.root_map.0, self.root_map.1]);
+        untypeds.get_mut(..self.untypeds.len())?.copy_from_slice(self.untypeds);
         Some(words)
     }
 
@@ -113,10 +106,7 @@ impl<'a> BootPage<'a> {
         let (&[MAGIC, count, start, end], untypeds) = words.split_first_chunk::<HEADER>()? else {
             return None;
         };
-        Some(Self {
-            root_map: (start, end),
-            untypeds: untypeds.get(..usize::try_from(count).ok()?)?,
-        })
+        Some(Self { root_map: (start, end), untypeds: untypeds.get(..usize::try_from(count).ok()?)? })
     }
 }
 
@@ -126,10 +116,7 @@ mod tests {
 
     #[test]
     fn the_page_survives_the_way() {
-        let page = BootPage {
-            root_map: (1 << 40, 1 << 41),
-            untypeds: &[28, 27, 16],
-        };
+        let page = BootPage { root_map: (1 << 40, 1 << 41), untypeds: &[28, 27, 16] };
         assert_eq!(BootPage::from_words(&page.to_words().unwrap()), Some(page));
     }
 
@@ -138,13 +125,6 @@ mod tests {
         assert_eq!(BootPage::from_words(&[0; WORDS]), None);
         assert_eq!(BootPage::from_words(&[]), None);
         assert_eq!(BootPage::from_words(&[MAGIC, 600, 0, 0]), None);
-        assert!(
-            BootPage {
-                root_map: (0, 0),
-                untypeds: &[16; MAX_UNTYPEDS + 1]
-            }
-            .to_words()
-            .is_none()
-        );
+        assert!(BootPage { root_map: (0, 0), untypeds: &[16; MAX_UNTYPEDS + 1] }.to_words().is_none());
     }
 }

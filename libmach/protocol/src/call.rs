@@ -12,10 +12,7 @@ use crate::vm::VmRequest;
 
 /// A decoded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, where the message buffer would"
-)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, where the message buffer would")]
 pub enum Call {
     /// On a task's map.
     Vm(VmRequest),
@@ -44,9 +41,7 @@ impl Call {
         let (target, body) = words.split_first().ok_or(DecodeError::BadArguments)?;
         let target = PortName(u32::try_from(*target).map_err(|_| DecodeError::BadArguments)?);
         let call = match id {
-            MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => {
-                Self::Message(MsgRequest::unpack(id, words)?)
-            }
+            MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => Self::Message(MsgRequest::unpack(id, words)?),
             _ => Self::decode_routine(id, body)?,
         };
         Ok((target, call))
@@ -81,12 +76,7 @@ impl Call {
         ];
         match id {
             MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => Some("MachMsg"),
-            _ => TABLES
-                .iter()
-                .copied()
-                .flatten()
-                .find(|(known, _)| *known == id)
-                .map(|(_, name)| *name),
+            _ => TABLES.iter().copied().flatten().find(|(known, _)| *known == id).map(|(_, name)| *name),
         }
     }
 }
@@ -109,12 +99,7 @@ mod tests {
             PortRequest::IDS,
             PrivateRequest::IDS,
         ];
-        let mut ids: Vec<u32> = tables
-            .iter()
-            .copied()
-            .flatten()
-            .map(|(id, _)| *id)
-            .collect();
+        let mut ids: Vec<u32> = tables.iter().copied().flatten().map(|(id, _)| *id).collect();
         ids.extend([MACH_MSG_SEND, MACH_MSG_RECEIVE, MACH_MSG_RPC]);
         let count = ids.len();
         ids.sort_unstable();
@@ -129,43 +114,21 @@ mod tests {
 
     #[test]
     fn target_and_call_come_back() {
-        let request = VmAllocate {
-            address: 1,
-            size: 2,
-            flags: 3,
-        };
+        let request = VmAllocate { address: 1, size: 2, flags: 3 };
         let words = pack_request(PortName(77), &request);
         let decoded = Call::decode(4800, words.as_slice());
-        assert_eq!(
-            decoded,
-            Ok((PortName(77), Call::Vm(VmRequest::VmAllocate(request))))
-        );
+        assert_eq!(decoded, Ok((PortName(77), Call::Vm(VmRequest::VmAllocate(request)))));
     }
 
     #[test]
     fn shapes_are_checked() {
-        let words = pack_request(
-            PortName(77),
-            &VmDeallocate {
-                address: 1,
-                size: 2,
-            },
-        );
+        let words = pack_request(PortName(77), &VmDeallocate { address: 1, size: 2 });
         let words = words.as_slice();
-        assert_eq!(
-            Call::decode(3802, &words[..2]),
-            Err(DecodeError::BadArguments)
-        );
+        assert_eq!(Call::decode(3802, &words[..2]), Err(DecodeError::BadArguments));
         assert_eq!(Call::decode(3802, &[]), Err(DecodeError::BadArguments));
-        assert_eq!(
-            Call::decode(1 << 32 | 3802, words),
-            Err(DecodeError::UnknownId)
-        );
+        assert_eq!(Call::decode(1 << 32 | 3802, words), Err(DecodeError::UnknownId));
         assert_eq!(Call::decode(1, words), Err(DecodeError::UnknownId));
-        assert_eq!(
-            Call::decode(3802, &[1 << 32, 1, 2]),
-            Err(DecodeError::BadArguments)
-        );
+        assert_eq!(Call::decode(3802, &[1 << 32, 1, 2]), Err(DecodeError::BadArguments));
     }
 
     proptest! {

@@ -82,16 +82,9 @@ impl ExceptionRaise {
     pub fn to_message(&self) -> Result<PortMessage, Full> {
         let mut message = PortMessage::new(EXCEPTION_RAISE);
         for name in [self.thread, self.task] {
-            message.push_right(CarriedRight {
-                name,
-                disposition: Disposition::MOVE_SEND,
-            })?;
+            message.push_right(CarriedRight { name, disposition: Disposition::MOVE_SEND })?;
         }
-        for word in [
-            i64::from(self.exception.0) as u64,
-            i64::from(self.code) as u64,
-            self.subcode,
-        ] {
+        for word in [i64::from(self.exception.0) as u64, i64::from(self.code) as u64, self.subcode] {
             message.push_word(word)?;
         }
         Ok(message)
@@ -146,17 +139,10 @@ mod tests {
         };
         let message = raise.to_message().unwrap();
         assert_eq!(ExceptionRaise::from_message(&message), Some(raise));
-        for code in [
-            KernReturn::SUCCESS,
-            KernReturn::FAILURE,
-            KernReturn::MIG_BAD_ID,
-        ] {
+        for code in [KernReturn::SUCCESS, KernReturn::FAILURE, KernReturn::MIG_BAD_ID] {
             assert_eq!(reply_code(&reply_message(code)), Some(code));
         }
         assert_eq!(reply_code(&message), None);
-        assert_eq!(
-            ExceptionRaise::from_message(&PortMessage::new(EXCEPTION_RAISE)),
-            None
-        );
+        assert_eq!(ExceptionRaise::from_message(&PortMessage::new(EXCEPTION_RAISE)), None);
     }
 }

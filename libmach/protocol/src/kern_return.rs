@@ -159,20 +159,14 @@ mod tests {
     #[test]
     fn codes_are_distinct() {
         for (index, code) in ALL.iter().enumerate() {
-            assert!(
-                !ALL.iter().skip(index + 1).any(|other| other == code),
-                "{code:?}"
-            );
+            assert!(!ALL.iter().skip(index + 1).any(|other| other == code), "{code:?}");
         }
     }
 
     #[test]
     fn names_carry_the_prefix_of_their_header() {
         assert_eq!(format!("{:?}", KernReturn::NO_SPACE), "KERN_NO_SPACE");
-        assert_eq!(
-            format!("{:?}", KernReturn::SEND_INVALID_DEST),
-            "MACH_SEND_INVALID_DEST"
-        );
+        assert_eq!(format!("{:?}", KernReturn::SEND_INVALID_DEST), "MACH_SEND_INVALID_DEST");
         assert_eq!(format!("{:?}", KernReturn::MIG_BAD_ID), "MIG_BAD_ID");
         assert_eq!(format!("{:?}", KernReturn(77)), "return code 0x4d");
     }

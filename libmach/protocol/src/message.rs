@@ -107,10 +107,7 @@ impl PortMessage {
     #[must_use]
     pub fn new(id: i32) -> Self {
         Self {
-            header: MsgHeader {
-                id,
-                ..MsgHeader::default()
-            },
+            header: MsgHeader { id, ..MsgHeader::default() },
             rights: [CarriedRight::default(); MAX_RIGHTS],
             right_count: 0,
             data: [0; MAX_BODY_WORDS],
@@ -122,11 +119,7 @@ impl PortMessage {
     #[must_use]
     pub fn with_words(id: i32, words: &[u64]) -> Self {
         let mut message = Self::new(id);
-        message
-            .data
-            .iter_mut()
-            .zip(words)
-            .for_each(|(to, from)| *to = *from);
+        message.data.iter_mut().zip(words).for_each(|(to, from)| *to = *from);
         message.bytes = 8 * words.len().min(MAX_BODY_WORDS);
         message
     }
@@ -205,11 +198,7 @@ impl PortMessage {
     /// The data, byte by byte, from word `first` on.
     pub fn data_bytes_from(&self, first: usize) -> impl Iterator<Item = u8> + '_ {
         let count = self.bytes.saturating_sub(8 * first);
-        self.data_words()
-            .iter()
-            .skip(first)
-            .flat_map(|word| word.to_le_bytes())
-            .take(count)
+        self.data_words().iter().skip(first).flat_map(|word| word.to_le_bytes()).take(count)
     }
 
     const fn data_len_words(&self) -> usize {
@@ -218,21 +207,13 @@ impl PortMessage {
 
     /// The word of bits: dispositions of the header's rights, and whether the body has rights.
     const fn bits(&self) -> u32 {
-        let complex = if self.right_count > 0 {
-            MACH_MSGH_BITS_COMPLEX
-        } else {
-            0
-        };
-        (self.header.remote.disposition.0 & 0xff)
-            | (self.header.local.disposition.0 & 0xff) << 8
-            | complex
+        let complex = if self.right_count > 0 { MACH_MSGH_BITS_COMPLEX } else { 0 };
+        (self.header.remote.disposition.0 & 0xff) | (self.header.local.disposition.0 & 0xff) << 8 | complex
     }
 
     fn pack_body(&self, words: &mut Words) {
         words.push(halves(self.bytes as u32, self.right_count as u32));
-        self.rights()
-            .iter()
-            .for_each(|right| words.push(halves(right.name.0, right.disposition.0)));
+        self.rights().iter().for_each(|right| words.push(halves(right.name.0, right.disposition.0)));
         self.data_words().iter().for_each(|word| words.push(*word));
     }
 
@@ -244,17 +225,11 @@ impl PortMessage {
         }
         for right in self.rights.iter_mut().take(rights) {
             let (name, disposition) = split(reader.word()?);
-            *right = CarriedRight {
-                name: PortName(name),
-                disposition: Disposition(disposition),
-            };
+            *right = CarriedRight { name: PortName(name), disposition: Disposition(disposition) };
         }
         self.right_count = rights;
         let data = reader.words(bytes.div_ceil(8))?;
-        self.data
-            .iter_mut()
-            .zip(data)
-            .for_each(|(to, from)| *to = *from);
+        self.data.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
         self.bytes = bytes;
         Ok(())
     }
@@ -337,12 +312,7 @@ impl MsgRequest {
                 let (option, timeout_ms) = split(reader.word()?);
                 let (size, _) = split(reader.word()?);
                 let option = MsgOption::from_bits_retain(option);
-                Self::Receive(MsgReceive {
-                    name: target,
-                    option,
-                    timeout_ms,
-                    size,
-                })
+                Self::Receive(MsgReceive { name: target, option, timeout_ms, size })
             }
             MACH_MSG_SEND => Self::Send(MsgSend::unpack(target, &mut reader)?.0),
             MACH_MSG_RPC => {
@@ -359,8 +329,7 @@ impl MsgRequest {
 impl MsgSend {
     fn pack(&self, receive: Option<&MsgReceive>, words: &mut Words) {
         let header = &self.message.header;
-        let (name, size) =
-            receive.map_or((PortName::NULL, 0), |receive| (receive.name, receive.size));
+        let (name, size) = receive.map_or((PortName::NULL, 0), |receive| (receive.name, receive.size));
         let option = self.option | receive.map_or(MsgOption::empty(), |receive| receive.option);
         words.push(u64::from(header.remote.name.0));
         words.push(halves(self.message.bits(), header.id as u32));
@@ -377,30 +346,11 @@ impl MsgSend {
         let (size, notify) = split(reader.word()?);
         let option = MsgOption::from_bits_retain(option);
         let mut message = PortMessage::new(id as i32);
-        message.header.remote = CarriedRight {
-            name: remote,
-            disposition: Disposition(bits & 0xff),
-        };
-        message.header.local = CarriedRight {
-            name: PortName(local),
-            disposition: Disposition(bits >> 8 & 0xff),
-        };
+        message.header.remote = CarriedRight { name: remote, disposition: Disposition(bits & 0xff) };
+        message.header.local = CarriedRight { name: PortName(local), disposition: Disposition(bits >> 8 & 0xff) };
         message.unpack_body(reader)?;
-        let send = Self {
-            message,
-            option,
-            timeout_ms,
-            notify: PortName(notify),
-        };
-        Ok((
-            send,
-            MsgReceive {
-                name: PortName(receive_name),
-                option,
-                timeout_ms,
-                size,
-            },
-        ))
+        let send = Self { message, option, timeout_ms, notify: PortName(notify) };
+        Ok((send, MsgReceive { name: PortName(receive_name), option, timeout_ms, size }))
     }
 }
 
@@ -451,30 +401,18 @@ impl MsgReply {
         let code = i32::try_from(reader.word()? as i64).map_err(|_| Malformed)?;
         let code = KernReturn(code);
         if words.len() == 1 {
-            return Ok(Self {
-                code,
-                message: None,
-            });
+            return Ok(Self { code, message: None });
         }
         let (bits, id) = split(reader.word()?);
         let (remote, local) = split(reader.word()?);
         let (seqno, _) = split(reader.word()?);
         let mut message = PortMessage::new(id as i32);
-        message.header.remote = CarriedRight {
-            name: PortName(remote),
-            disposition: Disposition(bits & 0xff),
-        };
-        message.header.local = CarriedRight {
-            name: PortName(local),
-            disposition: Disposition(bits >> 8 & 0xff),
-        };
+        message.header.remote = CarriedRight { name: PortName(remote), disposition: Disposition(bits & 0xff) };
+        message.header.local = CarriedRight { name: PortName(local), disposition: Disposition(bits >> 8 & 0xff) };
         message.header.seqno = seqno;
         message.unpack_body(&mut reader)?;
         reader.finish()?;
-        Ok(Self {
-            code,
-            message: Some(message),
-        })
+        Ok(Self { code, message: Some(message) })
     }
 }
 
@@ -556,18 +494,12 @@ mod tests {
     #[test]
     fn a_message_takes_no_more_than_fits() {
         let mut message = PortMessage::new(1);
-        let right = CarriedRight {
-            name: PortName(5),
-            disposition: Disposition::COPY_SEND,
-        };
+        let right = CarriedRight { name: PortName(5), disposition: Disposition::COPY_SEND };
         for _ in 0..MAX_RIGHTS {
             assert_eq!(message.push_right(right), Ok(()));
         }
         assert_eq!(message.push_right(right), Err(Full));
-        assert_eq!(
-            message.push_bytes(&[7; 2000]),
-            MAX_DATA_BYTES - 8 * MAX_RIGHTS
-        );
+        assert_eq!(message.push_bytes(&[7; 2000]), MAX_DATA_BYTES - 8 * MAX_RIGHTS);
         assert_eq!(message.push_word(1), Err(Full));
         assert_eq!(message.data_bytes_from(0).count(), message.data_len());
     }

@@ -28,11 +28,7 @@ impl Right {
     /// The bit of this kind in a [`PortType`]; kinds that do not exist have none.
     #[must_use]
     pub const fn port_type(self) -> PortType {
-        if self.0 < Self::NUMBER {
-            PortType(1 << (self.0 + 16))
-        } else {
-            PortType(0)
-        }
+        if self.0 < Self::NUMBER { PortType(1 << (self.0 + 16)) } else { PortType(0) }
     }
 }
 

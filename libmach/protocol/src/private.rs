@@ -192,21 +192,9 @@ impl TaskEnded {
         match self.end {
             TaskEnd::Exited { status } => [self.cookie, EXITED, signed(status), 0, 0, 0, 0],
             TaskEnd::Terminated => [self.cookie, TERMINATED, 0, 0, 0, 0, 0],
-            TaskEnd::Killed {
-                exception,
-                code,
-                subcode,
-                pc,
-                access,
-            } => [
-                self.cookie,
-                KILLED,
-                signed(exception),
-                signed(code),
-                subcode,
-                pc,
-                u64::from(access),
-            ],
+            TaskEnd::Killed { exception, code, subcode, pc, access } => {
+                [self.cookie, KILLED, signed(exception), signed(code), subcode, pc, u64::from(access)]
+            }
         }
     }
 
@@ -216,9 +204,7 @@ impl TaskEnded {
         let [cookie, how, first, code, subcode, pc, access] = *words.first_chunk()?;
         let signed = |word: u64| i32::try_from(word as i64).ok();
         let end = match how {
-            EXITED => TaskEnd::Exited {
-                status: signed(first)?,
-            },
+            EXITED => TaskEnd::Exited { status: signed(first)? },
             TERMINATED => TaskEnd::Terminated,
             KILLED => TaskEnd::Killed {
                 exception: signed(first)?,
@@ -257,20 +243,11 @@ mod tests {
         let ends = [
             TaskEnd::Exited { status: -3 },
             TaskEnd::Terminated,
-            TaskEnd::Killed {
-                exception: 1,
-                code: 2,
-                subcode: u64::MAX,
-                pc: 0x40_0000,
-                access: 2,
-            },
+            TaskEnd::Killed { exception: 1, code: 2, subcode: u64::MAX, pc: 0x40_0000, access: 2 },
         ];
         for end in ends {
             let ended = TaskEnded { cookie: 9, end };
-            assert_eq!(
-                TaskEnded::from_words(ended.to_message().data_words()),
-                Some(ended)
-            );
+            assert_eq!(TaskEnded::from_words(ended.to_message().data_words()), Some(ended));
         }
         assert_eq!(TaskEnded::from_words(&[0, 3, 0, 0, 0, 0, 0]), None);
         assert_eq!(TaskEnded::from_words(&[0; 6]), None);

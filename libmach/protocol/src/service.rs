@@ -79,10 +79,7 @@ pub fn answer_code(request_id: i32, message: &PortMessage) -> Result<(), KernRet
     if message.header.id != reply_id(request_id) {
         return Err(KernReturn::MIG_REPLY_MISMATCH);
     }
-    let code = message
-        .data_words()
-        .first()
-        .ok_or(KernReturn::MIG_TYPE_ERROR)?;
+    let code = message.data_words().first().ok_or(KernReturn::MIG_TYPE_ERROR)?;
     KernReturn(i32::try_from(*code as i64).map_err(|_| KernReturn::MIG_TYPE_ERROR)?).ok()
 }
 
@@ -92,11 +89,7 @@ pub fn answer_code(request_id: i32, message: &PortMessage) -> Result<(), KernRet
 ///
 /// `MIG_TYPE_ERROR` if there is none.
 pub fn answered_right(message: &PortMessage) -> Result<PortName, KernReturn> {
-    message
-        .rights()
-        .first()
-        .map(|right| right.name)
-        .ok_or(KernReturn::MIG_TYPE_ERROR)
+    message.rights().first().map(|right| right.name).ok_or(KernReturn::MIG_TYPE_ERROR)
 }
 
 #[cfg(test)]
@@ -106,11 +99,7 @@ mod tests {
 
     #[test]
     fn names_come_back_whole_or_cut() {
-        for (given, kept) in [
-            ("console", "console"),
-            ("", ""),
-            (&"x".repeat(40), &"x".repeat(32)),
-        ] {
+        for (given, kept) in [("console", "console"), ("", ""), (&"x".repeat(40), &"x".repeat(32))] {
             let message = names_lookup(given);
             let name: Vec<u8> = requested_name(&message).unwrap().bytes().collect();
             assert_eq!(name, kept.as_bytes());
@@ -119,33 +108,18 @@ mod tests {
 
     #[test]
     fn a_registration_carries_its_right() {
-        let right = CarriedRight {
-            name: PortName(7),
-            disposition: Disposition::MAKE_SEND,
-        };
+        let right = CarriedRight { name: PortName(7), disposition: Disposition::MAKE_SEND };
         assert_eq!(names_register("disk", right).unwrap().rights(), [right]);
     }
 
     #[test]
     fn answers_say_what_went_wrong() {
-        assert_eq!(
-            answer_code(7200, &answer(7200, KernReturn::SUCCESS)),
-            Ok(())
-        );
+        assert_eq!(answer_code(7200, &answer(7200, KernReturn::SUCCESS)), Ok(()));
         let refused = answer(7200, KernReturn::NAME_EXISTS);
         assert_eq!(answer_code(7200, &refused), Err(KernReturn::NAME_EXISTS));
-        assert_eq!(
-            answer_code(7201, &refused),
-            Err(KernReturn::MIG_REPLY_MISMATCH)
-        );
-        assert_eq!(
-            answer_code(7200, &PortMessage::new(71)),
-            Err(KernReturn::MIG_SERVER_DIED)
-        );
-        assert_eq!(
-            answer_code(7200, &PortMessage::new(7300)),
-            Err(KernReturn::MIG_TYPE_ERROR)
-        );
+        assert_eq!(answer_code(7201, &refused), Err(KernReturn::MIG_REPLY_MISMATCH));
+        assert_eq!(answer_code(7200, &PortMessage::new(71)), Err(KernReturn::MIG_SERVER_DIED));
+        assert_eq!(answer_code(7200, &PortMessage::new(7300)), Err(KernReturn::MIG_TYPE_ERROR));
         assert_eq!(answered_right(&refused), Err(KernReturn::MIG_TYPE_ERROR));
     }
 }

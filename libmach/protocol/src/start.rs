@@ -30,10 +30,7 @@ pub struct TooLong;
 /// # Errors
 ///
 /// [`TooLong`] if it does not fit. Arguments are cut at a NUL.
-pub fn write_start_block<'a>(
-    args: impl Iterator<Item = &'a str>,
-    out: &mut [u8],
-) -> Result<usize, TooLong> {
+pub fn write_start_block<'a>(args: impl Iterator<Item = &'a str>, out: &mut [u8]) -> Result<usize, TooLong> {
     let mut at = START_HEAD;
     let mut count = 0_u64;
     for arg in args {
@@ -45,13 +42,8 @@ pub fn write_start_block<'a>(
         count += 1;
     }
     let head = [START_MAGIC, at as u64, count];
-    let cells = out
-        .get_mut(..START_HEAD)
-        .ok_or(TooLong)?
-        .chunks_exact_mut(8);
-    cells
-        .zip(head)
-        .for_each(|(cell, word)| cell.copy_from_slice(&word.to_le_bytes()));
+    let cells = out.get_mut(..START_HEAD).ok_or(TooLong)?.chunks_exact_mut(8);
+    cells.zip(head).for_each(|(cell, word)| cell.copy_from_slice(&word.to_le_bytes()));
     Ok(at)
 }
 
@@ -65,10 +57,7 @@ pub fn start_block_len(head: &[u8; START_HEAD]) -> Option<usize> {
 
 /// The arguments of a whole start block. Those that are no UTF-8 are empty.
 pub fn start_args(block: &[u8]) -> impl Iterator<Item = &str> + Clone {
-    let count = block
-        .get(16..START_HEAD)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_le_bytes);
+    let count = block.get(16..START_HEAD).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
     let args = block.get(START_HEAD..).unwrap_or_default();
     args.split(|byte| *byte == 0)
         .take(usize::try_from(count).unwrap_or(usize::MAX))
@@ -81,12 +70,7 @@ mod tests {
 
     #[test]
     fn arguments_come_back() {
-        for args in [
-            vec![],
-            vec![""],
-            vec!["hello"],
-            vec!["args", "one two", "", "drei ä"],
-        ] {
+        for args in [vec![], vec![""], vec!["hello"], vec!["args", "one two", "", "drei ä"]] {
             let mut block = [0xff; 100];
             let len = write_start_block(args.iter().copied(), &mut block).unwrap();
             assert_eq!(start_block_len(block.first_chunk().unwrap()), Some(len));
@@ -96,14 +80,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        assert_eq!(
-            write_start_block(core::iter::empty(), &mut [0; 23]),
-            Err(TooLong)
-        );
-        assert_eq!(
-            write_start_block(["abc"].into_iter(), &mut [0; 27]),
-            Err(TooLong)
-        );
+        assert_eq!(write_start_block(core::iter::empty(), &mut [0; 23]), Err(TooLong));
+        assert_eq!(write_start_block(["abc"].into_iter(), &mut [0; 27]), Err(TooLong));
         assert_eq!(write_start_block(["abc"].into_iter(), &mut [0; 28]), Ok(28));
     }
 

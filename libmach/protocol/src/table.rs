@@ -88,11 +88,7 @@ pub fn unpack_reply<R: Routine>(label: u64, words: &[u64]) -> Result<R::Reply, K
 /// # Errors
 ///
 /// As [`unpack_reply`].
-pub fn unpack_reply_to<R: Routine>(
-    id: u32,
-    label: u64,
-    words: &[u64],
-) -> Result<R::Reply, KernReturn> {
+pub fn unpack_reply_to<R: Routine>(id: u32, label: u64, words: &[u64]) -> Result<R::Reply, KernReturn> {
     const LAST_KERNEL_ERROR: u64 = 10;
     if label <= LAST_KERNEL_ERROR {
         return Err(KernReturn::SEND_INVALID_DEST);
@@ -251,20 +247,10 @@ pub(crate) mod tests {
         let packed = pack_request(PortName(9), &request);
         let words = packed.as_slice();
         assert!(words.len() < MAX_WORDS, "{} fits", R::NAME);
-        assert_eq!(
-            words.first(),
-            Some(&9),
-            "{}: the target comes first",
-            R::NAME
-        );
+        assert_eq!(words.first(), Some(&9), "{}: the target comes first", R::NAME);
         let body = words.get(1..).unwrap();
         for id in ids {
-            assert_eq!(
-                decode(*id, body).as_ref(),
-                Some(&request),
-                "{} by {id}",
-                R::NAME
-            );
+            assert_eq!(decode(*id, body).as_ref(), Some(&request), "{} by {id}", R::NAME);
         }
         let id = *ids.first().unwrap();
         if let Some(shorter) = body.len().checked_sub(1).and_then(|len| body.get(..len)) {
@@ -283,35 +269,13 @@ pub(crate) mod tests {
         let label = u64::from(R::ID + REPLY_OFFSET);
         let reply: R::Reply = sample_value();
         let packed = pack_reply(&Ok(sample_value::<R::Reply>()));
-        assert_eq!(
-            unpack_reply::<R>(label, packed.as_slice()),
-            Ok(reply),
-            "{}",
-            R::NAME
-        );
+        assert_eq!(unpack_reply::<R>(label, packed.as_slice()), Ok(reply), "{}", R::NAME);
         let refused = pack_reply::<R::Reply>(&Err(KernReturn::NO_SPACE));
-        assert_eq!(
-            unpack_reply::<R>(label, refused.as_slice()),
-            Err(KernReturn::NO_SPACE)
-        );
-        assert_eq!(
-            unpack_reply::<R>(label + 1, packed.as_slice()),
-            Err(KernReturn::MIG_REPLY_MISMATCH)
-        );
-        assert_eq!(
-            unpack_reply::<R>(2, &[0]),
-            Err(KernReturn::SEND_INVALID_DEST)
-        );
-        assert_eq!(
-            unpack_reply::<R>(label, &[]),
-            Err(KernReturn::MIG_TYPE_ERROR)
-        );
+        assert_eq!(unpack_reply::<R>(label, refused.as_slice()), Err(KernReturn::NO_SPACE));
+        assert_eq!(unpack_reply::<R>(label + 1, packed.as_slice()), Err(KernReturn::MIG_REPLY_MISMATCH));
+        assert_eq!(unpack_reply::<R>(2, &[0]), Err(KernReturn::SEND_INVALID_DEST));
+        assert_eq!(unpack_reply::<R>(label, &[]), Err(KernReturn::MIG_TYPE_ERROR));
         let longer: Vec<u64> = packed.as_slice().iter().copied().chain([0]).collect();
-        assert_eq!(
-            unpack_reply::<R>(label, &longer),
-            Err(KernReturn::MIG_TYPE_ERROR),
-            "{}",
-            R::NAME
-        );
+        assert_eq!(unpack_reply::<R>(label, &longer), Err(KernReturn::MIG_TYPE_ERROR), "{}", R::NAME);
     }
 }

@@ -47,14 +47,8 @@ impl ThreadState {
     #[must_use]
     pub fn words(&self) -> [u64; THREAD_STATE_WORDS] {
         let mut words = [0; THREAD_STATE_WORDS];
-        let all = self
-            .x
-            .into_iter()
-            .chain([self.sp, self.pc, self.tpidr_el0, self.cpsr]);
-        words
-            .iter_mut()
-            .zip(all)
-            .for_each(|(word, value)| *word = value);
+        let all = self.x.into_iter().chain([self.sp, self.pc, self.tpidr_el0, self.cpsr]);
+        words.iter_mut().zip(all).for_each(|(word, value)| *word = value);
         words
     }
 
@@ -176,9 +170,6 @@ mod tests {
         let ints = state.to_ints();
         assert_eq!(ints.len(), AARCH64_THREAD_STATE_COUNT as usize);
         assert_eq!(ThreadState::from_ints(&ints), Some(state));
-        assert_eq!(
-            ThreadState::from_ints(&Ints::new(&ints.as_slice()[..69])),
-            None
-        );
+        assert_eq!(ThreadState::from_ints(&Ints::new(&ints.as_slice()[..69])), None);
     }
 }

@@ -31,10 +31,7 @@ impl Words {
     /// No words.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            len: 0,
-            words: [0; MAX_WORDS],
-        }
+        Self { len: 0, words: [0; MAX_WORDS] }
     }
 
     /// Adds a word. Beyond the longest message nothing is added: every table of this crate is shorter, which
@@ -100,11 +97,7 @@ impl<'a> Reader<'a> {
     ///
     /// [`Malformed`] if some were not.
     pub const fn finish(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed)
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
 
@@ -194,10 +187,7 @@ pub struct Ints<const N: usize> {
 
 impl<const N: usize> Default for Ints<N> {
     fn default() -> Self {
-        Self {
-            len: 0,
-            ints: [0; N],
-        }
+        Self { len: 0, ints: [0; N] }
     }
 }
 
@@ -206,10 +196,7 @@ impl<const N: usize> Ints<N> {
     #[must_use]
     pub fn new(ints: &[u32]) -> Self {
         let mut all = Self::default();
-        all.ints
-            .iter_mut()
-            .zip(ints)
-            .for_each(|(to, from)| *to = *from);
+        all.ints.iter_mut().zip(ints).for_each(|(to, from)| *to = *from);
         all.len = ints.len().min(N);
         all
     }
@@ -218,13 +205,8 @@ impl<const N: usize> Ints<N> {
     #[must_use]
     pub fn from_words(words: &[u64]) -> Self {
         let mut all = Self::default();
-        let halves = words
-            .iter()
-            .flat_map(|word| [*word as u32, (*word >> 32) as u32]);
-        all.ints
-            .iter_mut()
-            .zip(halves)
-            .for_each(|(to, from)| *to = from);
+        let halves = words.iter().flat_map(|word| [*word as u32, (*word >> 32) as u32]);
+        all.ints.iter_mut().zip(halves).for_each(|(to, from)| *to = from);
         all.len = (2 * words.len()).min(N);
         all
     }
@@ -289,10 +271,7 @@ impl<const N: usize> Text<N> {
         let text = text.split('\0').next().unwrap_or_default();
         for (word, chunk) in words.iter_mut().zip(text.as_bytes().chunks(8)) {
             let mut bytes = [0; 8];
-            bytes
-                .iter_mut()
-                .zip(chunk)
-                .for_each(|(to, from)| *to = *from);
+            bytes.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
             *word = u64::from_le_bytes(bytes);
         }
         Self { words }
@@ -300,10 +279,7 @@ impl<const N: usize> Text<N> {
 
     /// The bytes up to the first NUL.
     pub fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
-        self.words
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .take_while(|byte| *byte != 0)
+        self.words.iter().flat_map(|word| word.to_le_bytes()).take_while(|byte| *byte != 0)
     }
 }
 
