@@ -1,14 +1,13 @@
 //! Exceptions (`spec/mach-ports-tasks.md` E.3): handlers, and catching what a closure raises.
 
-use alloc::boxed::Box;
-
 use mach_protocol::exception::{EXCEPTION_RAISE, reply_message};
 pub use mach_protocol::exception::{ExceptionRaise, ExceptionType};
 
 use crate::msg::{self, CarriedRight, PortMessage, Timeout};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
+use crate::rt::spawn::run_watched;
 use crate::task::{TASK_EXCEPTION_PORT, mach_task_self, task_set_special_port};
-use crate::thread::{self, THREAD_EXCEPTION_PORT, thread_set_special_port};
+use crate::thread::{THREAD_EXCEPTION_PORT, thread_set_special_port};
 use crate::{KernReturn, PortName, Result};
 
 /// What a handler decides.
@@ -106,6 +105,9 @@ fn drop_rights(raised: &ExceptionRaise) {
 /// The message by which a thread under [`catch`] tells that it came to its end.
 const CAUGHT_NOTHING: i32 = 7400;
 
+/// How a closure under [`catch`] ended.
+pub type Caught<T> = core::result::Result<T, ExceptionRaise>;
+
 /// Runs `main` in a thread of its own; answers what it answered, or the exception that it raised.
 ///
 /// A thread that raised an exception is ended where it was; what it owned is lost. The names of thread and
@@ -113,31 +115,30 @@ const CAUGHT_NOTHING: i32 = 7400;
 ///
 /// # Errors
 ///
-/// The exception, as `Ok(Err(_))`; as `Err` what kept the thread from being started and watched.
-pub fn catch<T: Send + 'static>(
-    main: impl FnOnce() -> T + Send + 'static,
-) -> Result<core::result::Result<T, Box<ExceptionRaise>>> {
+/// What kept the thread from being started or watched. The exception is `Ok(Err(_))`.
+pub fn catch<T: Send + 'static>(main: impl FnOnce() -> T + Send) -> Result<Caught<T>> {
     let handler = Handler::new()?;
-    let name = handler.name();
-    let running = thread::spawn_with(
+    let port = handler.name();
+    let (message, value) = run_watched(
         |thread| handler.attach_to_thread(thread),
-        move || {
-            let value = main();
-            let mut message = PortMessage::new(CAUGHT_NOTHING);
-            message.header.remote = CarriedRight { name, disposition: Disposition::COPY_SEND };
-            // The port lives until its holder has heard this or an exception.
-            let _ = msg::send(&message, Timeout::Never);
-            value
-        },
+        main,
+        || tell_end(port),
+        || msg::receive(port, Timeout::Never),
     )?;
-    let message = msg::receive(name, Timeout::Never)?;
+    let message = message?;
     if message.header.id == CAUGHT_NOTHING {
-        return running.join().map(Ok);
+        return value.map(Ok).ok_or(KernReturn::TERMINATED);
     }
     let raised = raised(&message)?;
-    running.terminate();
     drop_rights(&raised);
     // The thread is gone, so nobody waits for the answer; the right to give it goes.
     let _ = mach_port_deallocate(mach_task_self(), message.header.remote.name);
-    Ok(Err(Box::new(raised)))
+    Ok(Err(raised))
+}
+
+fn tell_end(port: PortName) {
+    let mut message = PortMessage::new(CAUGHT_NOTHING);
+    message.header.remote = CarriedRight { name: port, disposition: Disposition::COPY_SEND };
+    // The port lives until its holder has heard this or an exception.
+    let _ = msg::send(&message, Timeout::Never);
 }

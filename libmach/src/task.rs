@@ -13,7 +13,7 @@ use crate::msg::{Timeout, receive};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
 use crate::rpc::{call, call_for_caller};
 use crate::thread::{self, ThreadState};
-use crate::vm::{PAGE_SIZE, VmFlags, VmProt, Which, vm_allocate, vm_protect};
+use crate::vm::{PAGE_SIZE, VmFlags, VmInherit, VmProt, Which, vm_allocate, vm_inherit, vm_protect};
 use crate::{KernReturn, PortName, Result, rt};
 
 /// The task's own port, once it was asked for; 0 before.
@@ -191,13 +191,15 @@ impl Drop for Child {
 /// Makes a task with this one's memory by inheritance, which runs `main` on a stack of its own and exits with
 /// its answer.
 ///
-/// The child sees the memory as it was at the call, but for what is shared or not inherited. Rights are not
-/// inherited: port names in `main` mean nothing there. What `main` captured is dropped in this task as well.
+/// The child sees the memory as it was at the call, but for what is shared or not inherited. Its stack is not
+/// inherited further. Rights are not inherited either: port names mean nothing there. What `main` captured is
+/// dropped in this task as well. A lock that another thread holds during the call stays held in the child, the
+/// heap's included.
 ///
 /// # Errors
 ///
 /// Those of [`task_create`], [`vm_allocate`] and the thread's calls; nothing is left of a child that failed.
-pub fn fork<'a>(main: impl FnOnce() -> i32 + 'a) -> Result<Child> {
+pub fn fork(main: impl FnOnce() -> i32 + 'static) -> Result<Child> {
     let main = Box::new(rt::ChildMain::new(main));
     let task = task_create(mach_task_self(), Memory::Inherited)?;
     let started = start(task, core::ptr::from_ref(&*main).expose_provenance() as u64);
@@ -212,6 +214,7 @@ pub fn fork<'a>(main: impl FnOnce() -> i32 + 'a) -> Result<Child> {
 fn start(task: PortName, main: u64) -> Result<Child> {
     let stack = vm_allocate(task, 0, PAGE_SIZE + CHILD_STACK, VmFlags::ANYWHERE)?;
     vm_protect(task, stack, PAGE_SIZE, Which::Current, VmProt::NONE)?;
+    vm_inherit(task, stack, PAGE_SIZE + CHILD_STACK, VmInherit::NONE)?;
     let thread = thread::thread_create(task)?;
     let child = Child::adopt(task, thread);
     let entry = rt::child_entry as extern "C" fn(usize) -> !;

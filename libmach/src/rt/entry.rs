@@ -3,8 +3,7 @@
 use alloc::boxed::Box;
 use core::panic::PanicInfo;
 
-use super::{ThreadData, exit, forget_rights, install, note_start_block};
-use crate::thread;
+use super::{ThreadData, exit, forget_rights, install, note_start_block, spawn};
 
 /// The status of a task that panicked.
 const STATUS_PANIC: i32 = 101;
@@ -87,10 +86,10 @@ pub fn panicked(info: &PanicInfo<'_>) -> ! {
 }
 
 /// What a child of [`crate::task::fork`] runs, behind an address of one word.
-pub(crate) struct ChildMain<'a>(Box<dyn FnOnce() -> i32 + 'a>);
+pub(crate) struct ChildMain(Box<dyn FnOnce() -> i32>);
 
-impl<'a> ChildMain<'a> {
-    pub(crate) fn new(main: impl FnOnce() -> i32 + 'a) -> Self {
+impl ChildMain {
+    pub(crate) fn new(main: impl FnOnce() -> i32 + 'static) -> Self {
         Self(Box::new(main))
     }
 }
@@ -101,19 +100,18 @@ pub(crate) extern "C" fn child_entry(main: usize) -> ! {
     // SAFETY: this frame is never left; the Mach server set the read-only thread register of the thread.
     unsafe { install(&mut data) };
     forget_rights();
-    let main = core::ptr::with_exposed_provenance_mut::<ChildMain<'static>>(main);
-    // SAFETY: (1) `fork` kept the box alive during the snapshot, so this task has a live copy, which only this
-    // call takes over. (2) What the closure borrows was alive then, and stays as it was here, since this task's one
-    // thread never returns to the frames that hold it.
+    let main = core::ptr::with_exposed_provenance_mut::<ChildMain>(main);
+    // SAFETY: `fork` kept the box alive during the snapshot, so this task has a live copy, which only this call
+    // takes over.
     let main = unsafe { Box::from_raw(main) };
     exit((main.0)())
 }
 
 /// What a thread of [`crate::thread::spawn`] runs, behind an address of one word.
-pub(crate) struct ThreadMain(Box<dyn FnOnce() + Send>);
+pub(crate) struct ThreadMain<'a>(Box<dyn FnOnce() + Send + 'a>);
 
-impl ThreadMain {
-    pub(crate) fn new(main: impl FnOnce() + Send + 'static) -> Self {
+impl<'a> ThreadMain<'a> {
+    pub(crate) fn new(main: impl FnOnce() + Send + 'a) -> Self {
         Self(Box::new(main))
     }
 }
@@ -123,9 +121,10 @@ pub(crate) extern "C" fn thread_entry(main: usize) -> ! {
     let mut data = ThreadData::new();
     // SAFETY: this frame is never left; the Mach server set the read-only thread register of the thread.
     unsafe { install(&mut data) };
-    let main = core::ptr::with_exposed_provenance_mut::<ThreadMain>(main);
-    // SAFETY: `spawn` made the address of a box that it gave up, and starts one thread with it.
+    let main = core::ptr::with_exposed_provenance_mut::<ThreadMain<'static>>(main);
+    // SAFETY: `spawn` made the address of a box that it gave up, and starts one thread with it; who called it
+    // promised that the thread ends before what the closure borrows.
     let main = unsafe { Box::from_raw(main) };
     (main.0)();
-    thread::end(&data)
+    spawn::end(&data)
 }

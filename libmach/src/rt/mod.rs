@@ -1,6 +1,6 @@
 //! The run-time system: how a task and its threads begin and end.
 //!
-//! Every thread has a [`ThreadData`] on its own stack, which starts with the thread block that `TPIDR_EL0`
+//! Every thread has a `ThreadData` on its own stack, which starts with the thread block that `TPIDR_EL0`
 //! points to. The frame that holds it is never left: a thread ends by a call to the server.
 //!
 //! `unsafe` is here for the entry points, the heap and the views of memory that the task was given.
@@ -16,6 +16,7 @@ use crate::{PortName, Result, console, task, thread};
 
 mod entry;
 mod heap;
+pub(crate) mod spawn;
 
 pub(crate) use entry::{ChildMain, ThreadMain, child_entry, thread_entry};
 pub use entry::{Termination, panicked, start};
