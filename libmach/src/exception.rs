@@ -68,16 +68,68 @@ impl Handler {
         task_set_special_port(task, TASK_EXCEPTION_PORT, self.name())
     }
 
-    /// Waits for an exception, has `decide` decide, and answers the thread.
+    /// Waits for an exception. Its thread waits until the answer.
     ///
     /// # Errors
     ///
     /// Those of receiving; `MIG_BAD_ID` for a message that is no exception.
-    pub fn serve(&self, timeout: Timeout, decide: impl FnOnce(&ExceptionRaise) -> Verdict) -> Result<()> {
+    pub fn wait(&self, timeout: Timeout) -> Result<Waiting> {
         let message = msg::receive(self.name(), timeout)?;
         let raised = raised(&message)?;
-        let verdict = decide(&raised);
-        answer(&message, &raised, verdict)
+        Ok(Waiting { message, raised })
+    }
+
+    /// Waits for an exception, has `decide` decide, and answers the thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Handler::wait`] and [`Waiting::answer`].
+    pub fn serve(&self, timeout: Timeout, decide: impl FnOnce(&ExceptionRaise) -> Verdict) -> Result<()> {
+        let waiting = self.wait(timeout)?;
+        let verdict = decide(waiting.raised());
+        waiting.answer(verdict)
+    }
+}
+
+/// An exception whose thread waits for the answer. Dropping it drops the rights that came with it, the one to
+/// answer included: that counts as passing on.
+#[derive(Debug)]
+pub struct Waiting {
+    message: PortMessage,
+    raised: ExceptionRaise,
+}
+
+impl Waiting {
+    /// The exception. Its names of thread and task are rights as long as this lives.
+    #[must_use]
+    pub fn raised(&self) -> &ExceptionRaise {
+        &self.raised
+    }
+
+    /// Answers the thread.
+    ///
+    /// # Errors
+    ///
+    /// `SEND_INVALID_DEST` if the thread has ended meanwhile.
+    pub fn answer(mut self, verdict: Verdict) -> Result<()> {
+        let answered = msg::reply(&self.message, &reply_message(verdict.code()));
+        // The right went with the answer, or was dead.
+        if answered.is_ok() {
+            self.message.header.remote.name = PortName::NULL;
+        }
+        answered
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let own = mach_task_self();
+        // Rights that the message brought: what is left of them is dropped.
+        for name in [self.raised.thread, self.raised.task, self.message.header.remote.name] {
+            if name.is_valid() {
+                let _ = mach_port_deallocate(own, name);
+            }
+        }
     }
 }
 
@@ -86,20 +138,6 @@ fn raised(message: &PortMessage) -> Result<ExceptionRaise> {
         return Err(KernReturn::MIG_BAD_ID);
     }
     ExceptionRaise::from_message(message).ok_or(KernReturn::MIG_TYPE_ERROR)
-}
-
-/// Answers the thread and drops the rights that came with the message.
-fn answer(message: &PortMessage, raised: &ExceptionRaise, verdict: Verdict) -> Result<()> {
-    let answered = msg::reply(message, &reply_message(verdict.code()));
-    drop_rights(raised);
-    answered
-}
-
-fn drop_rights(raised: &ExceptionRaise) {
-    let own = mach_task_self();
-    // Rights that the message brought: they are there.
-    let _ = mach_port_deallocate(own, raised.thread);
-    let _ = mach_port_deallocate(own, raised.task);
 }
 
 /// The message by which a thread under [`catch`] tells that it came to its end.
@@ -130,9 +168,8 @@ pub fn catch<T: Send + 'static>(main: impl FnOnce() -> T + Send) -> Result<Caugh
         return value.map(Ok).ok_or(KernReturn::TERMINATED);
     }
     let raised = raised(&message)?;
-    drop_rights(&raised);
-    // The thread is gone, so nobody waits for the answer; the right to give it goes.
-    let _ = mach_port_deallocate(mach_task_self(), message.header.remote.name);
+    // The thread is gone: nobody waits for the answer, and the rights go.
+    drop(Waiting { message, raised });
     Ok(Err(raised))
 }
 

@@ -7,8 +7,8 @@
 
 use mach_protocol::vm as proto;
 pub use mach_protocol::vm::{
-    VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT, VmBehavior, VmFlags, VmInherit, VmProt, VmRegionReply,
-    VmStatisticsReply,
+    VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT, VM_REGION_EXTENDED_INFO, VM_REGION_EXTENDED_INFO_COUNT,
+    VmBehavior, VmFlags, VmInherit, VmProt, VmRegionReply, VmStatisticsReply,
 };
 
 use crate::rpc::{call, call_by_id};

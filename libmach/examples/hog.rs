@@ -1,0 +1,129 @@
+//! Takes all memory, is told so in an orderly way, is killed; and every frame comes back. A hundred times, or as
+//! often as its argument says.
+//!
+//! The hog is a child, and its parent its exception handler: the touch for which there is no frame raises
+//! EXC_BAD_ACCESS with KERN_RESOURCE_SHORTAGE; then the parent terminates it. A call that is refused counts as well.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use core::sync::atomic::Ordering::SeqCst;
+
+use libmach::exception::{ExceptionType, Handler};
+use libmach::msg::Timeout;
+use libmach::task::{TaskEnd, fork, mach_task_self, task_terminate};
+use libmach::thread::{park, sleep};
+use libmach::vm::{PAGE_SIZE, VmInherit, vm_statistics};
+use libmach::{KernReturn, Region, Result, println};
+
+libmach::entry!(main);
+
+const ROUNDS: u32 = 100;
+const PIECE: u64 = 1 << 20;
+
+fn main() -> Result<i32> {
+    let rounds = libmach::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(ROUNDS);
+    let notes = Region::allocate(PAGE_SIZE)?;
+    notes.inherit(VmInherit::SHARE)?;
+    let notes: &'static Region = Box::leak(Box::new(notes));
+
+    // Once for what a first time costs: the heap, the stack, the console's port.
+    println!("a child that takes nothing: {:?}", fork(|| 0)?.wait(Timeout::Never)?);
+    let before = free_frames()?;
+
+    let mut orderly = 0;
+    let mut returned = 0;
+    let mut fullest = u32::MAX;
+    for _ in 0..rounds {
+        let (how, left) = round(notes)?;
+        orderly += u32::from(how);
+        fullest = fullest.min(left);
+        returned += u32::from(wait_for_frames(before)? == before);
+    }
+    let most = before - before / 20;
+    println!("{rounds} hogs, {orderly} of them told of the shortage in an orderly way");
+    println!("each took nearly all memory: {}", fullest < before - most);
+    println!("every frame came back: {returned} times");
+    Ok(i32::from(orderly != rounds || returned != rounds))
+}
+
+/// The shared words: the start, and the code of a call that the hog was refused.
+const GO: usize = 0;
+const REFUSED: usize = 1;
+
+/// Lets a hog take all it can, and kills it. Answers whether it was told of the shortage and killed, and how many
+/// frames were free then.
+fn round(notes: &'static Region) -> Result<(bool, u32)> {
+    notes.words()[GO].store(0, SeqCst);
+    notes.words()[REFUSED].store(0, SeqCst);
+    let handler = Handler::new()?;
+    let hog = fork(move || take_everything(notes))?;
+    handler.attach_to_task(hog.task())?;
+    notes.words()[GO].store(1, SeqCst);
+
+    let code = shortage(notes, &handler)?;
+    let left = free_frames()?;
+    let told = matches!(code, KernReturn::RESOURCE_SHORTAGE | KernReturn::NO_SPACE);
+    // Ended while it waits, for the answer to its exception or to be woken.
+    task_terminate(hog.task())?;
+    Ok((told && hog.wait(Timeout::Never)? == TaskEnd::Terminated, left))
+}
+
+/// Waits until the hog gets no more: by an exception, or by a call that is refused. Answers the code.
+fn shortage(notes: &Region, handler: &Handler) -> Result<KernReturn> {
+    loop {
+        match handler.wait(Timeout::Millis(20)) {
+            Ok(waiting) => {
+                let raised = waiting.raised();
+                let shortage = raised.exception == ExceptionType::BAD_ACCESS;
+                return Ok(if shortage { KernReturn(raised.code) } else { KernReturn::FAILURE });
+            }
+            Err(KernReturn::RCV_TIMED_OUT) => match notes.words()[REFUSED].load(SeqCst) {
+                0 => {}
+                code => return Ok(KernReturn(code as i32)),
+            },
+            Err(code) => return Err(code),
+        }
+    }
+}
+
+/// Allocates piece after piece and touches every page, until there is none.
+fn take_everything(notes: &Region) -> i32 {
+    while notes.words()[GO].load(SeqCst) == 0 {
+        sleep(1);
+    }
+    loop {
+        match Region::allocate(PIECE) {
+            Ok(piece) => {
+                for page in piece.bytes().chunks(PAGE_SIZE as usize) {
+                    page[0].store(1, SeqCst);
+                }
+                core::mem::forget(piece);
+            }
+            Err(code) => {
+                notes.words()[REFUSED].store(code.0 as u64, SeqCst);
+                park(Timeout::Never);
+            }
+        }
+    }
+}
+
+fn free_frames() -> Result<u32> {
+    Ok(vm_statistics(mach_task_self())?.free_count)
+}
+
+/// Waits until as many frames are free as before: what ended tasks leave is freed little by little. Gives up after
+/// some seconds.
+fn wait_for_frames(before: u32) -> Result<u32> {
+    let mut free = free_frames()?;
+    for _ in 0..1000 {
+        if free == before {
+            break;
+        }
+        sleep(5);
+        free = free_frames()?;
+    }
+    Ok(free)
+}
