@@ -3,6 +3,7 @@
 pub mod asid_control;
 pub mod asid_pool;
 pub mod cnode;
+pub mod domain;
 pub mod endpoint;
 pub mod frame;
 pub mod irq_control;
@@ -14,6 +15,8 @@ pub mod sched_context;
 pub mod sched_control;
 pub mod sgi_signal;
 pub mod tcb;
+#[cfg(test)]
+mod tests;
 pub mod untyped;
 pub mod vspace_root;
 

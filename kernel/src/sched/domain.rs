@@ -7,9 +7,9 @@ use core::cell::Cell;
 use super::time::Ticks;
 
 /// Number of domains.
-pub const DOMAINS: usize = 1;
+pub const DOMAINS: usize = sel4_abi::object::NUM_DOMAINS;
 /// Entries of the schedule, the end marker included.
-pub const SCHEDULE_ENTRIES: usize = if DOMAINS == 1 { 2 } else { 100 };
+pub const SCHEDULE_ENTRIES: usize = sel4_abi::object::NUM_DOMAIN_SCHEDULES;
 /// Durations are below this.
 pub const MAX_DURATION: u64 = 1 << 56;
 

@@ -5,7 +5,7 @@ use crate::cap::Cap;
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
 use crate::object::{
-    asid_control, asid_pool, cnode, frame, irq_control, irq_handler, page_table, sched_context, sched_control,
+    asid_control, asid_pool, cnode, domain, frame, irq_control, irq_handler, page_table, sched_context, sched_control,
     sgi_signal, tcb, untyped, vspace_root,
 };
 
@@ -33,6 +33,7 @@ pub fn invoke(k: &mut Kernel, inv: &Invocation) -> InvokeResult {
     match inv.cap {
         Cap::Untyped(c) => untyped::invoke(k, inv, c),
         Cap::CNode(_) => cnode::invoke(k, inv, inv.cap),
+        Cap::Domain => domain::invoke(k, inv),
         Cap::Thread(target) => tcb::invoke(k, target, inv),
         Cap::SchedContext(c) => sched_context::invoke(k, c.sched_context, inv),
         Cap::SchedControl { .. } => sched_control::invoke(k, inv),
@@ -44,6 +45,6 @@ pub fn invoke(k: &mut Kernel, inv: &Invocation) -> InvokeResult {
         Cap::VSpace(vspace) => vspace_root::invoke(k, inv, vspace),
         Cap::AsidControl => asid_control::invoke(k, inv),
         Cap::AsidPool(pool) => asid_pool::invoke(k, inv, pool),
-        _ => invalid,
+        Cap::Null | Cap::Zombie(_) | Cap::Endpoint(_) | Cap::Notification(_) | Cap::Reply(_) => invalid,
     }
 }

@@ -1,0 +1,90 @@
+//! Tests of decoding, one per row of the error tables, and of performing, over the arena.
+
+mod cnode;
+mod domain;
+mod untyped;
+
+use crate::arch::Machine;
+use crate::cap::{CNodeCap, Cap, SlotRef, UntypedCap, cdt};
+use crate::error::{InvocationError, SyscallError};
+use crate::kobj::SlotArray;
+use crate::syscall::{Args, Invocation, InvokeResult, Phase, invoke};
+use sel4_abi::InvocationLabel;
+use sel4_abi::object::SLOT_BITS;
+
+/// Radix of the root CNode that every test has; its guard fills a word.
+const RADIX: u32 = 4;
+
+/// A machine with a root CNode. Slot 0 holds the capability to the CNode itself, slot 1 an untyped.
+struct Bench {
+    m: Machine,
+    slots: SlotArray,
+}
+
+const ROOT: usize = 0;
+const UNTYPED: usize = 1;
+
+impl Bench {
+    fn new(untyped_bits: u32) -> Self {
+        let mut m = Machine::new(untyped_bits.max(14) + 2);
+        let region = m.take(RADIX + SLOT_BITS);
+        let Some(slots) = region.place_slots(&mut m.kernel) else { panic!("the region has the slots' size") };
+        let memory = m.take(untyped_bits);
+        let bench = Bench { m, slots };
+        let root = CNodeCap { slots, guard: 0, guard_size: 64 - RADIX };
+        cdt::insert_root(&bench.m.kernel, bench.slot(ROOT), Cap::CNode(root));
+        cdt::insert_root(&bench.m.kernel, bench.slot(UNTYPED), Cap::Untyped(UntypedCap::full(memory)));
+        bench
+    }
+
+    fn slot(&self, index: usize) -> SlotRef {
+        match self.slots.slot(index) {
+            Some(slot) => slot,
+            None => panic!("slot {index} is beyond the root CNode"),
+        }
+    }
+
+    fn cap(&self, index: usize) -> Cap {
+        self.slot(index).cap(&self.m.kernel)
+    }
+
+    /// The invocation of a slot's capability; extra caps are slots, too.
+    fn invocation(&self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) -> Invocation {
+        let mut args = Args::new(words, words.len());
+        for cap in caps {
+            args.push_cap(&self.m.kernel, self.slot(*cap));
+        }
+        let (slot, cap) = (self.slot(slot), self.cap(slot));
+        Invocation { label: label.number(), slot, cap, args, phase: Phase::Only }
+    }
+
+    fn invoke(&mut self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) -> InvokeResult {
+        let inv = self.invocation(slot, label, words, caps);
+        invoke(&mut self.m.kernel, &inv)
+    }
+
+    /// Performs an invocation that must be refused, and checks that memory is as before.
+    fn refused(&mut self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) -> SyscallError {
+        let before = self.m.snapshot();
+        match self.invoke(slot, label, words, caps) {
+            Err(InvocationError::Refused(error)) => {
+                assert!(before == self.m.snapshot(), "a refused invocation left a trace");
+                error
+            }
+            other => panic!("{other:?} instead of a refusal"),
+        }
+    }
+
+    /// Performs an invocation that must succeed.
+    fn done(&mut self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) {
+        if let Err(error) = self.invoke(slot, label, words, caps) {
+            panic!("{error:?}");
+        }
+    }
+
+    /// Makes objects from the untyped in slot 1, directly in the root CNode.
+    fn retype(&mut self, object: sel4_abi::ObjectType, size_bits: u64, first: u64, count: u64) {
+        let words = [object.number(), size_bits, 0, 0, first, count];
+        self.done(UNTYPED, InvocationLabel::UntypedRetype, &words, &[ROOT]);
+    }
+}
