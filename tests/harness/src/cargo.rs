@@ -22,13 +22,12 @@ pub(crate) type Executables = BTreeMap<String, PathBuf>;
 pub(crate) struct Build<'a> {
     target: Option<&'a str>,
     arguments: Vec<String>,
-    verbose: bool,
 }
 
 impl<'a> Build<'a> {
     /// Builds for `target`, optimised.
     pub(crate) fn release(target: &'a str) -> Self {
-        Self { target: Some(target), arguments: vec!["--release".into()], verbose: false }
+        Self { target: Some(target), arguments: vec!["--release".into()] }
     }
 
     /// Adds the binaries of a package of this workspace.
@@ -51,13 +50,7 @@ impl<'a> Build<'a> {
         self
     }
 
-    /// Shows warnings too, not only errors.
-    pub(crate) fn verbose(mut self, verbose: bool) -> Self {
-        self.verbose = verbose;
-        self
-    }
-
-    /// Builds. Errors of the compiler go to standard error.
+    /// Builds. Errors of the compiler go to standard error; its warnings are for `check`.
     pub(crate) fn run(self) -> Result<Executables> {
         let mut command = cargo("build");
         command.args(["--quiet", "--message-format=json"]).args(&self.arguments);
@@ -67,7 +60,7 @@ impl<'a> Build<'a> {
         let mut child = command.stdout(Stdio::piped()).spawn().context("cargo cannot be run")?;
         let messages = child.stdout.take().context("cargo has no output")?;
         let mut found = Executables::new();
-        let mut told = self.verbose || !std::io::stderr().is_terminal();
+        let mut told = !std::io::stderr().is_terminal();
         for line in BufReader::new(messages).lines() {
             let line = line?;
             let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
@@ -79,7 +72,7 @@ impl<'a> Build<'a> {
                     }
                     found.extend(executable.map(|path| (target.name, path)));
                 }
-                Message::CompilerMessage { message } if self.verbose || message.level == "error" => {
+                Message::CompilerMessage { message } if message.level == "error" => {
                     eprint!("{}", message.rendered.unwrap_or_default());
                 }
                 _ => {}

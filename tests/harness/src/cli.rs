@@ -67,9 +67,6 @@ pub(crate) struct TestArgs {
     /// Only the tests that run here, or only those that boot a machine
     #[arg(long, value_enum)]
     pub(crate) ring: Option<Ring>,
-    /// Show warnings of the compiler
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
     /// Only tests and suites whose name holds this
     #[arg(default_value = "")]
     pub(crate) filter: String,

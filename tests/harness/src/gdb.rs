@@ -17,13 +17,12 @@ const DEBUGGERS: [&str; 3] = ["gdb-multiarch", "aarch64-linux-gnu-gdb", "gdb"];
 
 /// Boots the task (or the shell) under a debugger that has the kernel's and the task's symbols.
 pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
-    let verbose = arguments.machine.verbose;
     let (tasks, then) = match &arguments.task {
         Some(name) => (vec![Task::find(name)?], Then::Halt),
         None => (Vec::new(), Then::Shell),
     };
-    let system = System::build(&tasks, verbose)?;
-    let base = Base::build(verbose)?;
+    let system = System::build(&tasks)?;
+    let base = Base::build()?;
     let image = base.compose(&system.only_task(&arguments.arguments, then)?, "gdb")?;
     let board = Board::load(&arguments.machine.board)?;
     let mut options = arguments.machine.options();

@@ -14,12 +14,10 @@ const OTHER_KERNEL: &str = "TESSERA_KERNEL";
 
 /// Writes the image that the arguments describe.
 pub(crate) fn write(arguments: &ImageArgs) -> Result<u8> {
-    let base = Base::build(false)?;
+    let base = Base::build()?;
     let root = match (&arguments.root, &arguments.task) {
         (Some(root), _) => fs::read(root).with_context(|| root.display().to_string())?,
-        (None, Some(task)) => {
-            System::build(&[Task::find(task)?], false)?.only_task(&arguments.arguments, Then::Halt)?
-        }
+        (None, Some(task)) => System::build(&[Task::find(task)?])?.only_task(&arguments.arguments, Then::Halt)?,
         (None, None) => bail!("name a task, or a root task with --root"),
     };
     let image = base.compose(&root, "image")?;
@@ -36,8 +34,8 @@ pub(crate) struct Base {
 
 impl Base {
     /// Builds both, or takes the kernel that the environment names.
-    pub(crate) fn build(verbose: bool) -> Result<Self> {
-        let mut build = cargo::Build::release(cargo::PRIVILEGED).verbose(verbose).package("boot");
+    pub(crate) fn build() -> Result<Self> {
+        let mut build = cargo::Build::release(cargo::PRIVILEGED).package("boot");
         let other = env::var_os(OTHER_KERNEL).map(PathBuf::from);
         if other.is_none() {
             build = build.package("kernel");

@@ -18,7 +18,7 @@ pub(crate) fn in_project(relative: impl AsRef<Path>) -> PathBuf {
 
 /// Where everything that is built goes.
 pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| in_project("target"), PathBuf::from)
+    in_project(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// A file below the target folder that this program makes; its folder is created.

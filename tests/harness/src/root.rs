@@ -10,7 +10,7 @@ use std::fs;
 /// Boots that ELF file until QEMU ends or the time limit is over.
 pub(crate) fn run(arguments: &RootArgs) -> Result<u8> {
     let elf = fs::read(&arguments.elf).with_context(|| arguments.elf.display().to_string())?;
-    let image = Base::build(arguments.machine.verbose)?.compose(&elf, "root")?;
+    let image = Base::build()?.compose(&elf, "root")?;
     let board = Board::load(&arguments.machine.board)?;
     let command = qemu::command(&board, &arguments.machine.options(), &image)?;
     let outcome = qemu::run(command, Console::Mine, arguments.machine.timeout, |line| {

@@ -18,17 +18,16 @@ const TAIL: usize = 12;
 
 /// Runs the task that the arguments name, or the shell.
 pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
-    let verbose = arguments.machine.verbose;
     let (tasks, then) = match &arguments.task {
         Some(name) => (vec![Task::find(name)?], Then::Semihosting),
         None => (task::examples()?.into_iter().map(Task::Example).collect(), Then::Shell),
     };
-    let system = System::build(&tasks, verbose)?;
+    let system = System::build(&tasks)?;
     let root = system.only_task(&arguments.arguments, then)?;
-    let image = Base::build(verbose)?.compose(&root, "run")?;
+    let image = Base::build()?.compose(&root, "run")?;
     let board = Board::load(&arguments.machine.board)?;
     let command = qemu::command(&board, &arguments.machine.options(), &image)?;
-    let mut watch = Watch { verbose, ..Watch::default() };
+    let mut watch = Watch { verbose: arguments.machine.verbose, ..Watch::default() };
     let outcome = qemu::run(command, Console::Mine, arguments.machine.timeout, |line| watch.see(line))?;
     let elf = system.programs.first().map_or(&[][..], |p| &p.elf);
     watch.judge(&outcome, elf, then)

@@ -87,8 +87,8 @@ pub(crate) struct System {
 
 impl System {
     /// Builds root, the servers and these tasks.
-    pub(crate) fn build(tasks: &[Task], verbose: bool) -> Result<Self> {
-        let mut build = Build::release(cargo::USER).verbose(verbose).package(ROOT);
+    pub(crate) fn build(tasks: &[Task]) -> Result<Self> {
+        let mut build = Build::release(cargo::USER).package(ROOT);
         for name in KERNEL_SIDE.iter().chain(&SERVERS) {
             build = build.package(name);
         }
@@ -100,7 +100,7 @@ impl System {
             };
         }
         let executables = build.run()?;
-        let programs = tasks.iter().map(|task| program(task, &executables, verbose)).collect::<Result<_>>()?;
+        let programs = tasks.iter().map(|task| program(task, &executables)).collect::<Result<_>>()?;
         Ok(Self { executables, programs })
     }
 
@@ -145,12 +145,12 @@ fn description(task: Option<&str>, then: Then) -> String {
     }
 }
 
-fn program(task: &Task, built: &Executables, verbose: bool) -> Result<Program> {
+fn program(task: &Task, built: &Executables) -> Result<Program> {
     let (name, path) = match task {
         Task::Example(name) | Task::Package(name) => {
             (name.clone(), built.get(name).cloned().with_context(|| format!("cargo built no `{name}`"))?)
         }
-        Task::Folder(folder) => only_binary(folder, verbose)?,
+        Task::Folder(folder) => only_binary(folder)?,
         Task::Elf(path) => (file_name(path), path.clone()),
     };
     let elf = fs::read(&path).with_context(|| path.display().to_string())?;
@@ -159,9 +159,9 @@ fn program(task: &Task, built: &Executables, verbose: bool) -> Result<Program> {
 }
 
 /// Builds the package in a folder, which must make one program.
-fn only_binary(folder: &Path, verbose: bool) -> Result<(String, PathBuf)> {
+fn only_binary(folder: &Path) -> Result<(String, PathBuf)> {
     let products = paths::target().join("tasks");
-    let mut built = Build::release(cargo::USER).verbose(verbose).folder(folder, &products).run()?;
+    let mut built = Build::release(cargo::USER).folder(folder, &products).run()?;
     let wanted = file_name(folder);
     if built.len() > 1 && !built.contains_key(&wanted) {
         let names = built.keys().map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
     }
     if arguments.ring != Some(Ring::Host) {
         match suite::load(filter) {
-            Ok(suites) => machines(&suites, &mut score, arguments.verbose),
+            Ok(suites) => machines(&suites, &mut score),
             Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
         }
     }
@@ -92,12 +92,12 @@ struct Judged {
 }
 
 /// Builds the images and runs every machine.
-fn machines(suites: &[Suite], score: &mut Score, verbose: bool) {
+fn machines(suites: &[Suite], score: &mut Score) {
     if suites.is_empty() {
         return;
     }
     let mut jobs = Vec::new();
-    match Images::build(suites, verbose) {
+    match Images::build(suites) {
         Ok(images) => {
             for suite in suites {
                 match images.jobs(suite) {
@@ -174,8 +174,8 @@ struct Images {
 }
 
 impl Images {
-    fn build(suites: &[Suite], verbose: bool) -> Result<Self> {
-        let base = Base::build(verbose)?;
+    fn build(suites: &[Suite]) -> Result<Self> {
+        let base = Base::build()?;
         let (mut tasks, mut roots) = (Vec::new(), Vec::new());
         for suite in suites {
             match suite.image()? {
@@ -189,11 +189,11 @@ impl Images {
         tasks.dedup();
         roots.sort();
         roots.dedup();
-        let system = if tasks.is_empty() { None } else { Some(System::build(&tasks, verbose)?) };
+        let system = if tasks.is_empty() { None } else { Some(System::build(&tasks)?) };
         let roots = if roots.is_empty() {
             cargo::Executables::new()
         } else {
-            roots.iter().fold(cargo::Build::release(cargo::USER).verbose(verbose), |b, name| b.package(name)).run()?
+            roots.iter().fold(cargo::Build::release(cargo::USER), |b, name| b.package(name)).run()?
         };
         Ok(Self { base, system, roots })
     }
