@@ -206,7 +206,15 @@ impl World {
 
     /// Resumes a thread from outside, and lets the scheduler act.
     pub(crate) fn start(&mut self, t: Named<Tcb>) {
+        sched::enter(self.k());
         thread::resume(self.k(), t.obj);
+        self.settle();
+    }
+
+    /// Suspends a thread from outside, and lets the scheduler act.
+    pub(crate) fn suspend(&mut self, t: KRef<Tcb>) {
+        sched::enter(self.k());
+        thread::suspend(self.k(), t);
         self.settle();
     }
 

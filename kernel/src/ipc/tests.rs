@@ -129,8 +129,7 @@ fn receivers_are_served_by_priority_then_by_arrival() {
         w.send(ep.cptr, 0, &[7]);
         let r = receivers[expected];
         assert!(w.runs(r), "receiver {expected}");
-        thread::suspend(w.k(), r.obj);
-        w.settle();
+        w.suspend(r.obj);
         assert!(w.runs(t));
     }
 }
@@ -303,8 +302,7 @@ fn replying_out_of_the_middle_breaks_the_chain_there() {
 #[test]
 fn suspending_a_caller_at_the_top_leaves_the_context_with_the_server() {
     let Chain { mut w, client, first, second, sc, .. } = chain();
-    thread::suspend(w.k(), first.tcb.obj);
-    w.settle();
+    w.suspend(first.tcb.obj);
     assert_eq!(w.context_of(second.tcb), sc);
     assert_eq!(sc.unwrap().get(w.k()).reply.get(), None, "the whole chain is lost");
     w.send(first.reply.cptr, 0, &[]);
@@ -345,8 +343,7 @@ fn destroying_a_lent_context_stops_its_thread_and_later_replies_wake_without_one
     w.settle();
     let extra = w.context(1000, 1000);
     sched_context::bind_tcb(w.k(), extra.obj, second.tcb.obj);
-    thread::suspend(w.k(), manager.obj);
-    w.settle();
+    w.suspend(manager.obj);
     assert!(w.runs(second.tcb));
     w.send(second.reply.cptr, 0, &[]);
     assert_eq!((w.state(first.tcb), w.context_of(first.tcb)), (ThreadState::Running, None));
@@ -524,8 +521,7 @@ fn threads_of_a_deleted_endpoint_continue_in_reverse_order() {
     delete(&mut w, ep.cptr);
     for expected in [3, 2, 1, 0] {
         let running = w.current().unwrap();
-        thread::suspend(w.k(), running);
-        w.settle();
+        w.suspend(running);
         assert!(w.runs(senders[expected]), "sender {expected}");
     }
 }
@@ -600,8 +596,7 @@ fn a_bound_thread_gets_signals_while_it_receives() {
     assert_eq!(w.x(bound, 0), 8);
     assert_eq!(s.reply.obj.get(w.k()).tcb.get(), None, "its reply object is free again");
     // While it runs the signal is kept, and a receive takes it before any sender.
-    thread::suspend(w.k(), bound.obj);
-    w.settle();
+    w.suspend(bound.obj);
     w.send(n.cptr, 0, &[]);
     w.start(bound);
     w.recv(ep.cptr, s.reply.cptr);

@@ -33,6 +33,9 @@ pub mod refill;
 pub mod release;
 pub mod time;
 
+#[cfg(test)]
+mod tests;
+
 use core::cell::Cell;
 
 use crate::Kernel;
