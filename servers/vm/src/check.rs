@@ -12,6 +12,7 @@ impl World {
     pub(crate) fn assert_valid(&self) {
         let vm = &self.vm;
         let mut refs: BTreeMap<ObjectId, u32> = BTreeMap::new();
+        let mut parts: BTreeMap<ObjectId, Vec<(u64, u64)>> = BTreeMap::new();
         for (id, map) in vm.maps.iter() {
             map.entries.assert_valid(map.bounds);
             let (mut size, mut size_none) = (0, 0);
@@ -23,6 +24,8 @@ impl World {
                     None => assert!(!entry.needs_copy && !entry.is_shared, "MAP-3"),
                     Some(backing) => {
                         *refs.entry(backing.object).or_default() += 1;
+                        let part = (backing.offset, backing.offset + (entry.end - start));
+                        parts.entry(backing.object).or_default().push(part);
                         let object = vm.objects.get(backing.object).expect("OBJ-1: it exists");
                         assert!(backing.offset + (entry.end - start) <= object.size, "MAP-2");
                         assert!(!entry.is_shared || object.is_shared, "shared entry and object");
@@ -59,6 +62,13 @@ impl World {
         }
         for (id, object) in vm.objects.iter() {
             assert_eq!(refs.get(&id).copied().unwrap_or(0), object.refs, "OBJ-1 of {id:?}");
+            let mut parts = parts.remove(&id).unwrap_or_default();
+            parts.sort_unstable();
+            let is_disjoint = parts.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+            assert!(
+                !object.is_unique || (is_disjoint && object.child.is_none()),
+                "OBJ-4 of {id:?}"
+            );
             let mut children = BTreeSet::new();
             let (mut at, mut previous) = (object.child, None);
             while let Some(child) = at {

@@ -56,6 +56,7 @@ impl Vm {
         let Some(below) = self.objects.get_mut(shadow.object) else {
             return;
         };
+        below.is_unique = false;
         let next = below.child.replace(id);
         if let Some(next) = next.and_then(|next| self.objects.get_mut(next)) {
             next.siblings.0 = Some(id);
