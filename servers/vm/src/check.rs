@@ -65,10 +65,7 @@ impl World {
             let mut parts = parts.remove(&id).unwrap_or_default();
             parts.sort_unstable();
             let is_disjoint = parts.windows(2).all(|pair| pair[0].1 <= pair[1].0);
-            assert!(
-                !object.is_unique || (is_disjoint && object.child.is_none()),
-                "OBJ-4 of {id:?}"
-            );
+            assert!(!object.is_unique || (is_disjoint && object.child.is_none()), "OBJ-4 of {id:?}");
             let mut children = BTreeSet::new();
             let (mut at, mut previous) = (object.child, None);
             while let Some(child) = at {

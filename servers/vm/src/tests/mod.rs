@@ -12,6 +12,7 @@ mod i09_copy;
 mod i10_region;
 mod i17_faults;
 mod i18_cow;
+mod interleaved;
 mod random;
 mod reference;
 
