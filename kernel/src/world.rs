@@ -69,15 +69,22 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// CPtr of the shared CNode.
+    pub(crate) const ROOT: u64 = 1;
+
     pub(crate) fn new() -> World {
         let mut m = Machine::new(23);
         let cnode = m.take(RADIX + SLOT_BITS).place_slots(&mut m.kernel).unwrap();
         arch::timer::advance(1_000_000);
         sched::start(&m.kernel);
+        let root = Cap::CNode(CNodeCap { slots: cnode, guard: 0, guard_size: 64 - RADIX });
+        if let Some(slot) = cnode.slot(World::ROOT as usize) {
+            cdt::insert_root(&m.kernel, slot, root);
+        }
         World {
             m,
             cnode,
-            used: 1,
+            used: 2,
             threads: Vec::new(),
             contexts: Vec::new(),
             replies: Vec::new(),
@@ -118,10 +125,6 @@ impl World {
 
     pub(crate) fn cap(&self, cptr: u64) -> Cap {
         self.slot(cptr).cap(self.k())
-    }
-
-    pub(crate) fn root_cap(&self) -> Cap {
-        Cap::CNode(CNodeCap { slots: self.cnode, guard: 0, guard_size: 64 - RADIX })
     }
 
     fn place<T: KernelObject>(&mut self) -> KRef<T> {
@@ -182,7 +185,7 @@ impl World {
         let cptr = self.put(Cap::Thread(obj));
         let frame = FrameCap { region: self.m.take(PAGE_BITS), rights: VmRights::ReadWrite, mapping: None };
         let k = self.k();
-        cdt::insert_root(k, obj.slot(k, TcbSlot::CSpaceRoot), self.root_cap());
+        cdt::insert(k, self.slot(World::ROOT), obj.slot(k, TcbSlot::CSpaceRoot), self.cap(World::ROOT));
         cdt::insert_root(k, obj.slot(k, TcbSlot::IpcBuffer), Cap::Frame(frame));
         obj.get(k).ipc_buffer.set(BUFFER);
         obj.get(k).priority.set(Priority(priority));

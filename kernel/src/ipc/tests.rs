@@ -41,8 +41,7 @@ fn serve_passively(w: &mut World, priority: u8, ep: Named<Endpoint>) -> Server {
 }
 
 fn delete(w: &mut World, cptr: u64) {
-    let root = w.put(w.root_cap());
-    assert_eq!(w.invoke(root, InvocationLabel::CNodeDelete, &[cptr, 64], &[]), Answer::ok(&[]));
+    assert_eq!(w.invoke(World::ROOT, InvocationLabel::CNodeDelete, &[cptr, 64], &[]), Answer::ok(&[]));
 }
 
 // ---- messages ----
@@ -155,7 +154,7 @@ fn one_capability_arrives_and_the_endpoints_own_are_unwrapped() {
     let (ep, n) = (w.endpoint(), w.notification(3));
     let (b1, b2) = (w.badged(ep, 11, CapRights::ALL), w.badged(ep, 22, CapRights::ALL));
     let (a, b) = (w.thread(10), w.thread(20));
-    let (root, window) = (w.put(w.root_cap()), w.free_slot());
+    let (root, window) = (World::ROOT, w.free_slot());
     for (word, value) in [(125, root), (126, window), (127, 64)] {
         w.set_buffer_word(b.obj, word, value);
     }
@@ -177,7 +176,7 @@ fn capabilities_need_grant_a_window_and_lookups_that_succeed() {
     let (ep, n) = (w.endpoint(), w.notification(3));
     let no_grant = w.badged(ep, 1, CapRights::WRITE | CapRights::GRANT_REPLY);
     let (a, b) = (w.thread(10), w.thread(20));
-    let (root, window) = (w.put(w.root_cap()), w.free_slot());
+    let (root, window) = (World::ROOT, w.free_slot());
     let server = serve(&mut w, b, ep);
     w.start(a);
     let arrive = |w: &mut World, ep_cptr: u64, caps: &[u64]| {
@@ -472,7 +471,7 @@ fn the_first_phase_refuses_silently_and_the_receive_follows() {
     let n = w.notification(6);
     let t = w.thread(10);
     w.start(t);
-    for first in [t.cptr, w.put(w.root_cap()), 1 << 50, 0] {
+    for first in [t.cptr, World::ROOT, 1 << 50, 0] {
         w.send(n.cptr, 0, &[]);
         let info = MessageInfo::new(InvocationLabel::TcbSuspend.number(), 0, 0, 0);
         w.syscall(Syscall::NbSendRecv, &[(0, n.cptr), (1, info.0), (6, 0), (8, first)]);
@@ -539,9 +538,8 @@ fn cancelling_badged_sends_restarts_exactly_those() {
     }
     let manager = w.thread(100);
     w.start(manager);
-    let root = w.put(w.root_cap());
     let label = InvocationLabel::CNodeCancelBadgedSends;
-    assert_eq!(w.invoke(root, label, &[cptrs[0], 64], &[]), Answer::ok(&[]));
+    assert_eq!(w.invoke(World::ROOT, label, &[cptrs[0], 64], &[]), Answer::ok(&[]));
     assert!(w.runs(manager));
     let left: Vec<_> = ep.obj.get(w.k()).queue().iter(w.k()).collect();
     assert_eq!(left, [senders[1].obj, senders[3].obj]);

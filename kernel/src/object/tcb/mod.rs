@@ -30,6 +30,8 @@
 
 pub mod decode;
 pub mod perform;
+#[cfg(test)]
+mod tests;
 pub mod thread;
 
 pub use perform::invoke;
