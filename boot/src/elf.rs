@@ -4,7 +4,7 @@
 //! promise.
 
 use elf::{ElfBytes, abi, endian::LittleEndian, note::Note, segment::ProgramHeader};
-use handoff::{KernelNote, PhysRange};
+use handoff::KernelNote;
 
 use crate::machine::PAGE;
 
@@ -19,7 +19,9 @@ pub enum ElfError {
     Type(u16),
     /// Nothing to load.
     NoSegments,
-    /// A segment is larger in the file than in memory, outside the file, or wraps around.
+    /// A segment reaches beyond the end of the address space.
+    TooLarge,
+    /// A segment is larger in the file than in memory, or not in the file.
     Segment,
     /// The entry point is in no executable segment.
     Entry(u64),
@@ -79,8 +81,9 @@ impl<'a> Image<'a> {
     /// | 2 | for AArch64                                                  | `Machine`    |
     /// | 3 | an executable with fixed addresses                           | `Type`       |
     /// | 4 | a segment to load                                            | `NoSegments` |
-    /// | 5 | each: not more bytes than memory, in the file, no wrap       | `Segment`    |
-    /// | 6 | entry point in an executable segment                         | `Entry`      |
+    /// | 5 | each: ends inside the address space                          | `TooLarge`   |
+    /// | 6 | each: not more bytes than memory, all of them in the file    | `Segment`    |
+    /// | 7 | entry point in an executable segment                         | `Entry`      |
     ///
     /// # Errors
     /// As the table says.
@@ -99,7 +102,7 @@ impl<'a> Image<'a> {
         let mut image = Self { file, bytes, virt_base: 0, size: 0, entry };
         let mut span: Option<(u64, u64)> = None;
         for header in image.loads() {
-            let end = end_of(&header).ok_or(ElfError::Segment)?;
+            let end = end_of(&header).ok_or(ElfError::TooLarge)?;
             if header.p_filesz > header.p_memsz || image.contents(&header).is_none() {
                 return Err(ElfError::Segment);
             }
@@ -108,7 +111,7 @@ impl<'a> Image<'a> {
         }
         let (low, high) = span.ok_or(ElfError::NoSegments)?;
         image.virt_base = low & !(PAGE - 1);
-        image.size = high.checked_next_multiple_of(PAGE).ok_or(ElfError::Segment)? - image.virt_base;
+        image.size = high.next_multiple_of(PAGE) - image.virt_base;
         let holds_entry =
             |h: &ProgramHeader| h.p_flags & abi::PF_X != 0 && (h.p_vaddr..h.p_vaddr + h.p_memsz).contains(&image.entry);
         if !image.loads().any(|h| holds_entry(&h)) {
@@ -175,16 +178,9 @@ fn is_kernel_note(name: &[u8], kind: u64) -> bool {
     name == KernelNote::OWNER.as_bytes() && kind == u64::from(KernelNote::KIND)
 }
 
-/// The page-rounded end of a segment, if the address space has room for it.
+/// The end of a segment, if the address space has room for it in whole pages.
 fn end_of(header: &ProgramHeader) -> Option<u64> {
-    header.p_vaddr.checked_add(header.p_memsz)
-}
-
-impl Image<'_> {
-    /// The range that the image takes when its base is at `base`.
-    pub fn range_at(&self, base: u64) -> PhysRange {
-        PhysRange { base, size: self.size }
-    }
+    header.p_vaddr.checked_add(header.p_memsz).filter(|end| end.checked_next_multiple_of(PAGE).is_some())
 }
 
 #[cfg(test)]

@@ -96,8 +96,9 @@ impl Failure {
             }
             Self::Payload(_) => "copy the image to the card again, whole; if it stays so, build it anew",
             Self::Kernel(ElfError::HandoffVersion(_)) => "build boot stage and kernel from the same sources",
-            Self::Kernel(ElfError::Span) => "build a smaller kernel, or link it lower in its GiB",
+            Self::Kernel(ElfError::Span | ElfError::TooLarge) => "build a smaller kernel, or link it lower in its GiB",
             Self::Kernel(_) => "build the image with a kernel for AArch64 (an ELF file of type EXEC)",
+            Self::Root(ElfError::TooLarge) => "link the root task at lower addresses",
             Self::Root(_) => "build the image with a root task for AArch64 (an ELF file of type EXEC)",
             Self::Place(PlaceError::NoRamAt(_) | PlaceError::RamEnds { .. }) => {
                 "this kernel has its RAM compiled in: give the machine that RAM, or use a kernel built for this one"
@@ -160,6 +161,7 @@ impl fmt::Display for ElfError {
                 write!(f, "is no executable with fixed addresses (ELF type {kind})")
             }
             Self::NoSegments => write!(f, "has nothing to load"),
+            Self::TooLarge => write!(f, "does not fit: it reaches beyond the address space"),
             Self::Segment => write!(f, "has a damaged segment"),
             Self::Entry(entry) => write!(f, "has its entry point {entry:#x} outside its code"),
             Self::Distance => write!(f, "has physical addresses that cannot be mapped by 2 MiB blocks"),

@@ -107,19 +107,23 @@ fn err04_no_segments() {
 }
 
 #[test]
-fn err05_segment() {
-    assert_eq!(parse(&Made::new(0x40_0010, &[Part { mem_size: 3, ..simple() }])), Err(ElfError::Segment));
+fn err05_too_large() {
     let wraps = Part { virt: u64::MAX - 10, ..simple() };
-    assert_eq!(parse(&Made::new(0x40_0010, &[wraps])), Err(ElfError::Segment));
+    assert_eq!(parse(&Made::new(0x40_0010, &[wraps])), Err(ElfError::TooLarge));
     let last_page = Part { virt: u64::MAX - 0x1000, ..simple() };
-    assert_eq!(parse(&Made::new(u64::MAX - 0x1000, &[last_page])), Err(ElfError::Segment), "no room to round up");
+    assert_eq!(parse(&Made::new(u64::MAX - 0x1000, &[last_page])), Err(ElfError::TooLarge), "no room to round up");
+}
+
+#[test]
+fn err06_segment() {
+    assert_eq!(parse(&Made::new(0x40_0010, &[Part { mem_size: 3, ..simple() }])), Err(ElfError::Segment));
     let mut cut = Made::new(0x40_0010, &[simple()]).file();
     cut.pop();
     assert_eq!(Image::parse(&cut).err(), Some(ElfError::Segment));
 }
 
 #[test]
-fn err06_entry() {
+fn err07_entry() {
     assert_eq!(parse(&Made::new(0x40_000f, &[simple()])), Err(ElfError::Entry(0x40_000f)));
     assert_eq!(parse(&Made::new(0x40_1010, &[simple()])), Err(ElfError::Entry(0x40_1010)));
     let data = Part { flags: abi::PF_R, ..simple() };
@@ -159,7 +163,7 @@ fn err_kernels() {
     let large = Part::load(SEL4, 0x4000_0000, b"k", (1 << 30) + 1);
     assert_eq!(kernel(SEL4, &[large]), Err(ElfError::Span));
     let late = Part::load(TESSERA + 0x3fe0_0000, 0, b"k", 0x20_0001);
-    assert_eq!(kernel(late.virt, &[late]).err(), Some(ElfError::Segment), "would wrap");
+    assert_eq!(kernel(late.virt, &[late]).err(), Some(ElfError::TooLarge), "would wrap");
     let other = [Part::load(TESSERA, 0, b"k", 1), Part::note(handoff::VERSION + 1)];
     assert_eq!(kernel(TESSERA, &other), Err(ElfError::HandoffVersion(handoff::VERSION + 1)));
 }

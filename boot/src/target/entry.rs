@@ -10,6 +10,7 @@
 //! | –        | address of the image                      | x22     |
 //! | –        | board (index of the fallback line)        | x23     |
 //! | –        | exception level at the entry              | x24     |
+//! | –        | 1 if the image has moved                  | x25     |
 
 use core::arch::{asm, global_asm};
 
@@ -57,6 +58,7 @@ boot_entry:
     and     x23, x21, #0xff
     lsr     x24, x21, #8
     cmp     x20, x9
+    cset    x25, eq
     b.eq    2f
 
     // A: the first instruction. The board by where we run: RAM of a Raspberry Pi 4 begins at 0.
@@ -124,8 +126,7 @@ boot_entry:
     mov     x1, x22
     mov     x2, x23
     mov     x3, x24
-    cmp     x20, #0
-    cset    x4, ne
+    mov     x4, x25
     b       {main}
 
     // Prints w0 on the fallback line x23, waiting a while for room.

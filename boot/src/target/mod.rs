@@ -12,12 +12,11 @@ use core::{fmt::Write, panic::PanicInfo};
 
 use boot::failure::Failure;
 
-/// Prints what failed and what to do about it, and stops for good. The last line is always the same,
-/// so that a harness can end the run at once.
+/// Prints what failed and what to do about it, in one last line, and stops for good. A harness that sees a
+/// line beginning with `boot: stopped: ` can end the run at once.
 fn stop(failure: Failure) -> ! {
-    let mut log = uart::Log;
     // A log that cannot be written cannot be complained about either.
-    let _ = write!(log, "\nboot: error: {failure}\nboot: help: {}\nboot: stopped\n", failure.advice());
+    let _ = write!(uart::Log, "\nboot: stopped: {failure}; {}\n", failure.advice());
     entry::halt()
 }
 

@@ -69,4 +69,9 @@ impl Base {
         fs::write(&path, image).with_context(|| path.display().to_string())?;
         Ok(path)
     }
+
+    /// An image of exactly these files, sound or not.
+    pub(crate) fn pack(&self, kernel: &[u8], root: &[u8]) -> Result<Vec<u8>> {
+        damage::pack(&self.boot, kernel, root, None)
+    }
 }

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod broken;
 mod cargo;
 mod check;
 mod cli;

@@ -96,6 +96,13 @@ enum Event {
 
 /// The command line that boots `image` on `board`.
 pub(crate) fn command(board: &Board, options: &Options, image: &Path) -> Result<Command> {
+    let mut command = bare_command(board, options)?;
+    command.arg("-kernel").arg(image);
+    Ok(command)
+}
+
+/// The command line for `board` with nothing to boot but what `options.more` says.
+pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> {
     let mut machine = board.qemu.machine.clone();
     if let Some(version) = options.gic {
         let property = board.qemu.gic.as_ref().context("this board has one interrupt controller only")?;
@@ -136,7 +143,7 @@ pub(crate) fn command(board: &Board, options: &Options, image: &Path) -> Result<
     if let Some(address) = &options.debugger {
         command.args(["-S", "-gdb", address]);
     }
-    command.args(&options.more).arg("-kernel").arg(image);
+    command.args(&options.more);
     Ok(command)
 }
 

@@ -11,7 +11,7 @@ use crate::qemu::{self, Console};
 use crate::run::Watch;
 use crate::suite::{self, Image, Machine, Suite};
 use crate::task::{System, Task, Then};
-use crate::{FAILED, cargo, host};
+use crate::{FAILED, broken, cargo, host};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -34,6 +34,10 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
         match suite::load(filter) {
             Ok(suites) => machines(&suites, &mut score),
             Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
+        }
+        match broken::run(filter, arguments.verbose) {
+            Ok(cases) => cases.iter().for_each(|case| score.one(case, None)),
+            Err(error) => score.one(&Case::failed("boot.broken", format!("{error:#}")), None),
         }
     }
     println!("{} passed, {} failed", score.passed, score.failed);
