@@ -142,13 +142,13 @@ const BROKEN: &[Broken] = &[
 ];
 
 /// Boots every broken input whose name holds `filter`.
-pub(crate) fn run(filter: &str, verbose: bool) -> Result<Vec<Case>> {
+pub(crate) fn run(filter: &str) -> Result<Vec<Case>> {
     let name = |broken: &Broken| format!("boot.broken.{}", broken.name);
     let chosen: Vec<_> = BROKEN.iter().filter(|broken| name(broken).contains(filter)).collect();
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
-    let base = Base::build(verbose)?;
+    let base = Base::build()?;
     let judged = chosen.into_iter().map(|broken| {
         let failure =
             broken.boot(&base).map_or_else(|error| Some(format!("{error:#}")), |outcome| broken.judge(&outcome));

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
             Ok(suites) => machines(&suites, &mut score),
             Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
         }
-        match broken::run(filter, arguments.verbose) {
+        match broken::run(filter) {
             Ok(cases) => cases.iter().for_each(|case| score.one(case, None)),
             Err(error) => score.one(&Case::failed("boot.broken", format!("{error:#}")), None),
         }
