@@ -16,6 +16,9 @@ pub const GUARD_BITS: u64 = 64 - ROOT_RADIX - LEAF_RADIX;
 /// The depth at which an index names a leaf.
 pub const LEAF_DEPTH: u64 = 64 - LEAF_RADIX;
 
+/// Root's name of the privileged host port: the first right in its name space.
+pub const HOST_PRIV: crate::PortName = crate::PortName(1);
+
 /// The badge of root's call capability: a call of the thread with index 0, generation 1.
 pub const ROOT_CALL_BADGE: u64 = 1 << 60 | 1 << 32;
 /// The badge of root's fault capability.

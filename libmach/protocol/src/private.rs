@@ -18,6 +18,9 @@ use crate::table::subsystem;
 /// The first slot of a thread's CSpace that takes granted capabilities. Slot 1 is the server's endpoint.
 pub const FIRST_GRANT_SLOT: u32 = 4;
 
+/// Where the first device page of a task is mapped; the others follow, in the order of the calls.
+pub const DEVICE_BASE: u64 = 0x7e00_0000_0000;
+
 /// Parking without a time limit.
 pub const PARK_FOREVER: u32 = u32::MAX;
 

@@ -6,7 +6,9 @@ use mach_sys::abi::InitSlot;
 use mach_sys::abi::LookupFailure;
 use mach_sys::bootinfo::Boot;
 use mach_sys::cap::cnode::{NodePath, SlotPath};
-use mach_sys::cap::{CNode, Frame, PageTable, SchedControl, Tcb, Untyped as UntypedKind, VSpace};
+use mach_sys::cap::{
+    CNode, Frame, IrqControl, IrqHandler, Notification, PageTable, SchedControl, Tcb, Untyped as UntypedKind, VSpace,
+};
 use mach_sys::{Cap, CapRights, Error, ObjectType, VmAttributes};
 use root::untyped::{NoPiece, Untyped, Untypeds};
 
@@ -23,6 +25,8 @@ pub(crate) enum Failure {
     Missing(&'static str),
     /// An entry of the boot archive is no program that can be loaded.
     Program(&'static str, elf::ParseError),
+    /// The Mach server refused a call.
+    Call(&'static str, libmach::KernReturn),
     /// More untypeds than the Mach server takes.
     TooManyUntypeds,
 }
@@ -37,6 +41,7 @@ impl fmt::Display for Failure {
             Self::Program(entry, error) => {
                 write!(f, "`{entry}` in the boot archive is no program: {error}")
             }
+            Self::Call(what, code) => write!(f, "{what}: {code}"),
             Self::TooManyUntypeds => f.write_str("there are more pieces of memory than the Mach server takes"),
         }
     }
@@ -70,6 +75,7 @@ pub(crate) struct Kernel {
 
 pub(crate) const CNODE: Cap<CNode> = Cap::new(InitSlot::CNode.number());
 pub(crate) const VSPACE: Cap<VSpace> = Cap::new(InitSlot::VSpace.number());
+const IRQ_CONTROL: Cap<IrqControl> = Cap::new(InitSlot::IrqControl.number());
 pub(crate) const TCB: Cap<Tcb> = Cap::new(InitSlot::Tcb.number());
 
 impl Kernel {
@@ -137,6 +143,16 @@ impl Kernel {
             .retype(ObjectType::SmallPage, 0, NodePath::root(CNODE), slot.index, 1)
             .during("making a page of device memory")?;
         Ok(slot.cap())
+    }
+
+    /// A notification that an interrupt signals, and the interrupt's handler.
+    pub(crate) fn interrupt(&mut self, irq: u64) -> Result<(Cap<Notification>, Cap<IrqHandler>), Failure> {
+        let notification: Cap<Notification> = self.make(ObjectType::Notification, 0)?;
+        let slot = self.slot()?;
+        IRQ_CONTROL.issue_handler(irq, slot).during("taking an interrupt")?;
+        let handler: Cap<IrqHandler> = slot.cap();
+        handler.set_notification(notification).during("routing an interrupt")?;
+        Ok((notification, handler))
     }
 
     /// Makes an object out of root's own memory.

@@ -35,16 +35,8 @@ const TICKER_RADIX: u64 = 4;
 /// Where libmach expects a thread's call capability.
 const CALL_SLOT: u64 = 1;
 
-/// What root keeps of the start.
-pub(crate) struct Started {
-    /// Root's own TCB, moved out of the way of its call capability.
-    pub(crate) tcb: Cap<Tcb>,
-    /// The Mach server's endpoint, as a call of root's thread.
-    pub(crate) mach: Cap<Endpoint>,
-}
-
 /// Starts both programs. When this returns, the Mach server waits for messages or will soon.
-pub(crate) fn start(kernel: &mut Kernel, mach: &[u8], ticker: &[u8]) -> Result<Started, Failure> {
+pub(crate) fn start(kernel: &mut Kernel, mach: &[u8], ticker: &[u8]) -> Result<(), Failure> {
     let endpoint: Cap<Endpoint> = kernel.make(ObjectType::Endpoint, 0)?;
     let tick: Cap<Notification> = kernel.make(ObjectType::Notification, 0)?;
     let wake: Cap<Notification> = kernel.make(ObjectType::Notification, 0)?;
@@ -63,7 +55,7 @@ pub(crate) fn start(kernel: &mut Kernel, mach: &[u8], ticker: &[u8]) -> Result<S
     let context: Cap<SchedContext> = Cap::new(InitSlot::SchedContext.number());
     let level = u64::from(priority::SERVER);
     tcb.set_sched_params(tcb, 255, level, context, fault.cap()).during("setting root's fault handler")?;
-    Ok(Started { tcb, mach: call.cap() })
+    Ok(())
 }
 
 fn start_mach(

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`archive`] | the boot archive in root's image |
+//! | [`devices`] | the serial lines in the device tree |
 //! | [`system`] | the system description in the archive |
 //! | [`untyped`] | the memory that the kernel gave root |
 //!
@@ -11,5 +12,6 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod devices;
 pub mod system;
 pub mod untyped;

@@ -3,13 +3,22 @@
 #![cfg_attr(target_os = "none", no_main)]
 
 #[cfg(target_os = "none")]
+extern crate alloc;
+
+#[cfg(target_os = "none")]
+mod drivers;
+#[cfg(target_os = "none")]
 mod kernel;
 #[cfg(target_os = "none")]
 mod launch;
 #[cfg(target_os = "none")]
 mod log;
 #[cfg(target_os = "none")]
+mod names;
+#[cfg(target_os = "none")]
 mod process;
+#[cfg(target_os = "none")]
+mod report;
 #[cfg(target_os = "none")]
 mod run;
 #[cfg(target_os = "none")]

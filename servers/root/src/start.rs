@@ -70,6 +70,8 @@ fn archive() -> Archive<'static> {
     Archive::new(unsafe { core::slice::from_raw_parts(start, size as usize) })
 }
 
+libmach::heap!();
+
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     log!("root: {info}");

@@ -19,10 +19,6 @@ use super::{
     Delivered, DeliveredRight, Header, KernReturn, Message, Name, Object, Ports, Received, Sent, SpaceId, Waiter,
 };
 
-/// Bytes that a message with `data` bytes takes in the receiver's buffer beside its rights: the header of the GNU
-/// layout.
-const HEADER_BYTES: usize = 32;
-
 enum Phase {
     CopyIn(MsgSend),
     Sending { message: Message, option: MsgOption, timeout_ms: u32 },
@@ -109,7 +105,7 @@ impl MessageOperation {
                 Progress::Wait(limit)
             }
             Ok(Received::Message(message, port)) => {
-                if HEADER_BYTES + message.bytes + 16 * message.rights.len() <= receive.size as usize {
+                if message.bytes <= receive.size as usize {
                     let delivered = ports.deliver(self.space, message, port);
                     return done_with(delivered.trouble.unwrap_or(KernReturn::SUCCESS), &delivered);
                 }

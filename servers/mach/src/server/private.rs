@@ -1,7 +1,7 @@
 //! Calls of Tessera's own. Their checks are listed in `mach_protocol::private`.
 
 use mach_protocol::private as wire;
-use mach_protocol::private::{FIRST_GRANT_SLOT, PARK_FOREVER, PrivateRequest, TaskEnd};
+use mach_protocol::private::{DEVICE_BASE, FIRST_GRANT_SLOT, PARK_FOREVER, PrivateRequest, TaskEnd};
 use mach_protocol::table::pack_reply;
 use mach_protocol::{KernReturn, PortName};
 
@@ -15,8 +15,6 @@ use crate::table::Id;
 
 /// Slots of a thread's capability table.
 const THREAD_SLOTS: u32 = 16;
-/// Where device pages are mapped: above the map, below the IPC buffers.
-const DEVICE_BASE: u64 = 0x7e00_0000_0000;
 /// Device pages of a task.
 const MAX_DEVICE_PAGES: u64 = 256;
 /// The highest priority that a thread can get, and the highest without privilege.

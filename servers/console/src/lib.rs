@@ -1,2 +1,0 @@
-//! The console server.
-#![no_std]

@@ -1,0 +1,20 @@
+//! The console server: the tasks' output and input on one serial line.
+//!
+//! It is an ordinary Mach task with a device page and an interrupt. Clients find it by its name at the name service
+//! and send [`CONSOLE_WRITE`] and [`CONSOLE_READ`]; a write is answered when its bytes are in the line's buffer.
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+
+#[cfg(target_os = "none")]
+extern crate alloc;
+
+#[cfg(target_os = "none")]
+mod server;
+#[cfg(target_os = "none")]
+mod uart;
+
+#[cfg(target_os = "none")]
+libmach::entry!(server::main);
+
+#[cfg(not(target_os = "none"))]
+fn main() {}
