@@ -71,6 +71,3 @@ pub fn activate(k: &Kernel, cap: Cap) {
         None => arch::set_no_user_root(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,11 @@
 //! Tests of decoding, one per row of the error tables, and of performing, over the arena.
 
+mod asid;
 mod cnode;
 mod domain;
+mod irq;
 mod untyped;
+mod vspace;
 
 use crate::arch::Machine;
 use crate::cap::{CNodeCap, Cap, SlotRef, UntypedCap, cdt};
@@ -26,7 +29,7 @@ const UNTYPED: usize = 1;
 
 impl Bench {
     fn new(untyped_bits: u32) -> Self {
-        let mut m = Machine::new(untyped_bits.max(14) + 2);
+        let mut m = Machine::new(untyped_bits.max(14) + 3);
         let region = m.take(RADIX + SLOT_BITS);
         let Some(slots) = region.place_slots(&mut m.kernel) else { panic!("the region has the slots' size") };
         let memory = m.take(untyped_bits);
@@ -42,6 +45,11 @@ impl Bench {
             Some(slot) => slot,
             None => panic!("slot {index} is beyond the root CNode"),
         }
+    }
+
+    /// Puts a capability into a slot, in a list of its own.
+    fn put(&self, index: usize, cap: Cap) {
+        cdt::insert_root(&self.m.kernel, self.slot(index), cap);
     }
 
     fn cap(&self, index: usize) -> Cap {
