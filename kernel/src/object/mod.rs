@@ -13,6 +13,8 @@ pub mod page_table;
 pub mod reply;
 pub mod sched_context;
 pub mod sched_control;
+#[cfg(test)]
+mod sched_tests;
 pub mod sgi_signal;
 pub mod tcb;
 #[cfg(test)]
