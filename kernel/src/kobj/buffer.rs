@@ -22,7 +22,7 @@ impl UserBuffer {
     #[must_use]
     pub fn new(frame: MemRegion, offset: u64) -> Option<Self> {
         let fits = offset.checked_add(IPC_BUFFER_BYTES).is_some_and(|end| end <= frame.bytes());
-        if frame.is_device() || !fits || offset % IPC_BUFFER_BYTES != 0 {
+        if frame.is_device() || !fits || !offset.is_multiple_of(IPC_BUFFER_BYTES) {
             return None;
         }
         let addr = frame.base().add(offset).to_kernel().0;

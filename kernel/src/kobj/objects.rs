@@ -140,5 +140,7 @@ pub fn adopt_slots(memory: &'static mut [MaybeUninit<Slot>]) -> SlotArray {
     let first = NonNull::from(memory).cast::<Slot>();
     init_slots(first, len);
     // SAFETY: initialised, live for ever, and the exclusive reference is given up here.
-    unsafe { SlotArray::new(KRef::mint(first), len) }
+    let first = unsafe { KRef::mint(first) };
+    // SAFETY: `len` slots were just made there.
+    unsafe { SlotArray::new(first, len) }
 }

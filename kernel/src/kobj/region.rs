@@ -121,8 +121,10 @@ impl MemRegion {
         let first = self.pointer::<Slot>()?;
         let len = 1usize << (self.size_bits() - SLOT_BITS);
         super::objects::init_slots(first, len);
-        // SAFETY: as in `place`; `len` slots fill the region exactly.
-        Some(unsafe { SlotArray::new(KRef::mint(first), len) })
+        // SAFETY: as in `place`.
+        let first = unsafe { KRef::mint(first) };
+        // SAFETY: `len` slots fill the region exactly.
+        Some(unsafe { SlotArray::new(first, len) })
     }
 
     /// Zeroes `bytes` bytes at `offset`; nothing for device memory or beyond the end.

@@ -231,7 +231,7 @@ impl<'k> RefillQueue<'k> {
     /// Checks the invariants of a queue with a period against its `budget`.
     #[cfg(test)]
     pub(crate) fn assert_valid(&self, budget: Ticks, min_budget: Ticks) {
-        assert!(self.len() >= 1 && self.len() as usize <= self.slots.len(), "REFILL-1");
+        assert!(!self.is_empty() && self.len() as usize <= self.slots.len(), "REFILL-1");
         let refills: std::vec::Vec<_> = self.iter().collect();
         for pair in refills.windows(2) {
             assert!(pair[0].end() <= pair[1].time, "REFILL-2: {refills:?}");

@@ -75,7 +75,7 @@ impl Clock {
     /// So many ticks in so many microseconds: the frequency in megahertz and 1 if that is a whole
     /// number, else the frequency in kilohertz and 1000.
     const fn ratio(self) -> (u64, u64) {
-        if self.frequency_hz % 1_000_000 == 0 {
+        if self.frequency_hz.is_multiple_of(1_000_000) {
             (self.frequency_hz / 1_000_000, 1)
         } else {
             (self.frequency_hz / 1000, 1000)

@@ -3,6 +3,8 @@
 use crate::cap::{Cap, SlotRef};
 use crate::error::{InvocationError, SyscallError};
 use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::object::Tcb;
 use sel4_abi::message::MSG_MAX_EXTRA_CAPS;
 use sel4_abi::registers::CONTEXT_REGISTERS;
 
@@ -134,12 +136,12 @@ pub enum Outcome {
     Done,
     /// Success with one word.
     Word(u64),
-    /// Success with the first `length` of some words.
-    Words {
-        /// The words.
-        words: [u64; CONTEXT_REGISTERS],
+    /// Success with registers of a thread, in the order of `TCBReadRegisters`.
+    Registers {
+        /// The thread.
+        of: KRef<Tcb>,
         /// How many.
-        length: usize,
+        count: usize,
     },
     /// Nothing now: the thread's registers are not touched.
     Deferred,

@@ -7,14 +7,16 @@ use crate::kobj::{KRef, UserBuffer};
 use crate::object::Tcb;
 use sel4_abi::MessageInfo;
 use sel4_abi::message::{IpcBuffer, MSG_REGISTERS};
+use sel4_abi::registers::CONTEXT;
 
 /// Tells a caller that its invocation succeeded: badge 0, label 0, and the result words.
 pub fn reply_success(k: &Kernel, caller: KRef<Tcb>, buffer: Option<UserBuffer>, outcome: &Outcome) {
     match outcome {
         Outcome::Done => write(k, caller, buffer, 0, &[]),
         Outcome::Word(word) => write(k, caller, buffer, 0, &[*word]),
-        Outcome::Words { words, length } => {
-            write(k, caller, buffer, 0, words.get(..*length).unwrap_or(words));
+        Outcome::Registers { of, count } => {
+            let words = CONTEXT.map(|register| of.get(k).context.get(register));
+            write(k, caller, buffer, 0, words.get(..*count).unwrap_or(&words));
         }
         Outcome::Deferred => {}
     }

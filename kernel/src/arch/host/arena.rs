@@ -101,6 +101,6 @@ impl Machine {
         let start = self.arena.start.as_ptr().cast::<u64>();
         // SAFETY: inside the allocation, aligned; zeroed at first, so every word is initialised
         // but for padding, which volatile reads take as it is.
-        (0..words).map(|i| unsafe { start.add(i).read_volatile() }).collect()
+        (0..words).map(|i| unsafe { start.wrapping_add(i).read_volatile() }).collect()
     }
 }

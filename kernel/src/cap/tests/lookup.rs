@@ -60,7 +60,8 @@ fn two_levels_with_guards() {
     let root = cnode_cap(outer, 1, 1);
     cdt::insert_root(k, at(outer, 2), cnode_cap(inner, 1, 2));
     cdt::insert_root(k, at(inner, 6), Cap::Endpoint(ep));
-    let addr = 0b1_10_01_110;
+    // 1, 10 selects the inner CNode; 01, 110 its slot.
+    let addr = 0b1100_1110;
     assert_eq!(target_slot(k, root, addr, 8, LookupSide::Source), Ok(at(inner, 6)));
     // Bits above the depth do not matter.
     assert_eq!(target_slot(k, root, addr | 0xff00, 8, LookupSide::Source), Ok(at(inner, 6)));
@@ -69,11 +70,11 @@ fn two_levels_with_guards() {
     assert_eq!(empty_slot(k, root, addr >> 5, 3), Err(SyscallError::DeleteFirst));
     // A wrong inner guard.
     assert_eq!(
-        resolve(k, root, 0b1_10_11_110, 8),
+        resolve(k, root, 0b1101_1110, 8),
         Err(LookupFault::GuardMismatch { bits_left: 5, guard_found: 1, bits_found: 2 })
     );
     // A slot without a CNode ends a CPtr early.
-    let found = resolve(k, root, 0b1_01_00_000, 8);
+    let found = resolve(k, root, 0b1010_0000, 8);
     assert_eq!(found.map(|f| (f.slot, f.bits_left)), Ok((at(outer, 1), 5)));
 }
 

@@ -1,6 +1,6 @@
 //! TCB invocations: carrying out what [`decode`](super::decode) has checked (spec §3.3).
 
-use sel4_abi::registers::{CONTEXT, CONTEXT_REGISTERS, FRAME_REGISTERS, Register};
+use sel4_abi::registers::{CONTEXT, FRAME_REGISTERS, Register};
 
 use super::decode::{self, CopyFlags, NewBuffer, NewCap, NewSchedContext, TcbInvocation};
 use super::{Tcb, TcbSlot, thread};
@@ -77,12 +77,7 @@ fn read_registers(k: &Kernel, target: KRef<Tcb>, suspend: bool, count: usize) ->
     if suspend {
         thread::suspend(k, target);
     }
-    let context = &target.get(k).context;
-    let mut words = [0; CONTEXT_REGISTERS];
-    for (word, register) in words.iter_mut().zip(CONTEXT) {
-        *word = context.get(register);
-    }
-    Outcome::Words { words, length: count }
+    Outcome::Registers { of: target, count }
 }
 
 /// Writes registers in the order of the list; the thread will continue at its restart PC in any case.
