@@ -140,22 +140,14 @@ impl Handoff {
         reserved: Ranges::EMPTY,
         kernel: PhysRange::EMPTY,
         device_tree: PhysRange::EMPTY,
-        root: RootImage {
-            phys: PhysRange::EMPTY,
-            phys_minus_virt: 0,
-            entry: 0,
-        },
+        root: RootImage { phys: PhysRange::EMPTY, phys_minus_virt: 0, entry: 0 },
         gic: Gic {
             version: 0,
             distributor: PhysRange::EMPTY,
             cpu_interface: PhysRange::EMPTY,
             redistributors: PhysRange::EMPTY,
         },
-        uart: Uart {
-            kind: UartKind::None as u32,
-            irq: 0,
-            base: 0,
-        },
+        uart: Uart { kind: UartKind::None as u32, irq: 0, base: 0 },
         timer_irq: 0,
         phys_bits: 0,
     };
@@ -195,11 +187,7 @@ impl Handoff {
         if self.ram.as_slice().is_empty() {
             return Err(HandoffError::NoRam);
         }
-        let placed = [
-            ("kernel", self.kernel),
-            ("device tree", self.device_tree),
-            ("root task", self.root.phys),
-        ];
+        let placed = [("kernel", self.kernel), ("device tree", self.device_tree), ("root task", self.root.phys)];
         for (name, range) in placed {
             let may_be_absent = name == "device tree" && range.size == 0;
             if !may_be_absent && !self.is_placed(range) {
@@ -217,9 +205,7 @@ impl Handoff {
 
     /// Whether a range starts on a page and lies inside one range of RAM.
     fn is_placed(&self, range: PhysRange) -> bool {
-        range.size != 0
-            && range.base.is_multiple_of(4096)
-            && self.ram.as_slice().iter().any(|ram| ram.contains(&range))
+        range.size != 0 && range.base.is_multiple_of(4096) && self.ram.as_slice().iter().any(|ram| ram.contains(&range))
     }
 }
 
@@ -240,11 +226,7 @@ impl Gic {
 impl Uart {
     /// A serial line.
     pub const fn new(kind: UartKind, base: u64, irq: u32) -> Self {
-        Self {
-            kind: kind as u32,
-            irq,
-            base,
-        }
+        Self { kind: kind as u32, irq, base }
     }
 
     /// What sort of line it is.

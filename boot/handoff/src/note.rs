@@ -25,11 +25,6 @@ impl KernelNote {
     /// The note's type: "placed anywhere, wants a `Handoff` of the version in the descriptor".
     pub const KIND: u32 = 1;
     /// The note of a kernel that takes the [`Handoff`](crate::Handoff) of this crate.
-    pub const THIS: Self = Self {
-        name_size: 8,
-        desc_size: 4,
-        kind: Self::KIND,
-        name: *b"Tessera\0",
-        handoff_version: crate::VERSION,
-    };
+    pub const THIS: Self =
+        Self { name_size: 8, desc_size: 4, kind: Self::KIND, name: *b"Tessera\0", handoff_version: crate::VERSION };
 }

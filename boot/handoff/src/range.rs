@@ -18,10 +18,7 @@ impl PhysRange {
 
     /// The range from `base` up to, not including, `end`; empty if `end` is not above `base`.
     pub const fn new(base: u64, end: u64) -> Self {
-        Self {
-            base,
-            size: end.saturating_sub(base),
-        }
+        Self { base, size: end.saturating_sub(base) }
     }
 
     /// The address after the last one. A range that would pass the top of the address space ends there.
@@ -59,10 +56,7 @@ pub struct Full;
 
 impl Ranges {
     /// The empty list.
-    pub const EMPTY: Self = Self {
-        len: 0,
-        items: [PhysRange::EMPTY; MAX_RANGES],
-    };
+    pub const EMPTY: Self = Self { len: 0, items: [PhysRange::EMPTY; MAX_RANGES] };
 
     /// The ranges, ascending. A count that exceeds the room (which `is_sorted` refuses) is cut.
     pub fn as_slice(&self) -> &[PhysRange] {
@@ -112,26 +106,15 @@ impl Ranges {
     pub(crate) fn is_sorted(&self) -> bool {
         let items = self.as_slice();
         self.len == items.len() as u64
-            && items
-                .iter()
-                .all(|r| !r.is_empty() && r.base.checked_add(r.size).is_some())
-            && items
-                .iter()
-                .zip(items.iter().skip(1))
-                .all(|(a, b)| a.end() <= b.base)
+            && items.iter().all(|r| !r.is_empty() && r.base.checked_add(r.size).is_some())
+            && items.iter().zip(items.iter().skip(1)).all(|(a, b)| a.end() <= b.base)
     }
 
     /// A list as it could come from elsewhere: taken as it is.
     #[cfg(test)]
     pub(crate) fn from_items(given: &[PhysRange]) -> Self {
-        let mut list = Self {
-            len: given.len() as u64,
-            ..Self::EMPTY
-        };
-        list.items
-            .iter_mut()
-            .zip(given)
-            .for_each(|(to, from)| *to = *from);
+        let mut list = Self { len: given.len() as u64, ..Self::EMPTY };
+        list.items.iter_mut().zip(given).for_each(|(to, from)| *to = *from);
         list
     }
 }
