@@ -785,11 +785,11 @@ mod operations {
         for _ in 0..2 {
             assert_eq!(code(&mut p, s, MsgRequest::Send(send(n, COPY_SEND, 1, MsgOption::empty()))), Some(K::SUCCESS));
         }
-        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 36, MsgOption::RCV_LARGE))), Some(K::RCV_TOO_LARGE));
+        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 4, MsgOption::RCV_LARGE))), Some(K::RCV_TOO_LARGE));
         assert_eq!(p.receive_status(s, n).map(|r| (r.queued, r.sequence)), Ok((2, 0)));
-        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 36, MsgOption::empty()))), Some(K::RCV_TOO_LARGE));
+        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 4, MsgOption::empty()))), Some(K::RCV_TOO_LARGE));
         assert_eq!(p.receive_status(s, n).map(|r| r.queued), Ok(1));
-        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 37, MsgOption::empty()))), Some(K::SUCCESS));
+        assert_eq!(code(&mut p, s, MsgRequest::Receive(receive(n, 5, MsgOption::empty()))), Some(K::SUCCESS));
         p.assert_valid();
     }
 
