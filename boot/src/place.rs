@@ -34,17 +34,46 @@ pub struct Request<'a> {
     pub root_size: u64,
 }
 
-/// The places found, all page aligned.
+/// The places found, all page aligned. Only [`place`] makes one: who has it may write there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
+    kernel: PhysRange,
+    handoff: Option<PhysRange>,
+    tree: PhysRange,
+    root: PhysRange,
+}
+
+impl Placement {
     /// The kernel's image.
-    pub kernel: PhysRange,
+    pub const fn kernel(&self) -> PhysRange {
+        self.kernel
+    }
+
     /// The hand-off's page, for a kernel that wants one.
-    pub handoff: Option<PhysRange>,
+    pub const fn handoff(&self) -> Option<PhysRange> {
+        self.handoff
+    }
+
     /// The device tree, exact in length.
-    pub tree: PhysRange,
+    pub const fn tree(&self) -> PhysRange {
+        self.tree
+    }
+
     /// The root task's image.
-    pub root: PhysRange,
+    pub const fn root(&self) -> PhysRange {
+        self.root
+    }
+}
+
+/// Free RAM, as long as the boot stage's image and off all that it still needs. Only [`place`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refuge(u64);
+
+impl Refuge {
+    /// Its first address, a multiple of 2 MiB.
+    pub const fn base(&self) -> u64 {
+        self.0
+    }
 }
 
 /// What to do next.
@@ -52,8 +81,8 @@ pub struct Placement {
 pub enum Plan {
     /// Load everything.
     Load(Placement),
-    /// Move the boot stage to this address first: it is in the way.
-    MoveTo(u64),
+    /// Move the boot stage there first: it is in the way.
+    MoveTo(Refuge),
 }
 
 /// Why there is no place.
@@ -112,7 +141,9 @@ fn place_fixed(request: &Request<'_>, at: u64, layout: &Layout) -> Result<Plan, 
     }
     let taken = [request.boot, request.firmware_tree, run];
     let size = request.boot.size;
-    lowest_free(request, &taken, run.end(), 0, size).map(Plan::MoveTo).ok_or(PlaceError::TooLittleRam { needed: size })
+    lowest_free(request, &taken, run.end(), 0, size)
+        .map(|base| Plan::MoveTo(Refuge(base)))
+        .ok_or(PlaceError::TooLittleRam { needed: size })
 }
 
 /// The lowest base, `above_block` more than a multiple of 2 MiB and not below `from`, such that `size`

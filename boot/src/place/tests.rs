@@ -96,7 +96,7 @@ fn a_kernel_may_begin_above_a_block() {
 #[test]
 fn a_fixed_kernel_makes_the_boot_stage_move() {
     let mut case = Case { kernel: KernelAddress::Fixed(0x4000_0000), ..Case::virt(1024) };
-    let Ok(Plan::MoveTo(to)) = case.place() else { panic!("in the way") };
+    let Ok(Plan::MoveTo(Refuge(to))) = case.place() else { panic!("in the way") };
     assert_eq!(to, 0x4080_0000, "behind itself and the kernel's run");
     case.boot.base = to;
     let p = placed(case.place());
@@ -180,7 +180,7 @@ proptest! {
                     KernelAddress::Anywhere { above_block } => prop_assert_eq!(p.kernel.base % BLOCK, above_block),
                 }
             }
-            Ok(Plan::MoveTo(to)) => {
+            Ok(Plan::MoveTo(Refuge(to))) => {
                 let target = PhysRange { base: to, size: request.boot.size };
                 prop_assert!(free(&target) && !target.overlaps(&request.boot) && !target.overlaps(&request.firmware_tree));
                 let again = place(&Request { boot: target, ..request });

@@ -30,6 +30,7 @@ global_asm!(
     .endm
 
     .section .head, "ax"
+    .balign 8
     .global boot_start
 boot_start:
     // The arm64 Image header (Linux, Documentation/arch/arm64/booting.rst).
@@ -97,8 +98,8 @@ boot_entry:
     cmp     x9, x10
     b.lo    4b
 
-    // Relocate: linked at 0, running at x22. Only R_AARCH64_RELATIVE is in the table (the linker
-    // script asserts its size; anything else would be skipped here and crash with a report).
+    // Relocate: linked at 0, running at x22. Without symbols to bind, the linker leaves nothing but
+    // R_AARCH64_RELATIVE (1027); an entry of another type is skipped.
     adrp    x9, boot_rela
     add     x9, x9, :lo12:boot_rela
     adrp    x10, boot_rela_end
@@ -123,10 +124,9 @@ boot_entry:
     mov     x29, xzr
     mov     x30, xzr
     mov     x0, x19
-    mov     x1, x22
-    mov     x2, x23
-    mov     x3, x24
-    mov     x4, x25
+    mov     x1, x23
+    mov     x2, x24
+    mov     x3, x25
     b       {main}
 
     // Prints w0 on the fallback line x23, waiting a while for room.
@@ -299,8 +299,8 @@ unsafe extern "C" {
 }
 
 /// Rust's entry point: MMU off, a stack, relocated.
-extern "C" fn boot_main(tree: u64, image: u64, board: u64, level: u64, is_moved: u64) -> ! {
-    let start = stage::Start { tree, image, board, level, is_moved: is_moved != 0 };
+extern "C" fn boot_main(tree: u64, board: u64, level: u64, is_moved: u64) -> ! {
+    let start = stage::Start { tree, board, level, is_moved: is_moved != 0 };
     stop(stage::run(&start))
 }
 

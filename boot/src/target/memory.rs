@@ -3,9 +3,9 @@
 //! What other modules may rely on, and the SAFETY comments below cite:
 //!
 //! - MEM-1: one core runs the boot stage, with interrupts masked.
-//! - MEM-2: a placement is free RAM: `place` keeps it off reserved memory and off this image, and the
-//!   firmware's device tree was copied into this image before anything is loaded.
-//! - MEM-3: this image is `image size` bytes long from its header on (the loader's part of the deal),
+//! - MEM-2: a `Placement` or `Refuge` is free RAM: `place` keeps them off reserved memory and off this
+//!   image. What firmware left elsewhere (its device tree) is not looked at any more when they are written.
+//! - MEM-3: this image is as long as its header says, from the header on (the loader's part of the deal),
 //!   and nothing writes to its payload.
 
 use core::{
@@ -15,19 +15,18 @@ use core::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use boot::{elf::Image, failure::Failure, place::Placement, tables::Tables};
+use boot::{
+    elf::Image,
+    failure::Failure,
+    place::{Placement, Refuge},
+    tables::Tables,
+};
 use handoff::{Handoff, PhysRange};
 
-use super::{
-    entry::{self, Entry},
-    stage::Start,
-};
+use super::{entry, stage::Start};
 
 /// Room for a copy of the device tree: a Raspberry Pi 4's takes 55 KiB, QEMU's 8.
 pub(super) const TREE_ROOM: usize = 128 * 1024;
-
-/// Offset of the image's size in its header.
-const IMAGE_SIZE_AT: u64 = 16;
 
 /// A static of which the one user takes the one reference.
 struct Once<T> {
@@ -71,31 +70,35 @@ pub(super) fn take_tables() -> Option<(&'static mut Tables, u64)> {
 }
 
 unsafe extern "C" {
+    /// The image's header.
+    static boot_start: [u64; 8];
     /// The end of the boot stage proper, from the linker script; the payload begins on the next page.
     static boot_image_end: u8;
 }
 
 /// Where this image lies, payload included.
-pub(super) fn own_image(base: u64) -> PhysRange {
-    // SAFETY: MEM-3: the header is at the image's start, aligned to 8.
-    let size = unsafe { ptr::read((base + IMAGE_SIZE_AT) as *const u64) };
-    PhysRange { base, size }
+pub(super) fn own_image() -> PhysRange {
+    // SAFETY: MEM-3: the header is at the image's start and is not written to.
+    let [_, _, size, ..] = unsafe { boot_start };
+    PhysRange { base: (&raw const boot_start) as u64, size }
 }
 
 /// The bytes behind the boot stage; none if the image was not packed.
-pub(super) fn own_payload(image: &PhysRange) -> &'static [u8] {
-    let start = (&raw const boot_image_end as u64).next_multiple_of(4096);
-    let payload = PhysRange::new(start, image.end());
+pub(super) fn own_payload() -> &'static [u8] {
+    let start = ((&raw const boot_image_end) as u64).next_multiple_of(4096);
     // SAFETY: MEM-3.
-    unsafe { bytes(payload) }
+    unsafe { bytes(PhysRange::new(start, own_image().end())) }
 }
 
-/// What the firmware left at an address. If there is no memory at all, the access is an exception,
-/// which the vectors report.
-pub(super) fn firmware_bytes(range: PhysRange) -> &'static [u8] {
-    // SAFETY: MEM-1, and nothing is loaded before these bytes are copied (MEM-2), so nobody writes
-    // there meanwhile; the callers have excluded address 0.
-    unsafe { bytes(range) }
+/// What firmware left at an address; `None` if that cannot be: at address 0, around the end of memory, or
+/// inside this image. If there is no memory at all, the access is an exception, which the vectors report.
+pub(super) fn firmware_bytes(range: PhysRange) -> Option<&'static [u8]> {
+    if range.base == 0 || range.base.checked_add(range.size).is_none() || range.overlaps(&own_image()) {
+        return None;
+    }
+    // SAFETY: MEM-1: nobody writes outside this image until a placement is loaded, and by then these
+    // bytes have been copied (MEM-2).
+    Some(unsafe { bytes(range) })
 }
 
 /// Where bytes lie.
@@ -121,7 +124,7 @@ impl<'a> Free<'a> {
 
     /// Loads kernel or root task: zeroes its range and copies its segments.
     pub(super) fn load(&self, image: &Image<'_>, to: PhysRange) {
-        if !(to == self.0.kernel || to == self.0.root) || image.size > to.size {
+        if !(to == self.0.kernel() || to == self.0.root()) || image.size > to.size {
             return;
         }
         // SAFETY: MEM-2.
@@ -134,7 +137,7 @@ impl<'a> Free<'a> {
 
     /// Copies the device tree.
     pub(super) fn copy(&self, tree: &[u8], to: PhysRange) {
-        if to != self.0.tree || to.size != tree.len() as u64 {
+        if to != self.0.tree() || to.size != tree.len() as u64 {
             return;
         }
         // SAFETY: MEM-2.
@@ -143,7 +146,7 @@ impl<'a> Free<'a> {
 
     /// Writes the hand-off.
     pub(super) fn write_handoff(&self, handoff: &Handoff, to: PhysRange) {
-        if self.0.handoff != Some(to) {
+        if self.0.handoff() != Some(to) {
             return;
         }
         const { assert!(size_of::<Handoff>() <= 4096) }
@@ -160,16 +163,11 @@ unsafe fn copy(bytes: &[u8], to: u64) {
 }
 
 /// Moves the whole image to free RAM, where it starts again.
-pub(super) fn move_image(start: &Start, image: &PhysRange, to: u64) -> Result<Infallible, Failure> {
-    // SAFETY: MEM-3: the image is that long. `place` has found free RAM, off this image, for the copy.
-    unsafe { ptr::copy_nonoverlapping(image.base as *const u8, to as *mut u8, image.size as usize) };
+pub(super) fn move_image(start: &Start, to: Refuge) -> Result<Infallible, Failure> {
+    let image = own_image();
+    // SAFETY: MEM-2 and MEM-3: there is room for an image of that length, and it is that long.
+    unsafe { ptr::copy_nonoverlapping(image.base as *const u8, to.base() as *mut u8, image.size as usize) };
     // SAFETY: the copy is whole. What this run has changed in it, the copy's entry code zeroes or
     // relocates again.
-    unsafe { entry::restart(to, start) }
-}
-
-/// Enters the kernel.
-pub(super) fn enter_kernel(with: &Entry) -> Result<Infallible, Failure> {
-    // SAFETY: the tables were filled for this image and this kernel, and both images are loaded.
-    unsafe { entry::enter(with) }
+    unsafe { entry::restart(to.base(), start) }
 }

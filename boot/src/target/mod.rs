@@ -4,6 +4,7 @@
 mod entry;
 #[expect(unsafe_code, reason = "views of physical memory by address, and copying images")]
 mod memory;
+#[expect(unsafe_code, reason = "one block: the step into the kernel")]
 mod stage;
 #[expect(unsafe_code, reason = "device registers of the log's serial line")]
 mod uart;

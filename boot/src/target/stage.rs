@@ -23,8 +23,6 @@ use super::{
 pub(super) struct Start {
     /// x0: where the firmware says the device tree is.
     pub(super) tree: u64,
-    /// Where this image runs.
-    pub(super) image: u64,
     /// Index of the fallback line.
     pub(super) board: u64,
     /// Exception level at the first entry.
@@ -48,8 +46,8 @@ fn steps(start: &Start) -> Result<Infallible, Failure> {
     if start.level > 2 {
         return Err(Failure::Level(start.level));
     }
-    let boot = memory::own_image(start.image);
-    let payload = Payload::parse(memory::own_payload(&boot))?;
+    let boot = memory::own_image();
+    let payload = Payload::parse(memory::own_payload())?;
     step(start, b'D');
     let firmware_tree = find_tree(start, &payload)?;
     let tree_bytes = keep_tree(&firmware_tree)?;
@@ -75,7 +73,7 @@ fn steps(start: &Start) -> Result<Infallible, Failure> {
     let job = Job { start, machine, kernel, root, tree: tree_bytes, boot };
     match plan {
         Plan::Load(placement) => job.finish(&placement),
-        Plan::MoveTo(to) => memory::move_image(start, &boot, to),
+        Plan::MoveTo(to) => memory::move_image(start, to),
     }
 }
 
@@ -103,15 +101,16 @@ fn find_tree<'a>(start: &Start, payload: &Payload<'a>) -> Result<Tree<'a>, Failu
 
 fn firmware_tree<'a>(at: u64) -> Result<Tree<'a>, Failure> {
     let bad = |error| Failure::BadTree(at, error);
-    if at == 0 || !at.is_multiple_of(4) {
-        return Err(Failure::NoTree(at));
-    }
-    let header = memory::firmware_bytes(PhysRange { base: at, size: 8 });
+    let bytes = |size| match memory::firmware_bytes(PhysRange { base: at, size }) {
+        Some(bytes) if at.is_multiple_of(4) => Ok(bytes),
+        _ => Err(Failure::NoTree(at)),
+    };
+    let header = bytes(8)?;
     let size = Tree::total_size(header).map_err(bad)?;
     if size > MAX_TREE {
         return Err(bad(TreeError::Size(size)));
     }
-    Tree::parse(memory::firmware_bytes(PhysRange { base: at, size: size.into() })).map_err(bad)
+    Tree::parse(bytes(size.into())?).map_err(bad)
 }
 
 /// Copies the tree into the image, where nothing that is loaded can overwrite it.
@@ -135,42 +134,52 @@ impl Job<'_> {
     fn finish(&self, at: &Placement) -> Result<Infallible, Failure> {
         Log::letter(b'H');
         let free = memory::Free::placed(at);
-        free.load(&self.kernel, at.kernel);
-        free.load(&self.root, at.root);
-        free.copy(self.tree, at.tree);
-        if let Some(page) = at.handoff {
+        free.load(&self.kernel, at.kernel());
+        free.load(&self.root, at.root());
+        free.copy(self.tree, at.tree());
+        if let Some(page) = at.handoff() {
             free.write_handoff(&self.handoff(at), page);
         }
         Log::letter(b'I');
         let pa_range = entry::pa_range();
         let (tables, tables_at) = memory::take_tables().ok_or(Failure::Bug(line!()))?;
-        tables.fill(tables_at, self.boot, self.kernel.virt_base, at.kernel.base)?;
+        tables.fill(tables_at, self.boot, self.kernel.virt_base, at.kernel().base)?;
         Log::letter(b'J');
         self.report(at);
-        let phys_minus_virt = at.root.base.wrapping_sub(self.root.virt_base);
-        let handoff_at = at.handoff.map_or(0, |page| page.base);
-        let (root, tree) = (at.root, at.tree);
-        memory::enter_kernel(&Entry {
-            arguments: [root.base, root.end(), phys_minus_virt, self.root.entry, tree.base, tree.size, handoff_at],
+        let (root, tree) = (self.root_image(at), at.tree());
+        let handoff_at = at.handoff().map_or(0, |page| page.base);
+        let entry = Entry {
+            arguments: [
+                root.phys.base,
+                root.phys.end(),
+                root.phys_minus_virt,
+                root.entry,
+                tree.base,
+                tree.size,
+                handoff_at,
+            ],
             pc: self.kernel.entry,
             mair: tables::MAIR,
             tcr: tables::tcr(pa_range),
             ttbr0: Tables::ttbr0(tables_at),
             ttbr1: Tables::ttbr1(tables_at),
-        })
+        };
+        // SAFETY: the tables map this image and this kernel, and all that the arguments name is loaded.
+        unsafe { entry::enter(&entry) }
+    }
+
+    fn root_image(&self, at: &Placement) -> RootImage {
+        let phys = at.root();
+        RootImage { phys, phys_minus_virt: phys.base.wrapping_sub(self.root.virt_base), entry: self.root.entry }
     }
 
     fn handoff(&self, at: &Placement) -> Handoff {
         Handoff {
             ram: self.machine.ram.clone(),
             reserved: self.machine.reserved.clone(),
-            kernel: PhysRange::new(at.kernel.base, at.handoff.unwrap_or(at.kernel).end()),
-            device_tree: at.tree,
-            root: RootImage {
-                phys: at.root,
-                phys_minus_virt: at.root.base.wrapping_sub(self.root.virt_base),
-                entry: self.root.entry,
-            },
+            kernel: PhysRange::new(at.kernel().base, at.handoff().unwrap_or(at.kernel()).end()),
+            device_tree: at.tree(),
+            root: self.root_image(at),
             gic: self.machine.gic,
             uart: self.machine.uart,
             timer_irq: self.machine.timer_irq,
@@ -189,7 +198,7 @@ impl Job<'_> {
             "\nboot: entered at EL{}, {mib} MiB of RAM, GICv{}, timer interrupt {}, log at {:#x}",
             self.start.level, m.gic.version, m.timer_irq, m.uart.base
         );
-        for (name, range) in [("kernel", at.kernel), ("device tree", at.tree), ("root task", at.root)] {
+        for (name, range) in [("kernel", at.kernel()), ("device tree", at.tree()), ("root task", at.root())] {
             let _ = writeln!(Log, "boot: {name} at {:#x} to {:#x}", range.base, range.end());
         }
     }
