@@ -112,6 +112,29 @@ pub fn task_set_name(target: PortName, name: &str) -> Result<()> {
     call(target, &proto::TaskSetName { name: Text::new(name) }).map(drop)
 }
 
+/// What a task uses, from GNU Mach's `TASK_BASIC_INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskInfo {
+    /// How often it is suspended.
+    pub suspend_count: u32,
+    /// The bytes of all its regions.
+    pub virtual_size: u64,
+    /// The bytes of those of their pages that are in memory.
+    pub resident_size: u64,
+}
+
+/// Describes a task.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no task.
+pub fn task_info(target: PortName) -> Result<TaskInfo> {
+    let request = proto::TaskInfo { flavor: proto::TASK_BASIC_INFO, count: proto::TASK_BASIC_INFO_COUNT };
+    let info = call(target, &request)?.info;
+    let suspend_count = *info.as_slice().first().ok_or(KernReturn::MIG_TYPE_ERROR)?;
+    Ok(TaskInfo { suspend_count, virtual_size: info.word(1), resident_size: info.word(2) })
+}
+
 /// Ends a task with a status.
 ///
 /// # Errors

@@ -1,0 +1,149 @@
+//! I.17: faults and exceptions.
+
+use alloc::string::String;
+use core::sync::atomic::Ordering::SeqCst;
+
+use libmach::KernReturn;
+use libmach::exception::{ExceptionRaise, ExceptionType, Handler, Verdict};
+use libmach::msg::Timeout;
+use libmach::region::touch;
+use libmach::task::{TaskEnd, fork};
+use libmach::thread::{self, ThreadState, thread_create, thread_resume, thread_set_state, thread_terminate};
+use libmach::vm::{self, VmFlags, VmProt, vm_statistics};
+
+use crate::support::{P, faults, free, hole, kept, me, ok, pages, same, shared_page, store, write_faults};
+use crate::{Case, Outcome};
+
+pub(crate) const CASES: &[Case] = &[
+    ("faults.i17.01", unmapped_memory_by_its_byte),
+    ("faults.i17.02", writing_read_only_memory),
+    ("faults.i17.03", executing_what_is_not_code),
+    ("faults.i17.04", a_handler_that_repairs),
+    ("faults.i17.05", handlers_are_asked_in_order),
+    ("faults.i17.07", an_aborted_fault_happens_again),
+    ("faults.i17.09", zero_fill_is_counted_by_the_page),
+];
+
+/// The time that nothing here takes.
+const LONG: Timeout = Timeout::Millis(20_000);
+
+/// Starts a thread at `address`; answers the exception that it raises, and ends it.
+pub(crate) fn run_code(address: u64) -> Result<ExceptionRaise, String> {
+    let handler = ok("handler", Handler::new())?;
+    let stack = pages(1)?;
+    let thread = ok("thread_create", thread_create(me()))?;
+    let state = ThreadState { pc: address, sp: stack.address() + P, ..ThreadState::default() };
+    let raised = ok("attach", handler.attach_to_thread(thread))
+        .and_then(|()| ok("thread_set_state", thread_set_state(thread, &state)))
+        .and_then(|()| ok("thread_resume", thread_resume(thread)))
+        .and_then(|()| ok("the exception", handler.wait(LONG)));
+    let raised = raised.map(|waiting| *waiting.raised());
+    let _ = thread_terminate(thread);
+    let _ = libmach::port::mach_port_deallocate(me(), thread);
+    raised
+}
+
+fn unmapped_memory_by_its_byte() -> Outcome {
+    let address = hole(1)?;
+    for offset in [0, 1, 0x7ff, P - 1] {
+        faults(address + offset, KernReturn::INVALID_ADDRESS)?;
+    }
+    Ok(())
+}
+
+fn writing_read_only_memory() -> Outcome {
+    let region = pages(1)?;
+    ok("vm_protect", region.protect(VmProt::READ))?;
+    write_faults(&region, 13, KernReturn::PROTECTION_FAILURE)
+}
+
+fn executing_what_is_not_code() -> Outcome {
+    let region = pages(1)?;
+    store(&region, 0, 0);
+    let raised = run_code(region.address())?;
+    let got = (raised.exception, KernReturn(raised.code), raised.subcode);
+    same("exception", (ExceptionType::BAD_ACCESS, KernReturn::PROTECTION_FAILURE, region.address()), got)
+}
+
+fn a_handler_that_repairs() -> Outcome {
+    let address = hole(1)?;
+    let handler = ok("handler", Handler::new())?;
+    let reader = thread::spawn_with(|thread| handler.attach_to_thread(thread), move || touch(address + 9));
+    let reader = ok("spawn", reader)?;
+    let mut repaired = Ok(0);
+    ok(
+        "the exception",
+        handler.serve(LONG, |_| {
+            repaired = vm::vm_allocate(me(), address, P, VmFlags::FIXED)
+                .and_then(|page| vm::vm_write(me(), page + 9, &[42]).map(|()| page));
+            Verdict::Restart
+        }),
+    )?;
+    same("repaired", Ok(address), repaired)?;
+    same("the instruction was executed again", Ok(42), reader.join())?;
+    free(address, P)
+}
+
+fn handlers_are_asked_in_order() -> Outcome {
+    let address = hole(1)?;
+    let step = shared_page()?;
+    let task_handler = ok("handler", Handler::new())?;
+    let child = ok(
+        "fork",
+        fork(move || {
+            while step.words()[0].load(SeqCst) == 0 {
+                thread::sleep(1);
+            }
+            i32::from(touch(address))
+        }),
+    )?;
+    let thread_handler = ok("handler", Handler::new())?;
+    ok("attach", thread_handler.attach_to_thread(child.thread()))?;
+    ok("attach", task_handler.attach_to_task(child.task()))?;
+    step.words()[0].store(1, SeqCst);
+    for (who, handler) in [("the thread's handler", &thread_handler), ("the task's handler", &task_handler)] {
+        let mut asked = None;
+        let pass_on = |raised: &ExceptionRaise| {
+            asked = Some((raised.exception, raised.subcode));
+            Verdict::PassOn
+        };
+        ok(who, handler.serve(LONG, pass_on))?;
+        same(who, Some((ExceptionType::BAD_ACCESS, address)), asked)?;
+    }
+    match ok("wait", child.wait(LONG))? {
+        TaskEnd::Killed { exception: 1, code, subcode, .. } => {
+            same("the end", (KernReturn::INVALID_ADDRESS, address), (KernReturn(code), subcode))
+        }
+        end => Err(alloc::format!("the task should have been terminated: {end:?}")),
+    }
+}
+
+fn an_aborted_fault_happens_again() -> Outcome {
+    let address = hole(1)?;
+    let handler = ok("handler", Handler::new())?;
+    let reader = thread::spawn_with(|thread| handler.attach_to_thread(thread), move || touch(address));
+    let reader = ok("spawn", reader)?;
+    let first = ok("the first exception", handler.wait(LONG))?;
+    ok("thread_abort", thread::thread_abort(reader.thread().name()))?;
+    let second = ok("the second exception", handler.wait(LONG))?;
+    let subcodes = (first.raised().subcode, second.raised().subcode);
+    drop(first);
+    ok("vm_allocate", vm::vm_allocate(me(), address, P, VmFlags::FIXED))?;
+    ok("answer", second.answer(Verdict::Restart))?;
+    same("the thread went on", Ok(0), reader.join())?;
+    same("addresses", (address, address), subcodes)?;
+    free(address, P)
+}
+
+fn zero_fill_is_counted_by_the_page() -> Outcome {
+    const PAGES: u64 = 37;
+    let region = kept(pages(PAGES)?);
+    let count = || Ok::<u32, String>(ok("vm_statistics", vm_statistics(me()))?.zero_fill_count);
+    let before = count()?;
+    for page in 0..PAGES {
+        store(region, page * P, 1);
+    }
+    let filled = count()? - before;
+    free(region.address(), PAGES * P)?;
+    same("pages", PAGES, u64::from(filled))
+}

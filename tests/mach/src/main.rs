@@ -1,0 +1,74 @@
+//! The conformance cases I.1 to I.6, I.8 to I.10, I.17 and I.18 of `spec/mach-vm.md`, from a task's side.
+//!
+//! A case is named after its number: `vm_allocate.i01.07` is I.1-7. One function may check several cases that
+//! belong together; it is named after the first, and its documentation names them all. Arguments of the task
+//! are filters: only cases whose name contains one of them run.
+//!
+//! Cases that need what does not exist yet are not here: memory managers (I.3-18 to 20, I.6-13, I.8-10, I.17-6 and 8,
+//! I.18-7 and 8), wiring (I.2-14, I.8-11) and shared file mappings (I.4-18).
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::string::String;
+
+use libmach::println;
+use test_report::Line;
+
+mod allocate;
+mod copy;
+mod cow;
+mod deallocate;
+mod faults;
+mod inherit;
+mod map;
+mod protect;
+mod read;
+mod region;
+mod support;
+mod write;
+
+libmach::entry!(main);
+
+/// What a case answers: nothing, or what it saw instead of what it wanted.
+type Outcome = Result<(), String>;
+
+/// A case: its name and what it does.
+type Case = (&'static str, fn() -> Outcome);
+
+/// Every case, by the sections of the specification.
+const CASES: [&[Case]; 11] = [
+    allocate::CASES,
+    deallocate::CASES,
+    map::CASES,
+    protect::CASES,
+    inherit::CASES,
+    read::CASES,
+    write::CASES,
+    copy::CASES,
+    region::CASES,
+    faults::CASES,
+    cow::CASES,
+];
+
+fn main() -> i32 {
+    let filters = libmach::args().skip(1);
+    let wanted = |name: &str| filters.clone().next().is_none() || filters.clone().any(|filter| name.contains(filter));
+    let mut failed = 0;
+    for (name, case) in CASES.iter().copied().flatten() {
+        if !wanted(name) {
+            continue;
+        }
+        println!("{}", Line::Start(name));
+        match case() {
+            Ok(()) => println!("{}", Line::Pass(name)),
+            Err(why) => {
+                failed += 1;
+                println!("{}", Line::Fail(name, &why));
+            }
+        }
+    }
+    println!("{}", Line::Done);
+    i32::from(failed != 0)
+}

@@ -1,0 +1,141 @@
+//! I.10: `vm_region`.
+
+use libmach::port::mach_port_deallocate;
+use libmach::task::task_info;
+use libmach::vm::{
+    self, MapRequest, VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT, VM_REGION_EXTENDED_INFO,
+    VM_REGION_EXTENDED_INFO_COUNT, VmInherit, VmProt, gnu_vm_region, vm_region, vm_region_flavor,
+};
+use libmach::{KernReturn, PortName};
+
+use crate::support::{
+    EmptyTask, P, fails, free, holds, hole, in_child, kept, me, numbered, ok, pages, region_at, same, store,
+};
+use crate::{Case, Outcome};
+
+pub(crate) const CASES: &[Case] = &[
+    ("vm_region.i10.01", inside_an_entry),
+    ("vm_region.i10.02", in_a_hole),
+    ("vm_region.i10.03", above_the_last),
+    ("vm_region.i10.04", unknown_flavors_and_short_counts),
+    ("vm_region.i10.06", fields_follow_the_calls),
+    ("vm_region.i10.07", a_walk_sums_to_the_virtual_size),
+    ("vm_region.i10.08", object_names_by_the_gnu_id),
+    ("vm_region.i10.09", no_object_name_by_the_other_ids),
+    ("vm_region.i10.11", share_modes),
+    ("vm_region.i10.12", inaccessible_regions_are_listed),
+];
+
+fn inside_an_entry() -> Outcome {
+    let region = pages(2)?;
+    let found = region_at(region.address() + P + 5)?;
+    holds("its start is at or below", found.address <= region.address())?;
+    holds("its end is at or above", found.address + found.size >= region.address() + 2 * P)
+}
+
+fn in_a_hole() -> Outcome {
+    let region = pages(3)?;
+    ok("the hole", vm::vm_deallocate(me(), region.address() + P, P))?;
+    same("the next entry", region.address() + 2 * P, region_at(region.address() + P + 9)?.address)
+}
+
+fn above_the_last() -> Outcome {
+    let child = EmptyTask::new()?;
+    let address = ok("vm_allocate", vm::vm_allocate(child.0, 0, P, vm::VmFlags::ANYWHERE))?;
+    fails("vm_region", KernReturn::INVALID_ADDRESS, vm_region(child.0, address + P))?;
+    fails("by the GNU id", KernReturn::NO_SPACE, gnu_vm_region(child.0, address + P))
+}
+
+/// I.10-4 and 5.
+fn unknown_flavors_and_short_counts() -> Outcome {
+    let address = pages(1)?.address();
+    let bad = KernReturn::INVALID_ARGUMENT;
+    fails("flavor 99", bad, vm_region_flavor(me(), address, 99, 20))?;
+    let basic = |count| vm_region_flavor(me(), address, VM_REGION_BASIC_INFO_64, count);
+    fails("count 8", bad, basic(VM_REGION_BASIC_INFO_64_COUNT - 1))?;
+    same("count 9", 9, ok("vm_region", basic(VM_REGION_BASIC_INFO_64_COUNT))?.info.len())
+}
+
+fn fields_follow_the_calls() -> Outcome {
+    let region = pages(3)?;
+    let middle = region.address() + P;
+    ok("vm_protect", vm::vm_protect(me(), middle, P, vm::Which::Current, VmProt::READ))?;
+    ok("vm_inherit", vm::vm_inherit(me(), middle, P, VmInherit::SHARE))?;
+    let info = region_at(middle)?;
+    let fields = (info.address, info.size, info.protection, info.max_protection, info.inheritance);
+    same("fields", (middle, P, VmProt::READ, VmProt::ALL, VmInherit::SHARE), fields)
+}
+
+fn a_walk_sums_to_the_virtual_size() -> Outcome {
+    let walk = || {
+        let (mut address, mut sum, mut count) = (0, 0, 0);
+        while let Ok(region) = vm_region(me(), address) {
+            address = region.address + region.size;
+            sum += region.size;
+            count += 1;
+            if count > 10_000 {
+                break;
+            }
+        }
+        (sum, count)
+    };
+    let (sum, count) = walk();
+    holds("the walk ends", count <= 10_000)?;
+    same("virtual size", ok("task_info", task_info(me()))?.virtual_size, sum)
+}
+
+fn object_names_by_the_gnu_id() -> Outcome {
+    let region = pages(1)?;
+    // Memory of its own: a neighbour would be the same region.
+    ok("vm_inherit", region.inherit(VmInherit::NONE))?;
+    let name =
+        || Ok::<PortName, alloc::string::String>(ok("vm_region", gnu_vm_region(me(), region.address()))?.object_name);
+    same("untouched", PortName::NULL, name()?)?;
+    store(&region, 0, 1);
+    let (first, second) = (name()?, name()?);
+    holds("touched: a name", first.is_valid())?;
+    same("one object, one name", first, second)?;
+    ok("deallocate", mach_port_deallocate(me(), first))?;
+    ok("deallocate again", mach_port_deallocate(me(), first))
+}
+
+fn no_object_name_by_the_other_ids() -> Outcome {
+    let region = numbered(1)?;
+    let basic = vm_region_flavor(me(), region.address(), VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT);
+    same("object name", PortName::NULL, ok("vm_region", basic)?.object_name)
+}
+
+fn share_modes() -> Outcome {
+    const SHARE_MODE_WORD: usize = 7;
+    let mode = |address| {
+        let info = vm_region_flavor(me(), address, VM_REGION_EXTENDED_INFO, VM_REGION_EXTENDED_INFO_COUNT);
+        let info = ok("vm_region", info)?.info;
+        Ok::<u32, alloc::string::String>(info.as_slice().get(SHARE_MODE_WORD).map_or(0, |word| word >> 24))
+    };
+    let region = kept(pages(1)?);
+    // Memory of its own: a neighbour would be the same region.
+    ok("vm_protect", region.protect(VmProt::ALL))?;
+    same("untouched: EMPTY", 3, mode(region.address())?)?;
+    store(region, 0, 1);
+    same("touched: PRIVATE", 2, mode(region.address())?)?;
+    in_child(move || same("after a fork: COW", 1, mode(region.address())?))?;
+    ok("vm_inherit", region.inherit(VmInherit::SHARE))?;
+    in_child(move || {
+        let mode = mode(region.address())?;
+        holds("shared on purpose", mode == 4 || mode == 5)
+    })?;
+    free(region.address(), P)
+}
+
+fn inaccessible_regions_are_listed() -> Outcome {
+    let request = MapRequest {
+        address: hole(1)?,
+        protection: VmProt::NONE,
+        max_protection: VmProt::NONE,
+        ..MapRequest::anonymous(P)
+    };
+    let address = ok("vm_map", vm::vm_map(me(), &request))?;
+    let found = region_at(address)?;
+    free(address, P)?;
+    same("it is listed", (address, VmProt::NONE), (found.address, found.max_protection))
+}
