@@ -2,7 +2,7 @@
 //!
 //! [`Tree::parse`] checks the whole of it once: header, block bounds, every token, nesting, names.
 //! Everything after that only walks, and still answers `None` rather than panic. Why this is not the
-//! `fdt` crate, which is the reference in this module's tests: `docs/adr/0002-device-tree-reader.md`.
+//! `fdt` crate, which is the reference in this module's tests: `docs/adr/0005-device-tree-reader.md`.
 
 mod node;
 mod token;
