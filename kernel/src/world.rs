@@ -73,7 +73,12 @@ impl World {
     pub(crate) const ROOT: u64 = 1;
 
     pub(crate) fn new() -> World {
-        let mut m = Machine::new(23);
+        World::with_memory(23)
+    }
+
+    /// A world in `2^size_bits` bytes, half of them for objects.
+    pub(crate) fn with_memory(size_bits: u32) -> World {
+        let mut m = Machine::new(size_bits);
         let cnode = m.take(RADIX + SLOT_BITS).place_slots(&mut m.kernel).unwrap();
         arch::timer::advance(1_000_000);
         sched::start(&m.kernel);
@@ -318,10 +323,6 @@ impl World {
         self.send_as(Syscall::Send, (0, cptr), label, words, &[]);
     }
 
-    pub(crate) fn nb_send(&mut self, cptr: u64, label: u64, words: &[u64]) {
-        self.send_as(Syscall::NbSend, (0, cptr), label, words, &[]);
-    }
-
     pub(crate) fn call(&mut self, cptr: u64, label: u64, words: &[u64]) {
         self.send_as(Syscall::Call, (0, cptr), label, words, &[]);
     }
@@ -385,6 +386,14 @@ impl World {
     }
 
     // ---- checking ----
+
+    /// Checks `CDT-1` for every slot of the shared CNode and of the threads.
+    pub(crate) fn assert_well_linked(&self) {
+        let arrays = self.threads.iter().map(|t| t.slots()).chain([self.cnode]);
+        for slot in arrays.flat_map(|slots| (0..slots.len()).filter_map(move |i| slots.slot(i))) {
+            assert!(cdt::is_well_linked(self.k(), slot), "CDT-1: {:?}", slot.cap(self.k()));
+        }
+    }
 
     /// Checks the invariants that tie objects together.
     pub(crate) fn assert_valid(&self) {
