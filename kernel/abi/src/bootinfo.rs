@@ -156,12 +156,7 @@ impl BootInfo {
             init_thread_domain: 0,
             schedcontrol: none,
             untyped: none,
-            untyped_list: [UntypedDesc {
-                paddr: 0,
-                size_bits: 0,
-                is_device: 0,
-                padding: [0; 6],
-            }; MAX_UNTYPEDS],
+            untyped_list: [UntypedDesc { paddr: 0, size_bits: 0, is_device: 0, padding: [0; 6] }; MAX_UNTYPEDS],
         }
     };
 }

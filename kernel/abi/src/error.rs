@@ -47,9 +47,7 @@ impl ErrorCode {
     /// Recognises the label of a kernel reply.
     #[must_use]
     pub fn from_label(label: u64) -> Option<ErrorCode> {
-        usize::try_from(label)
-            .ok()
-            .and_then(|n| Self::ALL.get(n).copied())
+        usize::try_from(label).ok().and_then(|n| Self::ALL.get(n).copied())
     }
 
     /// The number, as it stands in the label of a reply.
@@ -106,15 +104,10 @@ impl LookupFailure {
         match self {
             LookupFailure::InvalidRoot => ([n, 0, 0, 0], 1),
             LookupFailure::MissingCapability { bits_left } => ([n, bits_left, 0, 0], 2),
-            LookupFailure::DepthMismatch {
-                bits_left,
-                bits_found,
-            } => ([n, bits_left, bits_found, 0], 3),
-            LookupFailure::GuardMismatch {
-                bits_left,
-                guard_found,
-                bits_found,
-            } => ([n, bits_left, guard_found, bits_found], 4),
+            LookupFailure::DepthMismatch { bits_left, bits_found } => ([n, bits_left, bits_found, 0], 3),
+            LookupFailure::GuardMismatch { bits_left, guard_found, bits_found } => {
+                ([n, bits_left, guard_found, bits_found], 4)
+            }
         }
     }
 }
@@ -134,11 +127,7 @@ mod tests {
 
     #[test]
     fn guard_mismatch_words_as_measured() {
-        let f = LookupFailure::GuardMismatch {
-            bits_left: 64,
-            guard_found: 0,
-            bits_found: 51,
-        };
+        let f = LookupFailure::GuardMismatch { bits_left: 64, guard_found: 0, bits_found: 51 };
         assert_eq!(f.words(), ([4, 64, 0, 51], 4));
     }
 }

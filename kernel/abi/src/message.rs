@@ -25,9 +25,7 @@ impl MessageInfo {
     /// Packs the four fields; each is cut to its width. Corresponds to `seL4_MessageInfo_new`.
     #[must_use]
     pub const fn new(label: u64, caps_unwrapped: u64, extra_caps: u64, length: u64) -> Self {
-        MessageInfo(
-            (label << 12) | ((caps_unwrapped & 7) << 9) | ((extra_caps & 3) << 7) | (length & 0x7f),
-        )
+        MessageInfo((label << 12) | ((caps_unwrapped & 7) << 9) | ((extra_caps & 3) << 7) | (length & 0x7f))
     }
 
     /// The label. Corresponds to `seL4_MessageInfo_get_label`.
@@ -58,11 +56,7 @@ impl MessageInfo {
     #[must_use]
     pub const fn clamped_length(self) -> usize {
         let length = self.length();
-        if length > MSG_MAX_LENGTH {
-            MSG_MAX_LENGTH
-        } else {
-            length
-        }
+        if length > MSG_MAX_LENGTH { MSG_MAX_LENGTH } else { length }
     }
 }
 
@@ -101,8 +95,7 @@ impl IpcBuffer {
 
 const _: () = assert!(size_of::<IpcBuffer>() == 1 << IPC_BUFFER_BITS);
 const _: () = assert!(core::mem::offset_of!(IpcBuffer, caps_or_badges) == IpcBuffer::CAPS_WORD * 8);
-const _: () =
-    assert!(core::mem::offset_of!(IpcBuffer, receive_depth) == IpcBuffer::RECEIVE_DEPTH_WORD * 8);
+const _: () = assert!(core::mem::offset_of!(IpcBuffer, receive_depth) == IpcBuffer::RECEIVE_DEPTH_WORD * 8);
 
 #[cfg(test)]
 mod tests {

@@ -52,9 +52,7 @@ impl ObjectType {
     /// Recognises a type number.
     #[must_use]
     pub fn from_number(number: Word) -> Option<ObjectType> {
-        usize::try_from(number)
-            .ok()
-            .and_then(|n| Self::ALL.get(n).copied())
+        usize::try_from(number).ok().and_then(|n| Self::ALL.get(n).copied())
     }
 
     /// The type number.
@@ -86,13 +84,7 @@ impl ObjectType {
     /// Can the type be made from device memory?
     #[must_use]
     pub const fn is_device_capable(self) -> bool {
-        matches!(
-            self,
-            ObjectType::Untyped
-                | ObjectType::SmallPage
-                | ObjectType::LargePage
-                | ObjectType::HugePage
-        )
+        matches!(self, ObjectType::Untyped | ObjectType::SmallPage | ObjectType::LargePage | ObjectType::HugePage)
     }
 }
 

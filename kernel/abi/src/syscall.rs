@@ -98,18 +98,7 @@ mod tests {
 
     #[test]
     fn absent_calls_are_unknown() {
-        for n in [
-            0,
-            1,
-            -18,
-            -19,
-            -20,
-            -32,
-            -33,
-            0xffff_fff5,
-            i64::MIN,
-            i64::MAX,
-        ] {
+        for n in [0, 1, -18, -19, -20, -32, -33, 0xffff_fff5, i64::MIN, i64::MAX] {
             assert_eq!(Syscall::from_number(n), None);
         }
     }
