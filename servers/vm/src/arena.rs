@@ -75,16 +75,16 @@ enum Slot<T> {
 pub(crate) struct Arena<T> {
     chunks: Vec<Box<[Slot<T>; CHUNK]>>,
     free: Option<u32>,
-    used: usize,
 }
 
 impl<T> Arena<T> {
     pub(crate) const fn new() -> Self {
-        Arena { chunks: Vec::new(), free: None, used: 0 }
+        Arena { chunks: Vec::new(), free: None }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.used
+        self.iter().count()
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Id<T> {
@@ -101,7 +101,6 @@ impl<T> Arena<T> {
         };
         *slot = Slot::Used { generation, value };
         self.free = next;
-        self.used += 1;
         Id { index, generation, marker: PhantomData }
     }
 
@@ -117,7 +116,6 @@ impl<T> Arena<T> {
             return None;
         };
         self.free = Some(id.index);
-        self.used -= 1;
         Some(value)
     }
 

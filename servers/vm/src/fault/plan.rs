@@ -36,6 +36,8 @@ pub(crate) enum By {
     Task,
     /// The server, for a call that moves bytes.
     Server,
+    /// The server, for a page that shall stay: whatever the access, the page must be in the first object.
+    Wirer,
 }
 
 /// The next thing to do.
@@ -89,7 +91,7 @@ impl Plan {
 
 /// Where a lookup found a page.
 pub(crate) struct Found<'a> {
-    id: PageId,
+    pub(crate) id: PageId,
     page: &'a Page,
     pub(crate) frame: FrameId,
     is_first: bool,
@@ -108,7 +110,7 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
     let Some(backing) = entry.backing else {
         return Plan::MakeObject;
     };
-    let is_write = access.contains(Prot::WRITE);
+    let is_write = access.contains(Prot::WRITE) || by == By::Wirer;
     if is_write && entry.needs_copy {
         return if vm.is_alone(backing.object) { Plan::TakeOver(backing.object) } else { Plan::MakeShadow };
     }

@@ -26,10 +26,10 @@ pub(crate) enum Terms {
     Inherit,
     /// A snapshot with these attributes.
     Snapshot(Attributes),
-    /// The same memory, with the source's protections and this inheritance.
-    Share(Inherit),
-    /// A snapshot with the source's protections and this inheritance.
-    Copy(Inherit),
+    /// The same memory, with this inheritance, and these protections or the source's.
+    Share(Inherit, Option<(Prot, Prot)>),
+    /// A snapshot, likewise.
+    Copy(Inherit, Option<(Prot, Prot)>),
 }
 
 /// What the copier is doing.
@@ -149,8 +149,8 @@ impl Copier {
                 Inherit::Copy => (false, entry.attributes),
             },
             Terms::Snapshot(attributes) => (false, attributes),
-            Terms::Share(inherit) => (true, Attributes { inherit, ..entry.attributes }),
-            Terms::Copy(inherit) => (false, Attributes { inherit, ..entry.attributes }),
+            Terms::Share(inherit, prots) => (true, entry.attributes.with(inherit, prots)),
+            Terms::Copy(inherit, prots) => (false, entry.attributes.with(inherit, prots)),
         };
         let copy = Entry {
             end: range.end.wrapping_add(self.shift),

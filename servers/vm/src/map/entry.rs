@@ -5,7 +5,7 @@ use crate::types::{Inherit, ObjectId, Prot};
 /// What `vm_behavior_set` stores in an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Behavior {
+pub(crate) enum Behavior {
     /// `VM_BEHAVIOR_DEFAULT`
     Default = 0,
     /// `VM_BEHAVIOR_RANDOM`
@@ -42,6 +42,14 @@ impl Attributes {
             tag: 0,
             permanent: false,
         }
+    }
+}
+
+impl Attributes {
+    /// The same with another inheritance, and other protections (current, maximum) if there are any.
+    pub(crate) fn with(self, inherit: Inherit, protections: Option<(Prot, Prot)>) -> Self {
+        let (prot, max) = protections.unwrap_or((self.prot, self.max));
+        Attributes { inherit, prot, max, permanent: false, ..self }
     }
 }
 

@@ -7,6 +7,7 @@
 //! MAP-3: an entry that needs a copy has an object, and no writable mapping.
 
 pub(crate) mod allocate;
+pub(crate) mod attributes;
 pub(crate) mod bytes;
 pub(crate) mod copy;
 pub(crate) mod entry;
@@ -16,7 +17,9 @@ pub(crate) mod lookup;
 pub(crate) mod map_memory;
 pub(crate) mod protect;
 pub(crate) mod read;
+pub(crate) mod read_list;
 pub(crate) mod region;
+pub(crate) mod remap;
 pub(crate) mod store;
 pub(crate) mod transfer;
 pub(crate) mod unmap;

@@ -71,7 +71,12 @@ impl Protect {
             return Err(KernError::InvalidAddress);
         }
         let added = if self.wants_copy() { Prot::WRITE } else { Prot::NONE };
-        let is_allowed = map.entries.overlapping(range).all(|(_, entry)| (entry.attributes.max | added).contains(prot));
+        let is_copy = self.wants_copy();
+        let is_allowed = map.entries.overlapping(range).all(|(_, entry)| {
+            // Wired pages stay where they are, so they can not be made private.
+            let is_stuck = is_copy && entry.wired > 0 && entry.is_shared;
+            (entry.attributes.max | added).contains(prot) && !is_stuck
+        });
         if !is_allowed {
             return Err(KernError::ProtectionFailure);
         }

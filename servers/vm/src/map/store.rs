@@ -20,10 +20,6 @@ impl Store {
         Store { entries: BTreeMap::new(), first_free: min }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -59,6 +55,7 @@ impl Store {
     }
 
     /// All entries in order.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
         self.entries.iter().map(|(start, entry)| (*start, entry))
     }

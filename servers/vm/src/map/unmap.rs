@@ -56,7 +56,11 @@ impl Remover {
             let (end, backing, is_wired) = (entry.end, entry.backing, entry.wired > 0);
             let is_permanent = entry.attributes.permanent && self.permanent == Permanent::Stays;
             self.at = start;
-            if let Some(space) = map.space {
+            if is_wired {
+                vm.unwire_range(self.map, Range { start, end });
+                vm.clear_wired(self.map, start);
+            }
+            if let Some(space) = vm.space_of(self.map) {
                 let from = self.unmapped.max(start);
                 let progress = env.remove(space, from, end, budget.left());
                 budget.take(progress.changed);
@@ -67,9 +71,6 @@ impl Remover {
             }
             if let Some(backing) = backing {
                 let (from, to) = (backing.offset, backing.offset + (end - start));
-                if is_wired {
-                    vm.unwire_pages(backing.object, from, to);
-                }
                 // Others use the object, but nobody this part of it.
                 let is_garbage =
                     vm.objects.get(backing.object).is_some_and(|object| object.is_unique && object.refs > 1);

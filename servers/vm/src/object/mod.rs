@@ -20,6 +20,10 @@ use alloc::collections::BTreeMap;
 use crate::types::{ManagerId, ObjectId, PageId};
 
 /// Where pages that are nowhere in the chain come from.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "objects with managers are made by memory_object_init, not by anonymous memory")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Anonymous memory: zeros.

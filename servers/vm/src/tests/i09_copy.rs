@@ -1,7 +1,6 @@
 //! Cases I.9, `vm_copy`.
 
 use super::bench::*;
-use crate::*;
 
 #[test]
 fn i09_01_page_to_page() {

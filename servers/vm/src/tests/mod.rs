@@ -1,15 +1,19 @@
 //! Tests of the whole crate on the model machine.
 
 mod bench;
+mod external;
 mod i01_allocate;
 mod i02_deallocate;
 mod i03_map;
 mod i04_protect;
 mod i05_inherit;
 mod i06_read;
+mod i07_lists;
 mod i08_write;
 mod i09_copy;
 mod i10_region;
+mod i11_remap;
+mod i12_to_i16;
 mod i17_faults;
 mod i18_cow;
 mod interleaved;

@@ -1,0 +1,327 @@
+//! `vm_behavior_set`, `vm_machine_attribute`, `vm_msync`.
+
+use super::entry::Behavior;
+use crate::fault::plan::{By, walk};
+use crate::fault::resume::Access;
+use crate::range::{self, BadRange, Range};
+use crate::step::{Budget, Cancel, Env, Operation, Step};
+use crate::types::{Family, KernError, KernResult, MapId, ObjectId, PAGE_SIZE, Prot};
+use crate::vm::Vm;
+
+/// `VM_BEHAVIOR_REUSABLE`, `_REUSE` and `_CAN_REUSE`: the first and the last of them.
+const REUSABLE: u32 = 8;
+const CAN_REUSE: u32 = 10;
+/// `VM_BEHAVIOR_ZERO`
+const ZERO: u32 = 12;
+const LAST_BEHAVIOR: u32 = ZERO;
+
+/// `vm_behavior_set` (3811, 4810).
+///
+/// # Errors
+/// | # | check                                              | error               |
+/// |---|----------------------------------------------------|---------------------|
+/// | 1 | the target is a task                               | `InvalidArgument`   |
+/// | 2 | the behavior is 0 to 12                            | `InvalidArgument`   |
+/// | 3 | size 0: success                                    |                     |
+/// | 4 | does not wrap                                      | `InvalidArgument`   |
+/// | 5 | does not round to zero, within the map's bounds    | `NoSpace`           |
+/// | 6 | no hole                                            | `InvalidAddress`    |
+/// | 7 | the reuse hints and ZERO: writable                 | `ProtectionFailure` |
+///
+/// 0 to 3 are stored in the entries and ZERO makes the contents zero; the others ask for nothing that memory which is
+/// never paged out could do.
+#[derive(Debug)]
+pub struct BehaviorSet {
+    target: Option<MapId>,
+    address: u64,
+    size: u64,
+    behavior: u32,
+    zeroing: Option<(MapId, Range)>,
+}
+
+impl BehaviorSet {
+    /// A call.
+    #[must_use]
+    pub fn new(target: Option<MapId>, address: u64, size: u64, behavior: u32) -> BehaviorSet {
+        BehaviorSet { target, address, size, behavior, zeroing: None }
+    }
+
+    fn check(&self, vm: &Vm) -> KernResult<Option<(MapId, Range)>> {
+        let id = vm.target(self.target)?;
+        if self.behavior > LAST_BEHAVIOR {
+            return Err(KernError::InvalidArgument);
+        }
+        if self.size == 0 {
+            return Ok(None);
+        }
+        let range = range::cover(self.address, self.size).map_err(|bad| match bad {
+            BadRange::Wraps => KernError::InvalidArgument,
+            BadRange::RoundsToZero => KernError::NoSpace,
+        })?;
+        let bounds = vm.maps.get(id).ok_or(KernError::InvalidArgument)?.bounds;
+        if range.clamp(bounds) != range {
+            return Err(KernError::NoSpace);
+        }
+        let needs_write = (REUSABLE..=CAN_REUSE).contains(&self.behavior) || self.behavior == ZERO;
+        let access = if needs_write { Prot::WRITE } else { Prot::NONE };
+        vm.check_access(id, range, access)?;
+        Ok(Some((id, range)))
+    }
+
+    fn store(&self, vm: &mut Vm, id: MapId, range: Range) {
+        let behavior = match self.behavior {
+            0 => Behavior::Default,
+            1 => Behavior::Random,
+            2 => Behavior::Sequential,
+            3 => Behavior::ReverseSequential,
+            _ => return,
+        };
+        vm.clip_range(id, range);
+        if let Some(map) = vm.maps.get_mut(id) {
+            for (_, entry) in map.entries.overlapping_mut(range) {
+                entry.attributes.behavior = behavior;
+            }
+        }
+        vm.join_range(id, range);
+    }
+}
+
+impl Operation for BehaviorSet {
+    type Out = ();
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
+        if self.zeroing.is_none() {
+            let (map, range) = match self.check(vm) {
+                Ok(Some(checked)) => checked,
+                Ok(None) => return Step::Done(Ok(())),
+                Err(error) => return error.into(),
+            };
+            if let Some(wait) = vm.is_locked(&[map]) {
+                return Step::Wait(wait);
+            }
+            if env.prepare_step().is_err() {
+                return KernError::ResourceShortage.into();
+            }
+            if self.behavior != ZERO {
+                self.store(vm, map, range);
+                return Step::Done(Ok(()));
+            }
+            self.zeroing = Some((map, range));
+        }
+        let Some((map, range)) = &mut self.zeroing else { return Step::Done(Ok(())) };
+        if let Some(wait) = vm.is_locked(&[*map]) {
+            return Step::Wait(wait);
+        }
+        if env.prepare_step().is_err() {
+            return vm.shortage(env).into();
+        }
+        match zero_range(vm, env, *map, range, &mut Budget::step()) {
+            Access::Zeros => Step::Done(Ok(())),
+            stop => stop.into(),
+        }
+    }
+
+    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
+        Cancel::Dropped
+    }
+}
+
+/// Makes what is resident in a range zero, and moves the start of the range along. `Zeros` when all is done.
+fn zero_range<E: Env>(vm: &mut Vm, env: &mut E, map: MapId, range: &mut Range, budget: &mut Budget) -> Access {
+    while range.start < range.end {
+        if !budget.take(1) {
+            return Access::Again;
+        }
+        let found = vm.maps.get(map).and_then(|map| map.entries.at_or_above(range.start));
+        let Some((start, entry)) = found else { return Access::Zeros };
+        if start >= range.end {
+            return Access::Zeros;
+        }
+        let from = start.max(range.start);
+        let to = entry.end.min(range.end);
+        range.start = from;
+        let Some(backing) = entry.backing else {
+            range.start = to;
+            continue;
+        };
+        let (needs_copy, shift) = (entry.needs_copy, backing.offset.wrapping_sub(start));
+        let (first, end) = (from.wrapping_add(shift), to.wrapping_add(shift));
+        let Some(at) = vm.next_page_in_chain(backing.object, first, end) else {
+            range.start = to;
+            continue;
+        };
+        let address = at.wrapping_sub(shift);
+        if !needs_copy && can_drop(vm, backing.object, at) {
+            vm.drop_page(env, backing.object, at);
+        } else {
+            match vm.resolve(env, map, address, Prot::WRITE, By::Server) {
+                Access::Frame { frame, .. } => env.zero_bytes(frame, 0, PAGE_SIZE as usize),
+                stop => return stop,
+            }
+        }
+        range.start = address + PAGE_SIZE;
+    }
+    Access::Zeros
+}
+
+/// Whether nothing shines through once a page is gone, and nobody needs it.
+fn can_drop(vm: &Vm, object: ObjectId, offset: u64) -> bool {
+    let Some(record) = vm.objects.get(object) else { return false };
+    let page = record.pages.get(&offset).and_then(|page| vm.pages.get(*page));
+    record.is_internal() && record.shadow.is_none() && record.copy.is_none() && page.is_some_and(|page| page.wired == 0)
+}
+
+/// `MATTR_CACHE`
+const CACHE: u32 = 1;
+/// `MATTR_VAL_CACHE_FLUSH` to `MATTR_VAL_CACHE_SYNC`.
+const FIRST_FLUSH: u32 = 6;
+const LAST_FLUSH: u32 = 9;
+
+/// `vm_machine_attribute` (2099; 3813, 4812). Of the caches, only the instruction cache needs help: data caches are
+/// coherent for everybody who can see the memory.
+///
+/// # Errors
+/// | # | check                                  | error                                     |
+/// |---|----------------------------------------|-------------------------------------------|
+/// | 1 | the target is a task                   | `InvalidArgument`                         |
+/// | 2 | size 0: success                        |                                           |
+/// | 3 | does not wrap                          | `InvalidArgument`                         |
+/// | 4 | does not round to zero                 | `InvalidAddress`                          |
+/// | 5 | within the map's bounds                | `InvalidAddress`, GNU `InvalidArgument`   |
+/// | 6 | the attribute is the cache, flushed    | `InvalidArgument`                         |
+/// | 7 | no hole                                | `Failure`                                 |
+#[derive(Debug)]
+pub struct MachineAttribute {
+    target: Option<MapId>,
+    address: u64,
+    size: u64,
+    attribute: u32,
+    value: u32,
+    family: Family,
+    syncing: Option<(MapId, Range)>,
+}
+
+impl MachineAttribute {
+    /// A call.
+    #[must_use]
+    pub fn new(
+        target: Option<MapId>,
+        address: u64,
+        size: u64,
+        attribute: u32,
+        value: u32,
+        family: Family,
+    ) -> MachineAttribute {
+        MachineAttribute { target, address, size, attribute, value, family, syncing: None }
+    }
+
+    fn check(&self, vm: &Vm) -> KernResult<Option<(MapId, Range)>> {
+        let id = vm.target(self.target)?;
+        if self.size == 0 {
+            return Ok(None);
+        }
+        let range = range::cover(self.address, self.size).map_err(|bad| match bad {
+            BadRange::Wraps => KernError::InvalidArgument,
+            BadRange::RoundsToZero => KernError::InvalidAddress,
+        })?;
+        let bounds = vm.maps.get(id).ok_or(KernError::InvalidArgument)?.bounds;
+        if range.clamp(bounds) != range {
+            return Err(match self.family {
+                Family::Gnu => KernError::InvalidArgument,
+                Family::Xnu => KernError::InvalidAddress,
+            });
+        }
+        if self.attribute != CACHE || !(FIRST_FLUSH..=LAST_FLUSH).contains(&self.value) {
+            return Err(KernError::InvalidArgument);
+        }
+        vm.check_access(id, range, Prot::NONE).map_err(|_| KernError::Failure)?;
+        Ok(Some((id, range)))
+    }
+}
+
+impl Operation for MachineAttribute {
+    type Out = ();
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
+        if self.syncing.is_none() {
+            match self.check(vm) {
+                Ok(Some(checked)) => self.syncing = Some(checked),
+                Ok(None) => return Step::Done(Ok(())),
+                Err(error) => return error.into(),
+            }
+        }
+        let mut budget = Budget::step();
+        let Some((map, range)) = &mut self.syncing else { return Step::Done(Ok(())) };
+        while range.start < range.end {
+            if !budget.take(1) {
+                return Step::Again;
+            }
+            let found = vm.maps.get(*map).and_then(|map| map.entries.at_or_above(range.start));
+            let Some((start, entry)) = found else { break };
+            let (from, to) = (start.max(range.start), entry.end);
+            let page = entry.backing.and_then(|backing| {
+                let shift = backing.offset.wrapping_sub(start);
+                let (first, end) = (from.wrapping_add(shift), to.wrapping_add(shift));
+                let at = vm.next_page_in_chain(backing.object, first, end)?;
+                Some((at.wrapping_sub(shift), backing.object, at))
+            });
+            match page {
+                Some((address, ..)) if address >= range.end => break,
+                Some((address, object, at)) => {
+                    if let Ok(found) = walk(vm, object, at, Prot::NONE) {
+                        env.sync_instructions(found.frame);
+                    }
+                    range.start = address + PAGE_SIZE;
+                }
+                None => range.start = to,
+            }
+        }
+        Step::Done(Ok(()))
+    }
+
+    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
+        Cancel::Dropped
+    }
+}
+
+/// `VM_SYNC_ASYNCHRONOUS` and `VM_SYNC_SYNCHRONOUS`, which exclude each other.
+const BOTH_SYNCS: u32 = 3;
+/// `VM_SYNC_CONTIGUOUS`
+const CONTIGUOUS: u32 = 0x20;
+
+impl Vm {
+    /// `vm_msync` (4209; 3810, 4809). Anonymous memory has nobody to be returned to, so nothing is done to it.
+    ///
+    /// # Errors
+    /// | # | check                                      | error                                |
+    /// |---|--------------------------------------------|--------------------------------------|
+    /// | 1 | not both ASYNCHRONOUS and SYNCHRONOUS      | `InvalidArgument`                    |
+    /// | 2 | the target is a task                       | `InvalidTask`, GNU `InvalidArgument` |
+    /// | 3 | size 0: success                            |                                      |
+    /// | 4 | does not wrap or round to zero             | `InvalidAddress`                     |
+    /// | 5 | CONTIGUOUS: no hole                        | `InvalidAddress`                     |
+    pub fn msync(
+        &self,
+        target: Option<MapId>,
+        address: u64,
+        size: u64,
+        sync_flags: u32,
+        family: Family,
+    ) -> KernResult<()> {
+        if sync_flags & BOTH_SYNCS == BOTH_SYNCS {
+            return Err(KernError::InvalidArgument);
+        }
+        let map = target.and_then(|id| self.maps.get(id)).ok_or(match family {
+            Family::Gnu => KernError::InvalidArgument,
+            Family::Xnu => KernError::InvalidTask,
+        })?;
+        if size == 0 {
+            return Ok(());
+        }
+        let range = range::cover(address, size).map_err(|_| KernError::InvalidAddress)?;
+        if sync_flags & CONTIGUOUS != 0 && !map.entries.is_covered(range) {
+            return Err(KernError::InvalidAddress);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! Cases I.12 to I.14 for anonymous memory, and I.16, limits.
+
+use super::bench::*;
+use crate::*;
+
+fn wire(b: &mut Bench, address: u64, size: u64, access: u32, family: Family) -> i32 {
+    let call = Wire::new(Host::Privileged, Some(b.me), address, size, access, family);
+    code(b.world.run(call))
+}
+
+fn behavior(b: &mut Bench, address: u64, size: u64, behavior: u32) -> i32 {
+    let me = Some(b.me);
+    code(b.world.run(BehaviorSet::new(me, address, size, behavior)))
+}
+
+fn attribute(b: &mut Bench, address: u64, size: u64, value: u32) -> i32 {
+    let call = MachineAttribute::new(Some(b.me), address, size, 1, value, Family::Xnu);
+    code(b.world.run(call))
+}
+
+#[test]
+fn i12_msync_of_anonymous_memory() {
+    let (mut b, a) = Bench::with_pages(3);
+    b.number(a, 3);
+    let me = Some(b.me);
+    let sync =
+        |b: &Bench, target, address, size, flags| code(b.world.vm.msync(target, address, size, flags, Family::Xnu));
+    assert_eq!(sync(&b, me, a, P, 3), 4);
+    assert_eq!(sync(&b, None, a, P, 2), 16);
+    assert_eq!(code(b.world.vm.msync(None, a, P, 2, Family::Gnu)), 4);
+    assert_eq!(sync(&b, me, a, 0, 2), 0);
+    assert_eq!(sync(&b, me, a, 3 * P, 2), 0);
+    assert!(b.holds(a, 1));
+    b.deallocate(a + P, P);
+    assert_eq!((sync(&b, me, a, 3 * P, 2), sync(&b, me, a, 3 * P, 0x22)), (0, 1));
+    assert_eq!(sync(&b, me, 1, u64::MAX, 2), 1);
+}
+
+#[test]
+fn i13_01_02_host_and_task() {
+    let (mut b, a) = Bench::with_pages(1);
+    for (host, family, wanted) in
+        [(Host::None, Family::Xnu, 22), (Host::Plain, Family::Xnu, 22), (Host::Plain, Family::Gnu, 0)]
+    {
+        let call = Wire::new(host, Some(b.me), a, P, RW, family);
+        assert_eq!(code(b.world.run(call)), wanted);
+    }
+    let call = Wire::new(Host::Privileged, None, a, P, RW, Family::Xnu);
+    assert_eq!(code(b.world.run(call)), 16);
+}
+
+#[test]
+fn i13_03_wired_pages_are_there_without_a_fault() {
+    let (mut b, a) = Bench::with_pages(100);
+    let faults = b.statistics().faults;
+    assert_eq!(wire(&mut b, a, 100 * P, RW, Family::Xnu), 0);
+    b.store(a, 1);
+    b.store(a + 99 * P, 1);
+    assert_eq!(b.statistics().faults, faults);
+    assert_eq!(b.statistics().wire_count, 100);
+    b.world.assert_valid();
+}
+
+#[test]
+fn i13_04_to_07_refusals() {
+    let (mut b, a) = Bench::with_pages(3);
+    b.deallocate(a + P, P);
+    b.protect(a + 2 * P, P, false, READ);
+    assert_eq!(wire(&mut b, a, 3 * P, READ, Family::Xnu), 1);
+    assert_eq!(wire(&mut b, a, 3 * P, READ, Family::Gnu), 3);
+    assert_eq!(wire(&mut b, a + 2 * P, P, RW, Family::Xnu), 2);
+    assert_eq!(wire(&mut b, a + 2 * P, P, RW, Family::Gnu), 3);
+    assert_eq!(wire(&mut b, a, P, 8, Family::Xnu), 4);
+    assert_eq!(wire(&mut b, a, 0, RW, Family::Xnu), 0);
+    assert_eq!(wire(&mut b, 1, u64::MAX, RW, Family::Xnu), 4);
+    assert_eq!(b.statistics().wire_count, 0);
+}
+
+#[test]
+fn i13_08_xnu_counts() {
+    let (mut b, a) = Bench::with_pages(2);
+    for (access, wired) in [(RW, 2), (RW, 2), (0, 2), (0, 0), (0, 0)] {
+        assert_eq!(wire(&mut b, a, 2 * P, access, Family::Xnu), 0);
+        assert_eq!(b.statistics().wire_count, wired);
+        b.world.assert_valid();
+    }
+}
+
+#[test]
+fn i13_09_gnu_sets_and_clears() {
+    let (mut b, a) = Bench::with_pages(2);
+    for (access, wired) in [(RW, 2), (RW, 2), (0, 0)] {
+        assert_eq!(wire(&mut b, a, 2 * P, access, Family::Gnu), 0);
+        assert_eq!(b.statistics().wire_count, wired);
+    }
+}
+
+#[test]
+fn i13_09b_a_wiring_that_runs_out_of_memory_is_undone() {
+    let (mut b, a) = Bench::with_pages(200);
+    b.store(a + 100 * P, 1);
+    b.protect(a + 50 * P, P, false, READ);
+    b.world.machine.fail_in = Some(300);
+    assert_eq!(wire(&mut b, a, 200 * P, READ, Family::Xnu), 6);
+    b.world.machine.fail_in = None;
+    assert_eq!(b.statistics().wire_count, 0);
+    b.world.assert_valid();
+}
+
+#[test]
+fn i02_14_deallocating_wired_memory() {
+    let (mut b, a) = Bench::with_pages(4);
+    wire(&mut b, a, 4 * P, RW, Family::Xnu);
+    assert_eq!(b.deallocate(a + P, 2 * P), 0);
+    assert_eq!(b.statistics().wire_count, 2);
+    b.world.assert_valid();
+}
+
+#[test]
+fn i08_11_a_wired_destination_stays_wired() {
+    let (mut b, a) = Bench::with_pages(6);
+    b.number(a, 3);
+    wire(&mut b, a + 3 * P, 3 * P, RW, Family::Xnu);
+    assert_eq!(b.write(a + 3 * P, a, 3 * P), 0);
+    assert_eq!(b.statistics().wire_count, 3);
+    assert_eq!(b.load(a + 5 * P), 3);
+    b.world.assert_valid();
+}
+
+#[test]
+fn i13_15_a_wired_parent_is_copied_at_once() {
+    let (mut b, a) = Bench::with_pages(100);
+    b.number(a, 100);
+    b.fork();
+    // Copy on write is resolved by the wiring.
+    wire(&mut b, a, 100 * P, READ, Family::Xnu);
+    let cow_faults = b.statistics().cow_faults;
+    let child = b.fork();
+    b.world.assert_valid();
+    b.store(a, 70);
+    assert_eq!(b.statistics().cow_faults, cow_faults);
+    assert_eq!(b.world.load(child, a), Ok(1));
+    assert_eq!(b.world.load(child, a + 99 * P), Ok(100));
+    assert_eq!(b.statistics().wire_count, 100);
+}
+
+#[test]
+fn i14_01_to_05_machine_attribute() {
+    let (mut b, a) = Bench::with_pages(100);
+    b.number(a, 80);
+    assert_eq!(attribute(&mut b, a, 100 * P, 9), 0);
+    b.deallocate(a + P, P);
+    assert_eq!(attribute(&mut b, a, 3 * P, 9), 5);
+    assert_eq!(attribute(&mut b, a, 0, 9), 0);
+    assert_eq!(attribute(&mut b, MAX, P, 9), 1);
+    assert_eq!(attribute(&mut b, P, u64::MAX - P, 9), 1);
+    assert_eq!(attribute(&mut b, 1, u64::MAX, 9), 4);
+    assert_eq!(attribute(&mut b, a, P, 1), 4);
+}
+
+#[test]
+fn i14_06_to_09_refused_behaviors() {
+    let (mut b, a) = Bench::with_pages(3);
+    assert_eq!((behavior(&mut b, a, P, 13), behavior(&mut b, a, 0, u32::MAX)), (4, 4));
+    assert_eq!(behavior(&mut b, a, 0, 2), 0);
+    b.deallocate(a + P, P);
+    assert_eq!(behavior(&mut b, a, 3 * P, 2), 1);
+    assert_eq!(behavior(&mut b, MAX, P, 2), 3);
+    assert_eq!(behavior(&mut b, P, u64::MAX - P, 2), 3);
+    assert_eq!(behavior(&mut b, 1, u64::MAX, 2), 4);
+}
+
+#[test]
+fn i14_10_zero() {
+    let (mut b, a) = Bench::with_pages(3);
+    b.number(a, 3);
+    assert_eq!(behavior(&mut b, a + P, P, 12), 0);
+    assert!(b.holds(a, 1) && b.holds(a + P, 0) && b.holds(a + 2 * P, 3));
+    b.protect(a, P, false, READ);
+    assert_eq!(behavior(&mut b, a, P, 12), 2);
+    assert!(b.holds(a, 1));
+}
+
+#[test]
+fn i14_11_zero_of_copied_pages() {
+    let (mut b, a) = Bench::with_pages(100);
+    b.number(a, 100);
+    let child = b.fork();
+    assert_eq!(behavior(&mut b, a, 100 * P, 12), 0);
+    assert!((0..100).all(|page| b.holds(a + page * P, 0)));
+    assert_eq!(b.world.load(child, a + 41 * P), Ok(42));
+}
+
+#[test]
+fn i14_10b_zero_of_wired_and_of_private_pages() {
+    let (mut b, a) = Bench::with_pages(4);
+    b.number(a, 4);
+    wire(&mut b, a, 2 * P, RW, Family::Xnu);
+    assert_eq!(behavior(&mut b, a, 4 * P, 12), 0);
+    assert_eq!(b.world.machine.used_frames(), 2);
+    assert!((0..4).all(|page| b.holds(a + page * P, 0)));
+    b.world.assert_valid();
+}
+
+#[test]
+fn i14_12_dontneed_keeps_contents() {
+    let (mut b, a) = Bench::with_pages(1);
+    b.number(a, 1);
+    assert_eq!(behavior(&mut b, a, P, 5), 0);
+    assert!(b.holds(a, 1));
+}
+
+#[test]
+fn i14_14_sequential_is_visible() {
+    let (mut b, a) = Bench::with_pages(3);
+    assert_eq!(behavior(&mut b, a + P, P, 2), 0);
+    let info =
+        |b: &Bench, address| b.world.vm.region_info(Some(b.me), address, 9, 9, BasicInfo::Wide).unwrap().words[7];
+    assert_eq!([info(&b, a), info(&b, a + P), info(&b, a + 2 * P)], [0, 2, 0]);
+}
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn i16_limits_in_the_order_of_gnus_test() {
+    let mut b = Bench::new();
+    let me = Some(b.me);
+    let set = |b: &mut Bench, host, current, max| {
+        let limits = Limits { current: current * MIB, max: max * MIB };
+        code(b.world.vm.set_limits(host, me, limits))
+    };
+    let allocate = |b: &mut Bench, mib: u64| b.allocate(0, mib * MIB, flags::ANYWHERE);
+    assert_eq!(set(&mut b, Host::Plain, 128, 512), 0);
+    let limits = b.world.vm.limits(me).unwrap();
+    assert_eq!((limits.current, limits.max), (128 * MIB, 512 * MIB));
+    assert_eq!(set(&mut b, Host::Plain, 128, 1024), 8);
+    assert_eq!(code(b.allocate(0, 128 << 10, flags::ANYWHERE)), 0);
+    assert_eq!(code(allocate(&mut b, 256)), 3);
+    assert_eq!(set(&mut b, Host::Privileged, 640, 1024), 0);
+    let a = allocate(&mut b, 256).unwrap();
+    b.deallocate(a, 256 * MIB);
+    let args = MapArgs {
+        address: a,
+        size: 1536 * MIB,
+        mask: 0,
+        flags: flags::FIXED,
+        object: MapObject::Null,
+        offset: 0,
+        copy: false,
+        prot: 0,
+        max: 0,
+        inherit: COPY,
+        family: Family::Gnu,
+    };
+    assert_eq!(b.world.run(MapMemory::new(me, args)), Ok(a));
+    let large = allocate(&mut b, 512).unwrap();
+    b.deallocate(large, 512 * MIB);
+    b.deallocate(a, 1536 * MIB);
+    let first = allocate(&mut b, 512).unwrap();
+    assert_eq!(code(allocate(&mut b, 128)), 3);
+    assert_eq!(b.protect(first, 512 * MIB, true, 0), 0);
+    assert_eq!(code(allocate(&mut b, 128)), 0);
+    assert_eq!(code(allocate(&mut b, 512)), 3);
+    assert_eq!(b.protect(first, P, true, ALL), 2);
+    assert_eq!(set(&mut b, Host::Privileged, 2, 1), 4);
+    assert_eq!(code(b.world.vm.limits(None)), 16);
+    assert_eq!(set(&mut b, Host::None, 1, 2), 22);
+    let child = b.fork();
+    assert_eq!(b.world.vm.limits(Some(child)), b.world.vm.limits(me));
+    let bare = b.world.vm.create_like(&mut b.world.machine, child).unwrap();
+    assert_eq!(b.world.vm.limits(Some(bare)), b.world.vm.limits(me));
+}
