@@ -96,7 +96,7 @@ impl Window {
         while at < end {
             let level1 = Level::L1.index(WINDOW_BASE + at);
             let page = PhysAddr(at);
-            if at % GIB == 0 && end - at >= GIB {
+            if at.is_multiple_of(GIB) && end - at >= GIB {
                 let pte = Pte::kernel_page(Level::L1, page, MemoryType::Normal, Execute::Never);
                 TOP.set(level1, pte);
                 at += GIB;
