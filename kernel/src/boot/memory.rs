@@ -112,6 +112,9 @@ pub(super) fn write(_: &mut Kernel, region: MemRegion, offset: u64, bytes: &[u8]
 
 /// The bytes of a range of RAM that nobody writes: the device tree.
 pub(super) fn read(range: PhysRange) -> &'static [u8] {
+    if range.is_empty() {
+        return &[];
+    }
     let start: *const u8 = core::ptr::with_exposed_provenance(PhysAddr(range.base).to_kernel().0);
     // SAFETY: `Handoff::check` found the range inside RAM, which the window maps; `BootMemory` never
     // gives it away, so it stays as the boot stage wrote it.
@@ -123,4 +126,12 @@ pub(super) fn info_bytes(info: &sel4_abi::BootInfo) -> &[u8] {
     let start = core::ptr::from_ref(info).cast::<u8>();
     // SAFETY: `BootInfo` is words, and bytes filled up to words, without padding between.
     unsafe { core::slice::from_raw_parts(start, size_of::<sel4_abi::BootInfo>()) }
+}
+
+/// The boot information in a frame, as the initial task reads it.
+#[cfg(test)]
+pub(super) fn read_info(frame: MemRegion) -> sel4_abi::BootInfo {
+    let start: *const sel4_abi::BootInfo = core::ptr::with_exposed_provenance(frame.base().to_kernel().0);
+    // SAFETY: KOBJ-5; the frame is a page, larger than the structure, which any bytes are valid for.
+    unsafe { start.read() }
 }

@@ -11,6 +11,8 @@ mod memory;
 pub mod paging;
 pub mod ranges;
 mod task;
+#[cfg(test)]
+mod tests;
 pub mod untypeds;
 
 use handoff::Handoff;
