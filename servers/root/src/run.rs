@@ -177,8 +177,8 @@ impl<'a> FirstTask<'a> {
 
     /// Runs the task of the run to its end. Answers the status of the run.
     fn run_task(&mut self, name: &str, arguments: &str) -> Result<i32, Problem> {
-        // Arguments with spaces come as an entry of their own, each closed by a NUL.
-        let exact = self.archive.find("args").and_then(|bytes| core::str::from_utf8(bytes).ok());
+        // Arguments with spaces come as an entry of their own, each closed by a NUL. No file can have its name.
+        let exact = self.archive.find("system/args").and_then(|bytes| core::str::from_utf8(bytes).ok());
         let arguments: Vec<&str> = match exact {
             Some(text) => text.split_terminator('\0').collect(),
             None => arguments.split_whitespace().collect(),

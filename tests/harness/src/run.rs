@@ -8,7 +8,7 @@ use crate::symbols;
 use crate::task::{self, System, Task, Then};
 use anyhow::{Result, bail};
 
-/// What root and the parts below it put before a line that is meant for the user.
+/// What root puts before a line that is meant for the user.
 const FOR_USER: &str = "tessera: ";
 /// The parts that say `PART: error: why`, `PART: help: what to do` and last `PART: stopped`, or the reason on
 /// that line, when they cannot go on.
@@ -64,7 +64,7 @@ impl Watch {
             }
             _ => {}
         }
-        if line.starts_with(FOR_USER) {
+        if line.strip_prefix(FOR_USER).unwrap_or(line).starts_with("task ") {
             self.last_word = Some(line.to_owned());
         }
         Next::Go
@@ -83,11 +83,10 @@ impl Watch {
             }
             (End::Exit(status), None, Some(word)) => {
                 let status = u8::try_from(*status)?;
-                if !word.contains(": killed: ") {
-                    return Ok(status);
+                if word.starts_with(FOR_USER) {
+                    eprintln!("{}", symbols::with_functions(word, task));
                 }
-                eprintln!("{}", symbols::with_functions(word, task));
-                Ok(if status == 0 { KILLED } else { status })
+                Ok(if status == 0 && word.contains(": killed: ") { KILLED } else { status })
             }
             (End::Exit(status), None, None) if then == Then::Shell && *status == 0 => Ok(0),
             (end, None, _) => {
@@ -126,7 +125,7 @@ mod tests {
     #[test]
     fn the_status_is_the_tasks() {
         for status in [0, 1, 42, 255] {
-            let word = format!("tessera: task x: exit status {status}");
+            let word = format!("task x: exit status {status}");
             assert_eq!(ended(End::Exit(status), &["root: up", &word]).expect("ran"), status as u8);
         }
     }

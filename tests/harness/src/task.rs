@@ -115,7 +115,7 @@ impl System {
         }
         archive.add("system", description(task.map(|(name, _)| name), then).as_bytes());
         if let Some((_, arguments)) = task {
-            archive.add("args", &arguments.iter().flat_map(|a| a.bytes().chain([0])).collect::<Vec<_>>());
+            archive.add("system/args", &arguments.iter().flat_map(|a| a.bytes().chain([0])).collect::<Vec<_>>());
         }
         elf::with_archive(&self.executable(ROOT)?, &archive.finish())
     }
@@ -153,6 +153,9 @@ fn program(task: &Task, built: &Executables) -> Result<Program> {
         Task::Folder(folder) => only_binary(folder)?,
         Task::Elf(path) => (file_name(path), path.clone()),
     };
+    if KERNEL_SIDE.iter().chain(&SERVERS).any(|taken| *taken == name) || name == "system" {
+        bail!("a task cannot be named {name}: that name is taken by the system");
+    }
     let elf = fs::read(&path).with_context(|| path.display().to_string())?;
     elf::open(&elf).with_context(|| path.display().to_string())?;
     Ok(Program { name, elf })
