@@ -62,10 +62,12 @@ register_structs! {
     }
 }
 
+use registers::Device;
+
 /// A serial line.
 pub(crate) enum Uart {
-    Pl011(&'static Pl011),
-    Mini(&'static Mini),
+    Pl011(Device<Pl011>),
+    Mini(Device<Mini>),
 }
 
 impl Uart {
@@ -130,14 +132,28 @@ impl Uart {
 mod registers {
     use mach_protocol::private::DEVICE_BASE;
 
+    /// The registers of a device, at an address where root mapped them.
+    pub(crate) struct Device<T: 'static>(&'static T);
+
+    // SAFETY: device registers belong to no thread; the console's lock keeps two threads from using them at once.
+    unsafe impl<T> Send for Device<T> {}
+
+    impl<T> core::ops::Deref for Device<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0
+        }
+    }
+
     /// The registers at an address in the task's first device page.
-    pub(super) fn at<T>(address: u64) -> Option<&'static T> {
+    pub(super) fn at<T>(address: u64) -> Option<Device<T>> {
         let offset = address.checked_sub(DEVICE_BASE)?;
         if offset + size_of::<T>() as u64 > 4096 || address as usize % align_of::<T>() != 0 {
             return None;
         }
         // SAFETY: root maps the device's page at `DEVICE_BASE` for good before the task runs; the range lies in it and
         // is aligned. The registers are cells for volatile access, so sharing them is sound.
-        Some(unsafe { &*core::ptr::with_exposed_provenance::<T>(address as usize) })
+        Some(Device(unsafe { &*core::ptr::with_exposed_provenance::<T>(address as usize) }))
     }
 }

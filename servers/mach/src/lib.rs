@@ -6,6 +6,8 @@ extern crate alloc;
 
 pub mod badge;
 pub mod exception;
+#[cfg(test)]
+mod fake;
 pub mod hardware;
 pub mod machine;
 pub mod memory;

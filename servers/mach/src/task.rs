@@ -36,6 +36,8 @@ pub struct Task {
     pub end: Option<TaskEnd>,
     /// Whether it may use the memory that is kept for servers.
     pub is_server: bool,
+    /// The priority of its new threads.
+    pub priority: u8,
     /// Device pages mapped above the map.
     pub device_pages: u64,
     buffers: Vec<bool>,
@@ -56,6 +58,7 @@ impl Task {
             watch: None,
             end: None,
             is_server: false,
+            priority: mach_protocol::boot::priority::TASK,
             device_pages: 0,
             buffers: Vec::new(),
         }

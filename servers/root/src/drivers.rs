@@ -28,7 +28,9 @@ pub(crate) fn arguments(name: &str, serial: Option<&Serial>) -> Vec<String> {
     match console_line(name, serial) {
         Some(line) => {
             let registers = DEVICE_BASE + (line.address - page_of(line.address));
-            Vec::from([line.kind.name().into(), format!("{registers:#x}")])
+            let mut arguments = Vec::from([line.kind.name().into(), format!("{registers:#x}")]);
+            arguments.extend(line.irq.map(|irq| format!("{irq}")));
+            arguments
         }
         None => Vec::new(),
     }

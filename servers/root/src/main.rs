@@ -22,6 +22,8 @@ mod report;
 #[cfg(target_os = "none")]
 mod run;
 #[cfg(target_os = "none")]
+mod shell;
+#[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "entry, the thread block, the boot archive and the panic handler")]
 mod start;
 

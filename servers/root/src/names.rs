@@ -27,6 +27,11 @@ impl Names {
         self.rights.contains_key(name)
     }
 
+    /// The right that somebody gave this name.
+    pub(crate) fn get(&self, name: &str) -> Option<PortName> {
+        self.rights.get(name).copied()
+    }
+
     /// Serves one request.
     pub(crate) fn serve(&mut self, request: &PortMessage) {
         let name: String =

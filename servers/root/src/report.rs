@@ -7,6 +7,19 @@ use libmach::exception::ExceptionType;
 use mach_protocol::private::{TERMINATED_STATUS, TaskEnd, killed_status};
 use mach_protocol::vm::VmProt;
 
+/// The end of a task, for the user of the shell, who knows which one it was.
+pub(crate) struct Short(pub(crate) TaskEnd);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            TaskEnd::Exited { status } => write!(f, "[exit status {status}]"),
+            TaskEnd::Terminated => f.write_str("[terminated]"),
+            killed @ TaskEnd::Killed { .. } => write!(f, "[{}]", How(killed)),
+        }
+    }
+}
+
 /// The end of a named task, as a line of the log. The harness shows the user lines that begin with `tessera: `.
 pub(crate) struct Ended<'a> {
     pub(crate) name: &'a str,
@@ -27,26 +40,35 @@ impl fmt::Display for Ended<'_> {
         let name = self.name;
         match self.end {
             TaskEnd::Exited { status } => write!(f, "task {name}: exit status {status}"),
-            TaskEnd::Terminated => write!(f, "tessera: task {name}: terminated by another task"),
-            TaskEnd::Killed { exception, code, subcode, pc, access } => {
-                let kind = ExceptionType(exception);
-                write!(f, "tessera: task {name}: killed: {kind:?}")?;
-                if kind != ExceptionType::BAD_ACCESS {
-                    return write!(f, " (code {code}, subcode {subcode:#x}) pc {pc:#x}");
-                }
-                let access = match VmProt::from_bits_retain(access) {
-                    VmProt::WRITE => "write",
-                    VmProt::EXECUTE => "execute",
-                    _ => "read",
-                };
-                let why = KernReturn(code);
-                match (why.explanation(), code) {
-                    (Some(explanation), 1..100) => {
-                        write!(f, " ({why:?}) {access} at {subcode:#x} pc {pc:#x}: {explanation}")
-                    }
-                    _ => write!(f, " (code {code}) {access} at {subcode:#x} pc {pc:#x}: the address is misaligned"),
-                }
+            other => write!(f, "tessera: task {name}: {}", How(other)),
+        }
+    }
+}
+
+/// How a task ended that did not exit.
+struct How(TaskEnd);
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TaskEnd::Killed { exception, code, subcode, pc, access } = self.0 else {
+            return f.write_str("terminated by another task");
+        };
+        let kind = ExceptionType(exception);
+        write!(f, "killed: {kind:?}")?;
+        if kind != ExceptionType::BAD_ACCESS {
+            return write!(f, " (code {code}, subcode {subcode:#x}) pc {pc:#x}");
+        }
+        let access = match VmProt::from_bits_retain(access) {
+            VmProt::WRITE => "write",
+            VmProt::EXECUTE => "execute",
+            _ => "read",
+        };
+        let why = KernReturn(code);
+        match (why.explanation(), code) {
+            (Some(explanation), 1..100) => {
+                write!(f, " ({why:?}) {access} at {subcode:#x} pc {pc:#x}: {explanation}")
             }
+            _ => write!(f, " (code {code}) {access} at {subcode:#x} pc {pc:#x}: the address is misaligned"),
         }
     }
 }

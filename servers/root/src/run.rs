@@ -9,11 +9,14 @@ use libmach::KernReturn;
 use libmach::PortName;
 use libmach::loader::{LoadError, Loaded, Program, load};
 use libmach::msg::{PortMessage, Timeout, receive};
-use libmach::port::{Disposition, Right, mach_port_allocate, mach_port_insert_right, mach_port_move_member};
+use libmach::port::{
+    Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_insert_right, mach_port_move_member,
+};
 use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_set_special_port, task_watch};
 use libmach::thread::thread_set_priority;
 use mach_protocol::boot::{HOST_PRIV, priority};
 use mach_protocol::private::{TASK_ENDED, TaskEnded};
+use mach_protocol::service::CONSOLE;
 use mach_sys::bootinfo::Boot;
 use mach_sys::debug;
 use root::archive::Archive;
@@ -26,6 +29,7 @@ use crate::launch;
 use crate::log::log;
 use crate::names::Names;
 use crate::report;
+use crate::shell::{Command, Terminal};
 
 /// The status of a run that root could not begin.
 pub(crate) const STATUS_ROOT_FAILED: i32 = 125;
@@ -79,10 +83,10 @@ impl<T> In<T> for Result<T, KernReturn> {
 /// Starts everything, waits for the end of the run, ends it.
 pub(crate) fn run(boot: &Boot, archive: Archive<'_>) -> ! {
     match begin(boot, archive) {
-        Ok((Exit::Semihosting, status)) => debug::semihosting_exit(status),
+        Ok((Exit::Semihosting | Exit::Shell, status)) => debug::semihosting_exit(status),
         Ok(_) => debug::halt(),
         Err(problem) => {
-            log!("tessera: the system cannot be started: {problem}");
+            log!("root: stopped: {problem}");
             debug::semihosting_exit(STATUS_ROOT_FAILED)
         }
     }
@@ -108,7 +112,7 @@ fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
     }
     let status = match task {
         Some((name, arguments)) => first.run_task(name, arguments)?,
-        None => first.serve_for_ever()?,
+        None => first.run_shell()?,
     };
     Ok((exit, status))
 }
@@ -175,6 +179,17 @@ impl<'a> FirstTask<'a> {
         Ok(())
     }
 
+    /// Starts the run's task, and gives up the rights to it.
+    fn start_task(&self, name: &str, arguments: &[&str]) -> Result<(), Problem> {
+        let loaded = self.load(name, arguments)?;
+        task_watch(loaded.task, self.ends, Disposition::MAKE_SEND, TASK).in_call("task_watch")?;
+        loaded.start().in_call("thread_resume")?;
+        for right in [loaded.task, loaded.thread] {
+            mach_port_deallocate(mach_task_self(), right).in_call("mach_port_deallocate")?;
+        }
+        Ok(())
+    }
+
     /// Runs the task of the run to its end. Answers the status of the run.
     fn run_task(&mut self, name: &str, arguments: &str) -> Result<i32, Problem> {
         // Arguments with spaces come as an entry of their own, each closed by a NUL. No file can have its name.
@@ -183,9 +198,7 @@ impl<'a> FirstTask<'a> {
             Some(text) => text.split_terminator('\0').collect(),
             None => arguments.split_whitespace().collect(),
         };
-        let loaded = self.load(name, &arguments)?;
-        task_watch(loaded.task, self.ends, Disposition::MAKE_SEND, TASK).in_call("task_watch")?;
-        loaded.start().in_call("thread_resume")?;
+        self.start_task(name, &arguments)?;
         loop {
             if let Some(ended) = self.serve_one()? {
                 log!("{}", report::Ended { name, end: ended.end });
@@ -194,10 +207,50 @@ impl<'a> FirstTask<'a> {
         }
     }
 
-    fn serve_for_ever(&mut self) -> Result<i32, Problem> {
+    /// Runs what the user names, until the user ends the run.
+    fn run_shell(&mut self) -> Result<i32, Problem> {
+        let me = mach_task_self();
+        let input = mach_port_allocate(me, Right::RECEIVE).in_call("mach_port_allocate")?;
+        mach_port_move_member(me, input, self.set).in_call("mach_port_move_member")?;
+        let console = self.names.get(CONSOLE).ok_or_else(|| Problem::Missing(CONSOLE.into()))?;
+        let terminal = Terminal::new(console, input);
+        terminal.show("Tessera. `help` lists what can be run.\n");
+        terminal.prompt().in_call("mach_msg")?;
         loop {
-            self.serve_one()?;
+            let message = receive(self.set, Timeout::Never).in_call("mach_msg")?;
+            if message.header.local.name == self.service {
+                self.names.serve(&message);
+            } else if message.header.local.name == self.ends {
+                if let Some(ended) = self.on_end(&message)? {
+                    log!("{}", report::Ended { name: "", end: ended.end });
+                    terminal.show(&alloc::format!("{}\n", report::Short(ended.end)));
+                    terminal.prompt().in_call("mach_msg")?;
+                }
+            } else {
+                match Command::parse(&Terminal::line(&message).in_call("reading the console")?) {
+                    Command::Exit => return Ok(0),
+                    Command::Run(name, arguments) => {
+                        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                        match self.start_task(&name, &arguments) {
+                            Ok(()) => continue,
+                            Err(problem) => terminal.show(&alloc::format!("{problem}\n")),
+                        }
+                    }
+                    Command::Help => terminal.help(self.programs()),
+                    Command::Nothing => {}
+                }
+                terminal.prompt().in_call("mach_msg")?;
+            }
         }
+    }
+
+    /// The programs of the archive that are tasks.
+    fn programs(&self) -> impl Iterator<Item = &'a str> {
+        const ELF: &[u8] = b"\x7fELF";
+        const NO_TASKS: [&str; 3] = ["mach", "ticker", "console"];
+        let programs = self.archive.entries().filter(|(_, contents)| contents.starts_with(ELF));
+        let names = programs.filter_map(|(name, _)| core::str::from_utf8(name).ok());
+        names.filter(|name| !NO_TASKS.contains(name))
     }
 
     /// Serves one message. Answers the end of the run's task.

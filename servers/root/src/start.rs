@@ -74,6 +74,6 @@ libmach::heap!();
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    log!("root: {info}");
+    log!("root: stopped: {info}");
     debug::semihosting_exit(run::STATUS_ROOT_FAILED)
 }

@@ -300,6 +300,7 @@ impl<M: Machine> Server<M> {
 
     /// Enters a thread with an existing TCB. It is suspended.
     fn enter_thread(&mut self, task: Id, tcb: Slot, reply: Slot) -> Option<Id> {
+        let priority = self.tasks.get(task)?.priority;
         let ports = &mut self.ports;
         let id = self.threads.insert_with(|id| Thread {
             task,
@@ -316,7 +317,7 @@ impl<M: Machine> Server<M> {
             exception: Right::Null,
             raised: None,
             is_unparked: false,
-            priority: mach_protocol::boot::priority::TASK,
+            priority,
             budget: Budget { budget_us: SLICE_US, period_us: SLICE_US },
             used_us: 0,
         })?;

@@ -241,8 +241,8 @@ impl<M: Machine> Server<M> {
         if call.priority > MAX_ORDINARY_PRIORITY
             && let Some(task) = self.tasks.get_mut(thread.task)
         {
-            // Whom root raises above tasks is a server, without whom nothing goes on.
-            task.is_server = true;
+            // Whom root raises above tasks is a server, without whom nothing goes on; so are the threads it will make.
+            (task.is_server, task.priority) = (true, priority);
         }
         Ok(wire::ThreadSetPriorityReply {})
     }

@@ -34,7 +34,7 @@ fn run(boot: &BootPage<'_>) -> ! {
         Ok(server) => server,
         Err(failure) => {
             let failure = failure.unwrap_or(bring_up::Failure::TooLittle);
-            system::write_log(format_args!("mach: cannot start: {failure}"));
+            system::write_log(format_args!("mach: stopped: {failure}"));
             debug::halt()
         }
     };

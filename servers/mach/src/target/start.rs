@@ -28,7 +28,7 @@ extern "C" fn _start(boot_page: usize, ipc_buffer: usize) -> ! {
     match BootPage::from_words(words) {
         Some(page) => super::run(&page),
         None => {
-            system::write_log(format_args!("mach: root's boot page is not one of this version"));
+            system::write_log(format_args!("mach: stopped: the boot page of root is not one of this version"));
             debug::halt()
         }
     }
@@ -36,6 +36,6 @@ extern "C" fn _start(boot_page: usize, ipc_buffer: usize) -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    system::write_log(format_args!("mach: {info}"));
+    system::write_log(format_args!("mach: stopped: {info}"));
     debug::halt()
 }
