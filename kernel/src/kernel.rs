@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use crate::arch;
 use crate::error::Preempted;
 use crate::irq::IrqTable;
 use crate::kobj::{KRef, SlotArray};
@@ -29,7 +30,7 @@ pub struct Kernel {
     pub(crate) work_units: Cell<u32>,
 }
 
-/// Preemption points between two looks at what else is due.
+/// Units of work between two looks at what else is due.
 const WORK_UNITS: u32 = 100;
 
 /// What boot found out and never changes.
@@ -65,19 +66,29 @@ impl Kernel {
         }
     }
 
-    /// Marks a place where a long operation may stop.
+    /// Marks a place where a long operation may stop, after one unit of work.
     ///
     /// # Errors
     ///
-    /// [`Preempted`] if, at every [`WORK_UNITS`]th point, something else is due.
+    /// As [`Kernel::preemption_point_after`].
     pub fn preemption_point(&self) -> Result<(), Preempted> {
-        let units = self.work_units.get() + 1;
+        self.preemption_point_after(1)
+    }
+
+    /// Marks a place where a long operation may stop, after `units` of work.
+    ///
+    /// # Errors
+    ///
+    /// [`Preempted`] if, after every [`WORK_UNITS`] of work, something else is due: an interrupt, the end
+    /// of the budget, the end of the domain's time.
+    pub fn preemption_point_after(&self, units: u32) -> Result<(), Preempted> {
+        let units = self.work_units.get() + units;
         if units < WORK_UNITS {
             self.work_units.set(units);
             return Ok(());
         }
         self.work_units.set(0);
-        if sched::must_preempt(self) { Err(Preempted) } else { Ok(()) }
+        if arch::irq::is_pending() || sched::must_preempt(self) { Err(Preempted) } else { Ok(()) }
     }
 
     /// The thread that entered the kernel, or that will leave it; none if the core is idle.

@@ -36,6 +36,8 @@ use sel4_abi::{CapRights, InvocationLabel, ObjectType};
 /// Granularity of the watermark in bits: the smallest object.
 const WATERMARK_BITS: u32 = MIN_UNTYPED_BITS;
 const _: () = assert!(1 << WATERMARK_BITS == 16);
+/// Memory is cleared in pieces of this size; 256 bytes are a unit of work.
+const CLEAR_BITS: u32 = 12;
 
 /// A retype that passed all checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,7 +212,7 @@ pub fn perform(k: &mut Kernel, retype: Retype) -> Result<(), Preempted> {
 ///
 /// # Preemption
 ///
-/// After every 256 bytes; the watermark follows, so the work is not lost.
+/// After every 4 KiB; the watermark follows, so the work is not lost.
 fn reset(k: &mut Kernel, slot: SlotRef) -> Result<(), Preempted> {
     let Cap::Untyped(this) = slot.cap(k) else {
         return Ok(());
@@ -221,12 +223,12 @@ fn reset(k: &mut Kernel, slot: SlotRef) -> Result<(), Preempted> {
     }
     let mut watermark = this.watermark;
     while watermark > 0 {
-        let start = (watermark - 1) & !((1 << RESET_CHUNK_BITS) - 1);
+        let start = (watermark - 1) & !((1 << CLEAR_BITS) - 1);
         this.region.clear(k, start, watermark - start);
         watermark = start;
         slot.update(k, Cap::Untyped(UntypedCap { watermark, ..this }));
         if watermark > 0 {
-            k.preemption_point()?;
+            k.preemption_point_after(1 << (CLEAR_BITS - RESET_CHUNK_BITS))?;
         }
     }
     Ok(())

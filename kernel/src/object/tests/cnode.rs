@@ -1,8 +1,10 @@
 //! CNode operations: a test per row of the error tables.
 
 use super::{Bench, ROOT, UNTYPED};
+use crate::arch::irq;
 use crate::cap::{Badge, CNodeCap, Cap, EndpointCap, VmRights};
-use crate::error::{LookupFault, LookupSide, SyscallError};
+use crate::error::{InvocationError, LookupFault, LookupSide, SyscallError};
+use crate::irq::Irq;
 use sel4_abi::InvocationLabel::{
     self, CNodeCancelBadgedSends, CNodeCopy, CNodeDelete, CNodeMint, CNodeMove, CNodeMutate, CNodeRevoke, CNodeRotate,
     DomainSetSet, UntypedRetype,
@@ -275,5 +277,24 @@ fn revoking_deletes_copies_and_what_they_hold() {
     assert!(b.cap(9).is_null());
     let Cap::CNode(inner) = b.cap(6) else { panic!() };
     assert!(inner.slots.slot(1).is_some_and(|s| s.is_empty(&b.m.kernel)));
+    assert!(!b.cap(4).is_null());
+}
+
+#[test]
+fn revoking_stops_for_an_interrupt_and_goes_on() {
+    let mut b = bench();
+    b.retype(ObjectType::CNode, 8, 8, 1);
+    for i in 0..250 {
+        b.done(8, CNodeCopy, &[i, 8, 4, 64, 15], &[ROOT]);
+    }
+    let Cap::CNode(CNodeCap { slots, .. }) = b.cap(8) else { panic!() };
+    let left = |b: &Bench| (0..256).filter(|i| slots.slot(*i).is_some_and(|s| !s.is_empty(&b.m.kernel))).count();
+    irq::raise(Irq(40));
+    assert_eq!(b.invoke(ROOT, CNodeRevoke, &[4, 64], &[]).err(), Some(InvocationError::Preempted));
+    let after_one = left(&b);
+    assert!((1..250).contains(&after_one), "{after_one} are left");
+    irq::take(|_| ());
+    b.done(ROOT, CNodeRevoke, &[4, 64], &[]);
+    assert_eq!(left(&b), 0);
     assert!(!b.cap(4).is_null());
 }

@@ -6,8 +6,10 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::{Bench, RADIX, ROOT, UNTYPED};
+use crate::arch::irq;
 use crate::cap::{Cap, UntypedCap, cdt};
-use crate::error::{LookupFault, LookupSide, SyscallError};
+use crate::error::{InvocationError, LookupFault, LookupSide, SyscallError};
+use crate::irq::Irq;
 use crate::kobj::MemRegion;
 use crate::mem::PhysAddr;
 use sel4_abi::InvocationLabel::{CNodeDelete, CNodeRevoke, TcbSuspend, UntypedRetype};
@@ -278,4 +280,24 @@ proptest! {
             prop_assert_eq!(cdt::has_children(&b.m.kernel, b.slot(UNTYPED)), !live.is_empty());
         }
     }
+}
+
+#[test]
+fn clearing_stops_for_an_interrupt_and_goes_on_where_it_stopped() {
+    let mut b = Bench::new(20);
+    let inv = b.invocation(UNTYPED, UntypedRetype, &[ENDPOINT, 0, 0, 0, 4, 1], &[ROOT]);
+    let mut marks = std::vec![1 << 20];
+    irq::raise(Irq(40));
+    while let Err(error) = crate::syscall::invoke(&mut b.m.kernel, &inv) {
+        assert_eq!(error, InvocationError::Preempted);
+        let Cap::Untyped(u) = b.cap(UNTYPED) else { panic!() };
+        marks.push(u.watermark);
+        assert!(b.cap(4).is_null(), "an object from memory that is not clear");
+        if marks.len() == 4 {
+            irq::take(|_| ());
+        }
+    }
+    assert_eq!(marks.len(), 4, "three attempts stopped");
+    assert!(marks.is_sorted_by(|a, b| a > b), "every attempt cleared something: {marks:?}");
+    assert!(!b.cap(4).is_null());
 }

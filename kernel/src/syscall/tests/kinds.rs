@@ -189,7 +189,7 @@ fn fitting_label(cap: Cap, label: u64) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(80))]
 
     /// Memory, the kernel's state, and what the hardware was asked for.
     #[test]
@@ -270,7 +270,7 @@ impl Zoo {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     /// Every invariant of threads, queues, contexts, replies and the derivation list holds after every
     /// call (`World::settle` checks them).
