@@ -9,7 +9,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
-const CHUNK_SHIFT: u32 = 6;
+const CHUNK_SHIFT: u32 = 7;
 const CHUNK: usize = 1 << CHUNK_SHIFT;
 
 /// A handle to a `T` in an [`Arena`].
@@ -191,7 +191,7 @@ mod tests {
             arena.remove(*id);
         }
         let again: alloc::vec::Vec<_> = (0..200).map(|n| arena.insert(n)).collect();
-        assert_eq!(arena.chunks.len(), 4);
+        assert_eq!(arena.chunks.len(), 2);
         assert_eq!(arena.iter().count(), 200);
         assert!(again.iter().all(|id| !ids.contains(id)));
     }

@@ -88,13 +88,20 @@ impl World {
             }
             let shadowed = vm.objects.iter().filter(|(_, o)| o.shadow.is_some_and(|s| s.object == id));
             assert_eq!(children, shadowed.map(|(id, _)| id).collect(), "children of {id:?}");
-            if vm.chores.is_empty() {
+            if vm.is_tidy() {
                 assert!(object.refs > 0, "garbage is freed");
                 assert!(!object.is_queued, "what is queued is a chore");
                 let only = object.refs == 1 && object.child.is_some() && object.is_internal();
                 assert!(!only || object.copy.is_some_and(|c| Some(c) != object.child), "collapsed");
             }
         }
+        let (mut queued, mut at) = (BTreeSet::new(), vm.chores.object);
+        while let Some(id) = at {
+            assert!(queued.insert(id), "chores are a list");
+            at = vm.objects.get(id).expect("OBJ-6").next_chore;
+        }
+        let marked = vm.objects.iter().filter(|(_, object)| object.is_queued);
+        assert_eq!(queued, marked.map(|(id, _)| id).collect(), "OBJ-6");
         for (id, page) in vm.pages.iter() {
             assert_eq!(page.wired, wired.get(&id).copied().unwrap_or(0), "WIRE-1");
         }

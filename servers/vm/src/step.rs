@@ -13,7 +13,7 @@ use crate::vm::Vm;
 pub const STEP_PAGES: usize = 64;
 
 /// No step needs more heap than this for records of pages, entries and objects.
-pub const STEP_HEAP: usize = 64 * 1024;
+pub const STEP_HEAP: usize = 128 * 1024;
 
 /// All effects together.
 pub trait Env: Pmap + FramePool + Pager {}

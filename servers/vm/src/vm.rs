@@ -18,13 +18,13 @@ pub struct Config {
     pub memory: u64,
 }
 
-/// Work that nobody waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Chore {
-    /// An object to be freed, collapsed or bypassed.
-    Object(ObjectId),
-    /// A map that nobody uses any more.
-    Map(MapId),
+/// Work that is left over: stacks that run through the records themselves, so that leaving work never needs memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chores {
+    /// Objects to be freed, collapsed or bypassed.
+    pub(crate) object: Option<ObjectId>,
+    /// Maps that nobody uses any more.
+    pub(crate) map: Option<MapId>,
 }
 
 /// System-wide counts, for `vm_statistics`.
@@ -45,7 +45,7 @@ pub struct Vm {
     pub(crate) maps: Arena<Map>,
     pub(crate) objects: Arena<Object>,
     pub(crate) pages: Arena<Page>,
-    pub(crate) chores: VecDeque<Chore>,
+    pub(crate) chores: Chores,
     pub(crate) counters: Counters,
     wakeups: VecDeque<WaitOn>,
     default_limits: Limits,
@@ -62,7 +62,7 @@ impl Vm {
             maps: Arena::new(),
             objects: Arena::new(),
             pages: Arena::new(),
-            chores: VecDeque::new(),
+            chores: Chores::default(),
             counters: Counters::default(),
             wakeups: VecDeque::new(),
             default_limits: Limits { current: limit, max: limit },
@@ -105,36 +105,62 @@ impl Vm {
 
     /// Frees and tidies left-overs, at most [`crate::STEP_PAGES`] pages of them. Returns whether there is more.
     pub fn reap<E: Env>(&mut self, env: &mut E) -> bool {
-        self.do_chores(env, &mut Budget::step());
-        !self.chores.is_empty()
+        !self.reap_within(env, &mut Budget::step())
     }
 
-    /// Works off chores as far as the budget goes.
-    pub(crate) fn do_chores<E: Env>(&mut self, env: &mut E, budget: &mut Budget) {
-        while budget.left() > 0
-            && let Some(chore) = self.chores.pop_front()
+    /// The same within a budget. Returns whether all is done.
+    pub(crate) fn reap_within<E: Env>(&mut self, env: &mut E, budget: &mut Budget) -> bool {
+        self.tidy_objects(env, budget) && self.tear_down_maps(env, budget) && self.tidy_objects(env, budget)
+    }
+
+    /// Whether there is nothing left to be freed.
+    pub(crate) fn is_tidy(&self) -> bool {
+        self.chores.object.is_none() && self.chores.map.is_none()
+    }
+
+    /// Asks for an object to be freed, collapsed or bypassed.
+    pub(crate) fn queue_object(&mut self, id: ObjectId) {
+        if let Some(object) = self.objects.get_mut(id)
+            && !object.is_queued
         {
-            budget.take(1);
-            let is_done = match chore {
-                Chore::Object(id) => self.tidy_object(env, id, budget),
-                Chore::Map(id) => self.tear_down(env, id, budget),
+            object.is_queued = true;
+            object.next_chore = self.chores.object.replace(id);
+        }
+    }
+
+    /// Works off what is queued of objects, as far as the budget goes. Returns whether all is done.
+    pub(crate) fn tidy_objects<E: Env>(&mut self, env: &mut E, budget: &mut Budget) -> bool {
+        while let Some(id) = self.chores.object {
+            if !budget.take(1) {
+                return false;
+            }
+            let Some(object) = self.objects.get_mut(id) else {
+                unreachable!("OBJ-6: a queued object exists");
+            };
+            object.is_queued = false;
+            self.chores.object = object.next_chore.take();
+            let is_done = match object.refs {
+                0 => self.free_object(env, id, budget),
+                _ => self.collapse(env, id, budget),
             };
             if !is_done {
-                self.chores.push_front(chore);
+                self.queue_object(id);
+                return false;
             }
         }
+        true
     }
 
-    fn tidy_object<E: Env>(&mut self, env: &mut E, id: ObjectId, budget: &mut Budget) -> bool {
-        let Some(object) = self.objects.get_mut(id) else {
-            return true;
-        };
-        object.is_queued = false;
-        let is_done = if object.refs == 0 { self.free_object(env, id, budget) } else { self.collapse(env, id, budget) };
-        if !is_done && let Some(object) = self.objects.get_mut(id) {
-            object.is_queued = true;
+    /// Works off what is queued of maps, and the objects that this sets free.
+    fn tear_down_maps<E: Env>(&mut self, env: &mut E, budget: &mut Budget) -> bool {
+        while let Some(id) = self.chores.map {
+            let next = self.maps.get(id).and_then(|map| map.next_chore);
+            if !self.tear_down(env, id, budget) {
+                return false;
+            }
+            self.chores.map = next;
         }
-        is_done
+        true
     }
 
     pub(crate) fn new_alloc_id(&mut self) -> u64 {

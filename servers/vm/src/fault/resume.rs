@@ -8,7 +8,7 @@ use crate::pmap::{Fill, Shortage};
 use crate::range::trunc;
 use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
 use crate::types::{FrameId, KernError, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
-use crate::vm::{Chore, Vm};
+use crate::vm::Vm;
 use crate::{Object, Page};
 
 /// What became of an access.
@@ -78,7 +78,7 @@ impl Vm {
 
     /// What to do when a frame, a table or a slot could not be had.
     pub(crate) fn shortage<E: Env>(&mut self, env: &mut E) -> Access {
-        if self.chores.is_empty() {
+        if self.is_tidy() {
             return Access::Fail(KernError::ResourceShortage);
         }
         self.reap(env);
@@ -241,9 +241,7 @@ impl Operation for Fault {
                     env.remove(space, self.address, self.address + PAGE_SIZE, 1);
                     return vm.shortage(env).into();
                 }
-                if let Some(Chore::Object(_)) = vm.chores.front() {
-                    vm.do_chores(env, &mut Budget::aside());
-                }
+                vm.tidy_objects(env, &mut Budget::aside());
                 Step::Done(Ok(()))
             }
             other => other.into(),

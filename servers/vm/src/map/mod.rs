@@ -26,7 +26,7 @@ pub(crate) mod unmap;
 pub(crate) mod wire;
 
 use crate::range::Range;
-use crate::types::SpaceId;
+use crate::types::{MapId, SpaceId};
 use store::Store;
 
 /// The two limits on the size of a map, in bytes that are not reserved with maximum protection NONE.
@@ -51,11 +51,22 @@ pub struct Map {
     pub(crate) limits: Limits,
     /// An operation of several steps works on it: other calls and faults wait.
     pub(crate) is_locked: bool,
+    /// The next of the maps to be taken down.
+    pub(crate) next_chore: Option<MapId>,
 }
 
 impl Map {
     pub(crate) fn new(space: Option<SpaceId>, bounds: Range, limits: Limits) -> Map {
-        Map { space, bounds, entries: Store::new(bounds.start), size: 0, size_none: 0, limits, is_locked: false }
+        Map {
+            space,
+            bounds,
+            entries: Store::new(bounds.start),
+            size: 0,
+            size_none: 0,
+            limits,
+            is_locked: false,
+            next_chore: None,
+        }
     }
 
     /// Whether `size` more bytes, of which `freed` replace others, stay within the limit.

@@ -270,8 +270,8 @@ impl Operation for Read {
                     continue;
                 }
                 State::Failed(error) => {
-                    vm.do_chores(env, &mut budget);
-                    return if vm.chores.is_empty() { (*error).into() } else { Step::Again };
+                    let is_tidy = vm.tidy_objects(env, &mut budget);
+                    return if is_tidy { (*error).into() } else { Step::Again };
                 }
             };
             if let Some(step) = self.stop(vm, access) {

@@ -133,8 +133,8 @@ impl Transfer {
             let access = match (&mut self.state, short.take()) {
                 (State::Over(result), _) => {
                     let result = *result;
-                    vm.do_chores(env, &mut budget);
-                    return if vm.chores.is_empty() { Step::Done(result) } else { Step::Again };
+                    let is_tidy = vm.reap_within(env, &mut budget);
+                    return if is_tidy { Step::Done(result) } else { Step::Again };
                 }
                 (_, Some(access)) => access,
                 (State::New, None) => match self.start(vm) {

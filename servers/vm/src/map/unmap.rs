@@ -4,7 +4,7 @@ use super::entry::Attributes;
 use crate::range::{self, BadRange, Range};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
 use crate::types::{KernError, KernResult, MapId, Prot};
-use crate::vm::{Chore, Vm};
+use crate::vm::Vm;
 
 /// What becomes of entries that were made PERMANENT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,8 +192,7 @@ impl Operation for Deallocate {
             vm.unlock_maps(&[remover.map]);
             self.state = State::Reaping;
         }
-        vm.do_chores(env, &mut budget);
-        if vm.chores.is_empty() { Step::Done(Ok(())) } else { Step::Again }
+        if vm.tidy_objects(env, &mut budget) { Step::Done(Ok(())) } else { Step::Again }
     }
 
     fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
@@ -208,7 +207,9 @@ impl Vm {
     /// Leaves a map that nobody uses any more to be taken down.
     pub(crate) fn abandon_map(&mut self, id: MapId) {
         self.lock_maps(&[id]);
-        self.chores.push_back(Chore::Map(id));
+        if let Some(map) = self.maps.get_mut(id) {
+            map.next_chore = self.chores.map.replace(id);
+        }
     }
 
     /// Takes an abandoned map down, as far as the budget goes. Returns whether it is gone.

@@ -131,11 +131,16 @@ impl Vm {
             let offset = lower.offset.wrapping_add(link.offset);
             self.link_shadow(id, Shadow { object: lower.object, offset });
         }
-        if let Some(below) = self.objects.remove(link.object)
-            && below.is_named
-        {
+        let Some(below) = self.objects.get_mut(link.object) else { return };
+        if below.is_queued {
+            // Its turn will come: then it is found without references, and freed.
+            below.refs = 0;
+            return;
+        }
+        if below.is_named {
             env.name_dead(link.object);
         }
+        self.objects.remove(link.object);
     }
 
     /// Takes `old` off its shadow; if it was the newest copy there, `new` becomes that.

@@ -6,7 +6,7 @@
 use super::{Object, Shadow, Source};
 use crate::step::{Budget, Env};
 use crate::types::{FrameId, ObjectId, PageId, Prot};
-use crate::vm::{Chore, Vm};
+use crate::vm::Vm;
 use crate::{Page, WaitOn};
 
 impl Vm {
@@ -38,16 +38,6 @@ impl Vm {
             (1, Some(child)) => self.queue_object(child),
             (1, None) => object.is_unique = true,
             _ => {}
-        }
-    }
-
-    /// Asks for an object to be freed, collapsed or bypassed.
-    pub(crate) fn queue_object(&mut self, id: ObjectId) {
-        if let Some(object) = self.objects.get_mut(id)
-            && !object.is_queued
-        {
-            object.is_queued = true;
-            self.chores.push_back(Chore::Object(id));
         }
     }
 
@@ -152,7 +142,9 @@ impl Vm {
             env.free_frame(frame);
             self.counters.resident -= 1;
         }
-        self.wake(WaitOn::Page(page));
+        if record.state.is_busy() {
+            self.wake(WaitOn::Page(page));
+        }
     }
 
     /// Puts a dirty page with this frame into an object, in place of a placeholder that may be there.

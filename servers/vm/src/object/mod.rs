@@ -10,6 +10,7 @@
 //! OBJ-4: while `is_unique`, every page is reached from at most one entry and from no other object, so a page
 //! outside every entry's part is garbage.
 //! OBJ-5: a page is keyed in its object by the offset that the page itself states.
+//! OBJ-6: an object that is queued to be tidied exists until it was.
 
 pub(crate) mod collapse;
 pub(crate) mod lifetime;
@@ -64,8 +65,9 @@ pub struct Object {
     pub(crate) is_frozen: bool,
     /// `vm_region` gave its name to somebody.
     pub(crate) is_named: bool,
-    /// It stands in the queue of objects to be tidied.
+    /// It is among the objects to be tidied, in front of this one.
     pub(crate) is_queued: bool,
+    pub(crate) next_chore: Option<ObjectId>,
     /// The first of the objects whose shadow this is; they are linked through `siblings`.
     pub(crate) child: Option<ObjectId>,
     /// The previous and the next child of the same shadow.
@@ -88,6 +90,7 @@ impl Object {
             is_frozen: false,
             is_named: false,
             is_queued: false,
+            next_chore: None,
             child: None,
             siblings: (None, None),
             pages: BTreeMap::new(),
