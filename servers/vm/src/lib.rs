@@ -1,7 +1,21 @@
 //! Virtual memory as pure logic: maps, entries, objects, pages, faults.
 //!
 //! Everything that touches hardware or another program goes through the traits of [`Env`]; what is here runs the same in
-//! the server and on the host. Operations that can wait are [`Operation`]s.
+//! the server and on the host. Every call is an [`Operation`] that is stepped, at most [`STEP_PAGES`] pages at a time, and
+//! that can wait; between two steps everything may change that the operation has not locked.
+//!
+//! | module      | holds                                                                               |
+//! |-------------|-------------------------------------------------------------------------------------|
+//! | `map`     | address maps: the container of entries, and one file for each call on them          |
+//! | `object`  | what entries map: shadows, copies, their shortening, their end                      |
+//! | `page`    | the states of a page                                                                |
+//! | `fault`   | what must happen for an access (`plan`, pure), and doing it (`resume`)              |
+//! | `pmap`, `pager` | the effects                                                                 |
+//! | `range`   | page arithmetic: R-cover and R-place                                                |
+//! | `vm`      | the state, and the work that is left over                                           |
+//!
+//! `docs/vm.md` tells what an entry, an object and a page can be, what holds between steps, and walks one page through
+//! the code. Invariants have numbers where they are kept (`MAP-1`, `OBJ-1`, ...); `check.rs` asserts all of them.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

@@ -43,6 +43,9 @@ pub struct RemapOut {
     pub max_protection: Prot,
 }
 
+/// The protections that `vm_remap_new` asks for: current, maximum.
+type Wanted = Option<(Prot, Prot)>;
+
 /// What the checks found.
 #[derive(Clone, Copy, Debug)]
 struct Checked {
@@ -92,7 +95,7 @@ impl Remap {
     }
 
     /// Checks 1 to 3c.
-    fn check_words(&self, vm: &Vm) -> KernResult<(MapId, MapId, Inherit, Option<(Prot, Prot)>)> {
+    fn check_words(&self, vm: &Vm) -> KernResult<(MapId, MapId, Inherit, Wanted)> {
         const BAD: KernError = KernError::InvalidArgument;
         let args = &self.args;
         if args.flags & !flags::USER_REMAP != 0 {
