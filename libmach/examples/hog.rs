@@ -11,7 +11,7 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::sync::atomic::Ordering::SeqCst;
 
-use libmach::exception::{ExceptionType, Handler};
+use libmach::exception::{ExceptionType, Handler, Waiting};
 use libmach::msg::Timeout;
 use libmach::task::{TaskEnd, fork, mach_task_self, task_terminate};
 use libmach::thread::{park, sleep};
@@ -63,26 +63,29 @@ fn round(notes: &'static Region) -> Result<(bool, u32)> {
     handler.attach_to_task(hog.task())?;
     notes.words()[GO].store(1, SeqCst);
 
-    let code = shortage(notes, &handler)?;
+    let (code, waiting) = shortage(notes, &handler)?;
     let left = free_frames()?;
     let told = matches!(code, KernReturn::RESOURCE_SHORTAGE | KernReturn::NO_SPACE);
-    // Ended while it waits, for the answer to its exception or to be woken.
+    // Ended while it waits, for the answer to its exception or to be woken; an answer would end it otherwise.
     task_terminate(hog.task())?;
+    drop(waiting);
     Ok((told && hog.wait(Timeout::Never)? == TaskEnd::Terminated, left))
 }
 
-/// Waits until the hog gets no more: by an exception, or by a call that is refused. Answers the code.
-fn shortage(notes: &Region, handler: &Handler) -> Result<KernReturn> {
+/// Waits until the hog gets no more: by an exception, or by a call that is refused. Answers the code, and the
+/// exception that waits for an answer.
+fn shortage(notes: &Region, handler: &Handler) -> Result<(KernReturn, Option<Waiting>)> {
     loop {
         match handler.wait(Timeout::Millis(20)) {
             Ok(waiting) => {
                 let raised = waiting.raised();
                 let shortage = raised.exception == ExceptionType::BAD_ACCESS;
-                return Ok(if shortage { KernReturn(raised.code) } else { KernReturn::FAILURE });
+                let code = if shortage { KernReturn(raised.code) } else { KernReturn::FAILURE };
+                return Ok((code, Some(waiting)));
             }
             Err(KernReturn::RCV_TIMED_OUT) => match notes.words()[REFUSED].load(SeqCst) {
                 0 => {}
-                code => return Ok(KernReturn(code as i32)),
+                code => return Ok((KernReturn(code as i32), None)),
             },
             Err(code) => return Err(code),
         }

@@ -6,8 +6,8 @@ use libmach::KernReturn;
 use libmach::vm::{self, VmFlags, VmInherit, VmProt};
 
 use crate::support::{
-    EmptyTask, LAST_PAGE, P, fails, faults, fixed, free, holds, hole, is_mapped, load, map_end, me, numbered, ok,
-    page_is, pages, reads, region_at, same, store, wrong_targets,
+    EmptyTask, LAST_PAGE, P, fails, faults, fixed, free, holds, hole, is_mapped, load, lowest_gap, map_end, me,
+    numbered, ok, page_is, pages, reads, region_at, same, store, wrong_targets,
 };
 use crate::{Case, Outcome};
 
@@ -153,15 +153,15 @@ fn impossible_pairs_of_flags() -> Outcome {
 }
 
 fn hints_are_ignored() -> Outcome {
-    let lowest = hole(1)?;
+    let lowest = lowest_gap(1)?;
     let hinted = ok("with a hint", vm::vm_allocate(me(), 0x10_0000_0000, P, VmFlags::ANYWHERE))?;
     free(hinted, P)?;
     same("address", lowest, hinted)
 }
 
 fn the_lowest_gap_is_used_again() -> Outcome {
-    let first = hole(3)?;
-    let second = hole(3)?;
+    let first = lowest_gap(3)?;
+    let second = lowest_gap(3)?;
     same("the same address", first, second)
 }
 

@@ -37,10 +37,10 @@ pub(crate) fn run_code(address: u64) -> Result<ExceptionRaise, String> {
         .and_then(|()| ok("thread_set_state", thread_set_state(thread, &state)))
         .and_then(|()| ok("thread_resume", thread_resume(thread)))
         .and_then(|()| ok("the exception", handler.wait(LONG)));
-    let raised = raised.map(|waiting| *waiting.raised());
+    // Ended before the answer is given up: that would pass the exception on.
     let _ = thread_terminate(thread);
     let _ = libmach::port::mach_port_deallocate(me(), thread);
-    raised
+    raised.map(|waiting| *waiting.raised())
 }
 
 fn unmapped_memory_by_its_byte() -> Outcome {

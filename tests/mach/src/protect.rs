@@ -209,9 +209,9 @@ fn a_writer_is_stopped() -> Outcome {
     let waiting = ok("the exception", handler.wait(Timeout::Millis(20_000)))?;
     let raised = *waiting.raised();
     let later = region.words()[0].load(SeqCst);
-    drop(waiting);
     let handle: thread::JoinHandle<()> = writer;
     handle.terminate();
+    drop(waiting);
     same("no later write landed", seen, later)?;
     let got = (raised.exception, KernReturn(raised.code), raised.subcode);
     same("exception", (ExceptionType::BAD_ACCESS, KernReturn::PROTECTION_FAILURE, region.address()), got)?;

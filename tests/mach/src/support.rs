@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Debug;
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::SeqCst;
 
 use libmach::exception::{ExceptionRaise, ExceptionType, catch};
@@ -76,8 +77,18 @@ pub(crate) fn shared_page() -> Result<&'static Region, String> {
     Ok(kept(region))
 }
 
-/// An address range that was free a moment ago: of memory that is deallocated again.
+/// Where the next [`hole`] is: far above what is allocated anywhere, so that nothing else comes there.
+static NEXT_HOLE: AtomicU64 = AtomicU64::new(0x30_0000_0000);
+
+/// An address range of so many pages in which nothing is, with nothing around it.
 pub(crate) fn hole(count: u64) -> Result<u64, String> {
+    let address = NEXT_HOLE.fetch_add((count + 16) * P, SeqCst);
+    holds("the range is free", !is_mapped(address))?;
+    Ok(address)
+}
+
+/// Where memory of so many pages would come, if it were allocated anywhere now.
+pub(crate) fn lowest_gap(count: u64) -> Result<u64, String> {
     let address = ok("vm_allocate", vm::vm_allocate(me(), 0, count * P, VmFlags::ANYWHERE))?;
     ok("vm_deallocate", vm::vm_deallocate(me(), address, count * P))?;
     Ok(address)
