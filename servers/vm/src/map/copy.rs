@@ -95,18 +95,7 @@ impl Copier {
                         None => return Progress::Done,
                     }
                 }
-                Work::Protect { range } => {
-                    let Some(space) = vm.space_of(self.from) else {
-                        return Progress::Done;
-                    };
-                    let allowed = Prot::ALL - Prot::WRITE;
-                    let progress = env.protect(space, range.start, range.end, allowed, budget.left());
-                    budget.take(progress.changed);
-                    match progress.next {
-                        next if next < range.end => Work::Protect { range: Range { start: next, ..range } },
-                        _ => Work::Next,
-                    }
-                }
+                Work::Protect { range } => self.protect(vm, env, range, budget),
                 Work::ProtectPages { object, offset, end } => match protect_page(vm, env, object, offset, end) {
                     Some(next) => {
                         budget.take(1);
@@ -126,6 +115,19 @@ impl Copier {
                     None => Work::Next,
                 },
             };
+        }
+    }
+
+    /// Takes WRITE from mappings of the source. A map that only carries a snapshot has none.
+    fn protect<E: Env>(&self, vm: &Vm, env: &mut E, range: Range, budget: &mut Budget) -> Work {
+        let Some(space) = vm.space_of(self.from) else { return Work::Next };
+        let allowed = Prot::ALL - Prot::WRITE;
+        let progress = env.protect(space, range.start, range.end, allowed, budget.left());
+        budget.take(progress.changed);
+        if progress.next < range.end {
+            Work::Protect { range: Range { start: progress.next, ..range } }
+        } else {
+            Work::Next
         }
     }
 

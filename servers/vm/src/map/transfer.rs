@@ -2,7 +2,8 @@
 //!
 //! The source is snapshotted before the first byte is stored, so ranges may overlap, or be the same memory
 //! under two addresses. A short source goes through a buffer, a long one through a map of its own that only this
-//! operation knows. Bytes are stored through the destination's objects, so that whoever shares them sees the change.
+//! operation knows. From there, runs of whole pages take the place of private memory without moving a byte; elsewhere bytes
+//! are stored through the destination's objects, so that whoever shares them sees the change.
 
 use alloc::vec::Vec;
 
@@ -11,11 +12,14 @@ use super::bytes::{Getter, Putter, piece};
 use super::copy::{Copier, Progress, Terms};
 use super::entry::Attributes;
 use super::read::{SMALL, check_bytes};
+use super::unmap::Remover;
 use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::map::Limits;
+use crate::object::shadow::MAX_DEPTH;
+use crate::range::{Range, is_aligned, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{KernError, KernResult, MapId, Prot};
+use crate::types::{KernError, KernResult, MapId, PAGE_SIZE, Prot};
 use crate::vm::Vm;
 
 /// Where the bytes come from.
@@ -46,7 +50,43 @@ enum State {
     Copying(Copier, MapId),
     /// Long: from that map, so many bytes are done.
     Pouring(MapId, u64),
+    /// Long: a run of pages takes the destination's place.
+    Replacing(Replacer),
     Over(KernResult<()>),
+}
+
+/// Runs of pages shorter than this are copied.
+const REPLACE_SIZE: u64 = 4 * PAGE_SIZE;
+
+/// Puts a run of pages of a snapshot in the place of private memory. The destination is locked.
+#[derive(Debug)]
+struct Replacer {
+    snapshot: MapId,
+    /// Bytes that were done before.
+    done: u64,
+    /// In the snapshot.
+    source: Range,
+    /// In the destination's map.
+    dest: (MapId, Range),
+    attributes: Attributes,
+    remover: Remover,
+    copier: Option<Copier>,
+}
+
+impl Replacer {
+    /// Goes on. The run is all in one entry, and nothing of it can fail: what is copied is references.
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E, budget: &mut Budget) -> Progress {
+        let (map, range) = self.dest;
+        if let Some(copier) = &mut self.copier {
+            return copier.step(vm, env, budget);
+        }
+        if !self.remover.step(vm, env, budget) {
+            return Progress::Again;
+        }
+        let terms = Terms::Snapshot(self.attributes);
+        let copier = Copier::new(vm, self.snapshot, self.source, map, range.start, terms);
+        self.copier.insert(copier).step(vm, env, budget)
+    }
 }
 
 /// Bytes on their way.
@@ -92,11 +132,44 @@ impl Transfer {
         Ok(())
     }
 
+    /// Whether a run of pages can take the destination's place: it is long enough, the memory there is the task's alone, and
+    /// the snapshot of it can be copied by reference.
+    fn find_run(&self, vm: &Vm, snapshot: MapId, done: u64) -> Option<Replacer> {
+        let (from, to) = (self.from.1 + done, self.to.1 + done);
+        if !is_aligned(from | to) {
+            return None;
+        }
+        let (_, entry) = vm.maps.get(self.to.0)?.entries.lookup(to)?;
+        let is_private = entry.backing.is_none_or(|backing| {
+            let object = vm.objects.get(backing.object);
+            object.is_some_and(|object| object.is_internal() && !object.is_shared)
+        });
+        let size = trunc(self.size - done).min(entry.end - to);
+        let is_writable = entry.attributes.prot.contains(Prot::WRITE);
+        if size < REPLACE_SIZE || !is_private || !is_writable || entry.is_shared || entry.wired > 0 {
+            return None;
+        }
+        let source = Range { start: from, end: from + size };
+        let dest = Range { start: to, end: to + size };
+        let mut entries = vm.maps.get(snapshot)?.entries.overlapping(source);
+        let is_short =
+            entries.all(|(_, entry)| entry.backing.is_none_or(|backing| vm.chain_length(backing.object) < MAX_DEPTH));
+        is_short.then(|| Replacer {
+            snapshot,
+            done,
+            source,
+            dest: (self.to.0, dest),
+            attributes: entry.attributes,
+            remover: Remover::replacing(self.to.0, dest),
+            copier: None,
+        })
+    }
+
     /// Stores bytes of the snapshot. `Zeros` when all are stored.
     fn pour<E: Env>(&self, vm: &mut Vm, env: &mut E, snapshot: MapId, done: &mut u64, budget: &mut Budget) -> Access {
         let ends = (self.from.1 + self.size, self.to.1 + self.size);
         while *done < self.size {
-            if !budget.take(2) {
+            if self.find_run(vm, snapshot, *done).is_some() || !budget.take(2) {
                 return Access::Again;
             }
             let (from_page, from_offset, from_count) = piece(self.from.1 + *done, ends.0);
@@ -126,7 +199,7 @@ impl Transfer {
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
         let mut budget = Budget::step();
         let mut short = None;
-        if !matches!(self.state, State::Over(_)) && env.prepare_step().is_err() {
+        if !matches!(self.state, State::Over(_) | State::Replacing(_)) && env.prepare_step().is_err() {
             short = Some(vm.shortage(env));
         }
         loop {
@@ -160,8 +233,24 @@ impl Transfer {
                     Progress::Again => Access::Again,
                     Progress::Stopped(access) => access,
                 },
+                (State::Replacing(replacer), None) => match replacer.step(vm, env, &mut budget) {
+                    Progress::Done => {
+                        let done = replacer.done + replacer.source.size();
+                        self.state = State::Pouring(replacer.snapshot, done);
+                        vm.unlock_maps(&[self.to.0]);
+                        continue;
+                    }
+                    Progress::Again | Progress::Stopped(_) => Access::Again,
+                },
                 (State::Pouring(snapshot, done), None) => {
                     let (snapshot, mut so_far) = (*snapshot, *done);
+                    if vm.is_locked(&[self.to.0]).is_none()
+                        && let Some(replacer) = self.find_run(vm, snapshot, so_far)
+                    {
+                        vm.lock_maps(&[self.to.0]);
+                        self.state = State::Replacing(replacer);
+                        continue;
+                    }
                     let access = if vm.is_locked(&[self.to.0]).is_some() {
                         Access::Wait(crate::WaitOn::Map(self.to.0))
                     } else {
@@ -190,12 +279,12 @@ impl Transfer {
                 vm.abandon_map(*snapshot);
             }
             State::Pouring(snapshot, _) => vm.abandon_map(*snapshot),
-            State::New | State::Getting(_) | State::Putting(_) | State::Over(_) => {}
+            State::Replacing(_) | State::New | State::Getting(_) | State::Putting(_) | State::Over(_) => {}
         }
     }
 
     fn cancel(&mut self, vm: &mut Vm) -> Cancel {
-        if let State::Copying(..) = self.state {
+        if let State::Copying(..) | State::Replacing(_) = self.state {
             return Cancel::RunOn;
         }
         self.let_go(vm);

@@ -115,3 +115,16 @@ fn i09_12_onto_itself() {
     assert_eq!(b.copy(a, 4 * P, a), 0);
     assert!((0..4).all(|page| b.holds(a + page * P, page as u8 + 1)));
 }
+
+#[test]
+fn i09_09b_a_large_copy_takes_no_frame() {
+    let (mut b, a) = Bench::with_pages(400);
+    b.number(a, 200);
+    let frames = b.world.machine.used_frames();
+    assert_eq!(b.copy(a, 200 * P, a + 200 * P), 0);
+    assert_eq!(b.world.machine.used_frames(), frames);
+    b.store(a + 7 * P, 99);
+    b.store(a + 208 * P, 77);
+    assert_eq!((b.load(a + 207 * P), b.load(a + 8 * P)), (8, 9));
+    assert_eq!(b.load(a + 399 * P), 200);
+}
