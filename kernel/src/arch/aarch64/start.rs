@@ -12,7 +12,7 @@ use aarch64_cpu::registers::{
 };
 use handoff::{Handoff, KernelNote, UartKind};
 
-use super::fatal::{KERNEL_STACK, KERNEL_STACK_SIZE};
+use super::fatal::{KERNEL_STACK, KERNEL_STACK_END};
 use super::gic::Gic;
 use super::mmu::{self, DeviceMappings, IMAGE_BASE, MapError};
 use super::{console, fpu, irq, timer};
@@ -38,14 +38,14 @@ _start:
     // x6: physical address of the Handoff, which also holds what x0 to x5 say.
     adrp    x9, {stack}
     add     x9, x9, :lo12:{stack}
-    add     sp, x9, #{stack_size}
+    add     sp, x9, #{stack_end}
     mov     x0, x6
     mov     x29, xzr
     bl      {start}
     b       tessera_restore
     "#,
     stack = sym KERNEL_STACK,
-    stack_size = const KERNEL_STACK_SIZE,
+    stack_end = const KERNEL_STACK_END,
     start = sym start,
 );
 
@@ -118,8 +118,9 @@ fn init_core() {
 
 /// Changes to the kernel's own tables and starts console and interrupt controller.
 fn init_devices(image: PhysAddr, handoff: &Handoff) -> Result<(), MapError> {
-    let root = mmu::build(image, handoff.kernel.size, handoff.ram.as_slice())?;
+    let root = mmu::build(image, handoff.ram.as_slice())?;
     mmu::activate(root);
+    mmu::seal();
     let mut devices = DeviceMappings::new();
     // `check` accepted the kind.
     let kind = handoff.uart.kind().unwrap_or(UartKind::None);

@@ -12,7 +12,7 @@ use core::mem::offset_of;
 
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 
-use super::fatal::KERNEL_STACK_SIZE;
+use super::fatal::{EMERGENCY_STACK_END, KERNEL_STACK_END};
 use crate::arch::context::Context;
 use crate::trap::{self, Trap};
 
@@ -88,7 +88,7 @@ global_asm!(
         msr     tpidr_el1, x0
         adrp    x0, {emergency_stack}
         add     x0, x0, :lo12:{emergency_stack}
-        add     x0, x0, #{emergency_size}
+        add     x0, x0, #{emergency_end}
         mov     sp, x0
         mov     x0, #\kind
         b       {fatal}
@@ -120,7 +120,7 @@ tessera_vectors:
 tessera_enter:
     adrp    x2, {stack}
     add     x2, x2, :lo12:{stack}
-    add     sp, x2, #{stack_size}
+    add     sp, x2, #{stack_end}
     bl      {trap}
     // Falls through with x0 = the context to run.
 
@@ -165,9 +165,9 @@ tessera_restore:
     interrupt = const ENTRY_INTERRUPT,
     serror = const ENTRY_SERROR,
     stack = sym super::fatal::KERNEL_STACK,
-    stack_size = const KERNEL_STACK_SIZE,
+    stack_end = const KERNEL_STACK_END,
     emergency_stack = sym super::fatal::EMERGENCY_STACK,
-    emergency_size = const super::fatal::EMERGENCY_STACK_SIZE,
+    emergency_end = const EMERGENCY_STACK_END,
     fatal = sym super::fatal::exception_in_kernel,
     trap = sym trap_from_user,
 );

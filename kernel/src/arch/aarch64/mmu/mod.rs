@@ -5,16 +5,18 @@
 //! | from                   | what                                        | mapped as             |
 //! |------------------------|---------------------------------------------|-----------------------|
 //! | [`WINDOW_BASE`]        | the window: RAM at its physical address     | Normal, never executed |
-//! | [`IMAGE_BASE`]         | the kernel's image                          | Normal                |
+//! | [`IMAGE_BASE`]         | the kernel's image                          | Normal, by page: code, constants, variables |
 //! | [`DEVICE_BASE`]        | registers of the interrupt controller, UART | Device-nGnRnE         |
 //!
 //! Only RAM that boot found is in the window, in 2 MiB steps inwards, so nothing is ever fetched
 //! speculatively from a device. `MAIR_EL1` and `TCR_EL1` stay as the boot stage sets them.
 
 pub mod pte;
+mod seal;
 mod tables;
 pub mod tlb;
 
+pub(super) use self::seal::seal;
 pub(super) use self::tables::{DeviceMappings, MapError, Registers, build};
 
 use aarch64_cpu::asm::barrier;
@@ -29,6 +31,8 @@ pub(crate) const WINDOW_BASE: u64 = 0xffff_ff80_0000_0000;
 pub(crate) const WINDOW_SIZE: u64 = 255 << 30;
 /// Where the kernel's image is linked.
 pub(crate) const IMAGE_BASE: u64 = 0xffff_ffff_c000_0000;
+/// Where the image is mapped a second time while it is sealed.
+const ALIAS_BASE: u64 = 0xffff_ffff_dfe0_0000;
 /// Where device registers are mapped.
 const DEVICE_BASE: u64 = 0xffff_ffff_e000_0000;
 

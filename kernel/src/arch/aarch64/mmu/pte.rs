@@ -119,6 +119,19 @@ pub enum Execute {
     Never,
 }
 
+/// What kernel memory holds, and so what the kernel may do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelContent {
+    /// Instructions: read and executed.
+    Code,
+    /// Constants: read.
+    Constants,
+    /// Variables: read and written.
+    Data,
+    /// All of these in one block, as the image is mapped until it is sealed.
+    Mixed,
+}
+
 /// One descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Pte(u64);
@@ -172,13 +185,14 @@ impl Pte {
     }
 
     /// Kernel memory at `page`: global, invisible to EL0.
-    pub fn kernel_page(level: Level, page: PhysAddr, memory: MemoryType, execute: Execute) -> Self {
-        let execute = match execute {
-            Execute::Allowed => DESCRIPTOR::PXN::CLEAR,
-            Execute::Never => DESCRIPTOR::PXN::SET,
+    pub fn kernel_page(level: Level, page: PhysAddr, memory: MemoryType, content: KernelContent) -> Self {
+        let (access, execute) = match content {
+            KernelContent::Code => (DESCRIPTOR::AP::KernelReadOnly, DESCRIPTOR::PXN::CLEAR),
+            KernelContent::Constants => (DESCRIPTOR::AP::KernelReadOnly, DESCRIPTOR::PXN::SET),
+            KernelContent::Data => (DESCRIPTOR::AP::KernelReadWrite, DESCRIPTOR::PXN::SET),
+            KernelContent::Mixed => (DESCRIPTOR::AP::KernelReadWrite, DESCRIPTOR::PXN::CLEAR),
         };
-        let fields = DESCRIPTOR::AP::KernelReadWrite + DESCRIPTOR::UXN::SET + execute;
-        Self::leaf(level, page, memory, fields)
+        Self::leaf(level, page, memory, access + execute + DESCRIPTOR::UXN::SET)
     }
 
     fn leaf(
@@ -294,8 +308,11 @@ mod tests {
 
     #[test]
     fn kernel_pages_are_global_and_hidden() {
-        let pte = Pte::kernel_page(Level::L2, PAGE, MemoryType::Normal, Execute::Never);
+        let pte = Pte::kernel_page(Level::L2, PAGE, MemoryType::Normal, KernelContent::Data);
         // Valid, block, AttrIdx 4, AP 00, AF, global, PXN, UXN.
         assert_eq!(pte.bits(), 0x0060_8765_4320_0411);
+        let page = |content| Pte::kernel_page(Level::L3, PAGE, MemoryType::Normal, content).bits();
+        assert_eq!(page(KernelContent::Code), 0x0040_8765_4320_0493);
+        assert_eq!(page(KernelContent::Constants), 0x0060_8765_4320_0493);
     }
 }

@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use handoff::PhysRange;
 
-use super::pte::{ENTRIES, Execute, Level, MemoryType, Pte};
-use super::{DEVICE_BASE, IMAGE_BASE, WINDOW_BASE, WINDOW_SIZE};
+use super::pte::{ENTRIES, KernelContent, Level, MemoryType, Pte};
+use super::{ALIAS_BASE, DEVICE_BASE, IMAGE_BASE, WINDOW_BASE, WINDOW_SIZE};
 use crate::mem::{KernelVa, PhysAddr};
 
 const PAGE: u64 = 1 << 12;
@@ -44,6 +44,8 @@ impl Table {
 static ROOT: Table = Table::new();
 static TOP: Table = Table::new();
 static IMAGE: Table = Table::new();
+/// The pages of the image, once it is sealed.
+static PAGES: Table = Table::new();
 static DEVICES: Table = Table::new();
 static WINDOW: [Table; WINDOW_TABLES] = [const { Table::new() }; WINDOW_TABLES];
 static EMPTY_USER_ROOT: Table = Table::new();
@@ -64,22 +66,42 @@ pub(crate) enum MapError {
     NoDeviceRoom,
 }
 
-/// Builds the tables for the image of `size` bytes at `image`, and for all of `ram`; answers the root's address.
-pub(crate) fn build(image: PhysAddr, size: u64, ram: &[PhysRange]) -> Result<PhysAddr, MapError> {
+/// Builds the tables for the image at `image` and for all of `ram`; answers the root's address.
+///
+/// The image is one block, as in the boot stage's tables (`kernel.ld` keeps it that small), until
+/// [`super::seal`] gives each part what it needs.
+pub(crate) fn build(image: PhysAddr, ram: &[PhysRange]) -> Result<PhysAddr, MapError> {
     IMAGE_AT.store(image.0, Ordering::Relaxed);
     ROOT.set(Level::L0.index(WINDOW_BASE), Pte::table(TOP.phys(image)));
     TOP.set(Level::L1.index(IMAGE_BASE), Pte::table(IMAGE.phys(image)));
     IMAGE.set(Level::L2.index(DEVICE_BASE), Pte::table(DEVICES.phys(image)));
-    for offset in (0..size).step_by(BLOCK as usize) {
-        let page = image.add(offset);
-        let pte = Pte::kernel_page(Level::L2, page, MemoryType::Normal, Execute::Allowed);
-        IMAGE.set(Level::L2.index(IMAGE_BASE + offset), pte);
-    }
+    let block = Pte::kernel_page(Level::L2, image, MemoryType::Normal, KernelContent::Mixed);
+    IMAGE.set(Level::L2.index(IMAGE_BASE), block);
+    IMAGE.set(Level::L2.index(ALIAS_BASE), block);
     let mut window = Window { image, used: 0 };
     for range in ram {
         window.map(*range)?;
     }
     Ok(ROOT.phys(image))
+}
+
+/// Fills the table of the image's pages: `content` says what each holds, or that it stays unmapped.
+/// Answers the address of the entry that is to lead there, and the descriptor for it.
+pub(crate) fn build_pages(content: impl Fn(u64) -> Option<KernelContent>) -> (usize, Pte) {
+    let image = PhysAddr(IMAGE_AT.load(Ordering::Relaxed));
+    for offset in (0..BLOCK).step_by(PAGE as usize) {
+        let Some(content) = content(IMAGE_BASE + offset) else { continue };
+        let pte = Pte::kernel_page(Level::L3, image.add(offset), MemoryType::Normal, content);
+        PAGES.set(Level::L3.index(IMAGE_BASE + offset), pte);
+    }
+    let entry = IMAGE.0.get(Level::L2.index(IMAGE_BASE));
+    (entry.map_or(0, |entry| core::ptr::from_ref(entry).addr()), Pte::table(PAGES.phys(image)))
+}
+
+/// Takes the second mapping of the image away again.
+pub(crate) fn remove_alias() {
+    IMAGE.set(Level::L2.index(ALIAS_BASE), Pte::EMPTY);
+    super::tlb::invalidate_all();
 }
 
 /// The window while it is being built.
@@ -97,11 +119,11 @@ impl Window {
             let level1 = Level::L1.index(WINDOW_BASE + at);
             let page = PhysAddr(at);
             if at.is_multiple_of(GIB) && end - at >= GIB {
-                let pte = Pte::kernel_page(Level::L1, page, MemoryType::Normal, Execute::Never);
+                let pte = Pte::kernel_page(Level::L1, page, MemoryType::Normal, KernelContent::Data);
                 TOP.set(level1, pte);
                 at += GIB;
             } else {
-                let pte = Pte::kernel_page(Level::L2, page, MemoryType::Normal, Execute::Never);
+                let pte = Pte::kernel_page(Level::L2, page, MemoryType::Normal, KernelContent::Data);
                 self.level2(level1)?.set(Level::L2.index(WINDOW_BASE + at), pte);
                 at += BLOCK;
             }
@@ -161,7 +183,7 @@ impl DeviceMappings {
                 return Err(MapError::NoDeviceRoom);
             }
             let page = PhysAddr(page);
-            let pte = Pte::kernel_page(Level::L3, page, MemoryType::Device, Execute::Never);
+            let pte = Pte::kernel_page(Level::L3, page, MemoryType::Device, KernelContent::Data);
             DEVICES.set(Level::L3.index(self.next), pte);
             self.next += PAGE;
         }
