@@ -79,7 +79,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// [`Preempted`] if, after every [`WORK_UNITS`] of work, something else is due: an interrupt, the end
+    /// [`Preempted`] if, after every hundred units of work, something else is due: an interrupt, the end
     /// of the budget, the end of the domain's time.
     pub fn preemption_point_after(&self, units: u32) -> Result<(), Preempted> {
         let units = self.work_units.get() + units;

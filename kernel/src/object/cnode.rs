@@ -83,7 +83,7 @@ pub fn invoke(k: &mut Kernel, inv: &Invocation, this: Cap) -> InvokeResult {
 /// | 1 | label is one of CNode's | `IllegalOperation` |
 /// | 2 | two words | `TruncatedMessage` |
 /// | 3 | the destination resolves | `RangeError { 1, 64 }`, `FailedLookup` |
-/// | 4… | by operation: [`decode_transfer`], [`decode_rotate`], [`decode_cancel`] | |
+/// | 4… | by operation: `decode_transfer`, `decode_rotate`, `decode_cancel` | |
 ///
 /// # Errors
 ///

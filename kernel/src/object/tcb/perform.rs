@@ -1,4 +1,4 @@
-//! TCB invocations: carrying out what [`decode`](super::decode) has checked (spec §3.3).
+//! TCB invocations: carrying out what [`super::decode`] has checked (spec §3.3).
 
 use sel4_abi::registers::{CONTEXT, FRAME_REGISTERS, Register};
 
