@@ -288,13 +288,11 @@ mod tests {
             if self.ticks[0] > now {
                 return;
             }
-            let mut next = now;
-            for t in &mut self.ticks {
+            for (t, next) in self.ticks.iter_mut().zip(now..) {
                 if *t > next {
                     break;
                 }
                 *t = next;
-                next += 1;
             }
         }
     }

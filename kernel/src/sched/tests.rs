@@ -103,7 +103,8 @@ proptest! {
             let sc = w.context(1000, 2000).obj;
             let k = w.k();
             sched_context::refills(k, sc).start(Ticks(time), Ticks(100));
-            (sc.get(k).tcb.set(Some(t)), t.get(k).sched_context.set(Some(sc)));
+            sc.get(k).tcb.set(Some(t));
+            t.get(k).sched_context.set(Some(sc));
             queue.insert(k, t);
             expected.push((time, t));
             queue.assert_valid(k);
