@@ -1,4 +1,4 @@
-//! Two tasks that spin share the processor by their budgets: 5 ms and 2.5 ms of every 10 ms, so 2 : 1.
+//! Two tasks that spin share the processor by their budgets: 6 ms and 3 ms of every 20 ms, so 2 : 1.
 //!
 //! Each counts its rounds in shared memory. The parent sleeps, and compares what both counted meanwhile.
 #![no_std]
@@ -17,8 +17,8 @@ use libmach::{Region, Result, println};
 
 libmach::entry!(main);
 
-const PERIOD_US: u64 = 10_000;
-const BUDGETS_US: [u64; 2] = [5_000, 2_500];
+const PERIOD_US: u64 = 20_000;
+const BUDGETS_US: [u64; 2] = [6_000, 3_000];
 const MEASURE_MS: u32 = 4_000;
 const TOLERANCE_PERCENT: u64 = 5;
 
