@@ -26,6 +26,8 @@ pub(crate) struct Board {
 pub(crate) struct Qemu {
     pub(crate) machine: String,
     pub(crate) cpu: Option<String>,
+    /// How QEMU executes instructions, in the notation of its `-accel`.
+    pub(crate) accel: Option<String>,
     /// Memory when the user names none.
     pub(crate) memory: String,
     /// The machine has that much memory and no other.

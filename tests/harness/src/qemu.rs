@@ -121,6 +121,9 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     if let Some(cpu) = &board.qemu.cpu {
         command.args(["-cpu", cpu]);
     }
+    if let Some(accel) = &board.qemu.accel {
+        command.args(["-accel", accel]);
+    }
     command.args(["-semihosting-config", "enable=on,userspace=on,target=native"]);
     command.args(["-chardev", "stdio,id=console", "-chardev", "file,id=log,path=/dev/stderr"]);
     let mut lines = [(board.serial.log, "chardev:log"), (board.serial.console, "chardev:console")];
