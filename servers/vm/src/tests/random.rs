@@ -31,7 +31,7 @@ struct Raw {
 
 prop_compose! {
     fn raw()(
-        kind in 0u8..16, task in 0u8..8, other in 0u8..8, page in 0u8..(PAGES as u8 + 2), to_page in 0u8..PAGES as u8,
+        kind in 0u8..20, task in 0u8..8, other in 0u8..8, page in 0u8..(PAGES as u8 + 2), to_page in 0u8..PAGES as u8,
         eighths in 0u8..64, offset in prop_oneof![4 => Just(0u16), 1 => 0u16..4096], a in any::<u8>(), b in any::<u8>(),
         fail in any::<u8>(),
     ) -> Raw {
@@ -217,6 +217,44 @@ impl Pair {
                 } else {
                     let result = world.run(Write::new(Some(other), dest, source));
                     self.compare_copy(result, (task, address), size, (other, dest), true);
+                }
+            }
+            15 | 16 => {
+                let size = size.max(1);
+                let args = RemapArgs {
+                    address: 0,
+                    size,
+                    mask: 0,
+                    flags: flags::ANYWHERE,
+                    source: Some(other),
+                    source_address: address,
+                    copy: is_set,
+                    protections: None,
+                    inherit: inherit as u32,
+                };
+                let result = world.run(Remap::new(Some(task), args));
+                if !self.is_refused(&result) {
+                    let wanted = self.reference.remap((other, address), size, task, is_set, inherit);
+                    assert_eq!(result.map(|out| out.address), wanted);
+                }
+            }
+            17 => {
+                let access = if is_set { prot } else { Prot::NONE };
+                let wire = Wire::new(Host::Privileged, Some(task), address, size, access.bits().into(), Family::Xnu);
+                let result = world.run(wire);
+                if !self.is_refused(&result) {
+                    assert_eq!(result, self.reference.check_wire(task, address, size, access));
+                }
+            }
+            18 => {
+                let result = world.run(BehaviorSet::new(Some(task), address, size, 12));
+                if self.is_refused(&result) {
+                    let zeros = vec![0; (round(address + size) - trunc(address)) as usize];
+                    self.resync(task, trunc(address), &zeros);
+                } else if trunc(address) >= BOUNDS.end || round(address + size) > BOUNDS.end {
+                    assert!(size == 0 || result == Err(KernError::NoSpace));
+                } else {
+                    assert_eq!(result, self.reference.zero(task, address, size));
                 }
             }
             _ => {

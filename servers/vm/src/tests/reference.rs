@@ -249,4 +249,54 @@ impl Reference {
         }
         self.copy((from, source), size, (to, dest))
     }
+
+    /// The same cells, or copies of them, at the lowest place.
+    pub(super) fn remap(
+        &mut self,
+        (source, address): (MapId, u64),
+        size: u64,
+        target: MapId,
+        copy: bool,
+        inherit: Inherit,
+    ) -> KernResult<u64> {
+        let start = trunc(address);
+        let range = Range { start, end: start + round(size) };
+        let found: Option<Vec<RefPage>> = pages(range).map(|at| self.page(source, at)).collect();
+        let found = found.ok_or(KernError::InvalidAddress)?;
+        let place = self.first_fit(target, 0, range.size(), 0)?;
+        for (at, page) in pages(place).zip(found) {
+            let cell = if copy { self.new_cell(self.cells[page.cell].clone()) } else { page.cell };
+            self.tasks.get_mut(&target).unwrap().insert(at, RefPage { cell, inherit, ..page });
+        }
+        Ok(place.start)
+    }
+
+    /// Wiring shows nothing; only its refusals do.
+    pub(super) fn check_wire(&self, task: MapId, address: u64, size: u64, access: Prot) -> KernResult<()> {
+        let mut all = pages(self.covered(address, size));
+        if size == 0 {
+            return Ok(());
+        }
+        if all.any(|at| self.page(task, at).is_none()) {
+            return Err(KernError::InvalidAddress);
+        }
+        let mut all = pages(self.covered(address, size));
+        if all.all(|at| self.page(task, at).unwrap().prot.contains(access)) {
+            Ok(())
+        } else {
+            Err(KernError::ProtectionFailure)
+        }
+    }
+
+    /// Whole pages become zero.
+    pub(super) fn zero(&mut self, task: MapId, address: u64, size: u64) -> KernResult<()> {
+        self.check_wire(task, address, size, Prot::WRITE)?;
+        if size > 0 {
+            for at in pages(self.covered(address, size)) {
+                let cell = self.page(task, at).expect("checked").cell;
+                self.cells[cell].fill(0);
+            }
+        }
+        Ok(())
+    }
 }
