@@ -3,7 +3,9 @@
 mod asid;
 mod cnode;
 mod domain;
+mod frame;
 mod irq;
+mod space;
 mod untyped;
 mod vspace;
 
