@@ -255,8 +255,8 @@ fn memory_of(cap: Cap) -> Option<Extent> {
 }
 
 /// Checks CDT-1 for one slot: that its neighbours agree, or that it is empty and has none.
-#[must_use]
-pub fn is_well_linked(k: &Kernel, slot: SlotRef) -> bool {
+#[cfg(test)]
+pub(crate) fn is_well_linked(k: &Kernel, slot: SlotRef) -> bool {
     let links = slot.get(k).links();
     if slot.is_empty(k) {
         return links.prev.is_none() && links.next.is_none() && !links.is_original && !links.is_first;

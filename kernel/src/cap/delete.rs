@@ -126,46 +126,33 @@ fn finalise(k: &Kernel, cap: Cap, is_final: bool) -> Option<ZombieCap> {
     if !is_final {
         return None;
     }
-    match cap {
-        Cap::CNode(c) => Some(ZombieCap { slots: c.slots, kind: ZombieKind::CNode, remaining: c.slots.len() }),
-        Cap::Endpoint(c) => {
-            endpoint::finalise(k, c.endpoint);
-            None
-        }
-        Cap::Notification(c) => {
-            notification::finalise(k, c.notification);
-            None
-        }
-        Cap::Reply(c) => {
-            reply::finalise(k, c.reply);
-            None
-        }
-        Cap::SchedContext(c) => {
-            sched_context::finalise(k, c.sched_context);
-            None
-        }
+    let (kind, slots) = match cap {
+        Cap::CNode(c) => (ZombieKind::CNode, c.slots),
         Cap::Thread(t) => {
             tcb::thread::finalise(k, t);
-            let slots = t.slots();
-            Some(ZombieCap { slots, kind: ZombieKind::Thread, remaining: slots.len() })
+            (ZombieKind::Thread, t.slots())
         }
-        Cap::PageTable(table) => {
-            page_table::finalise(k, &table);
-            None
+        short => {
+            finalise_short(k, short);
+            return None;
         }
-        Cap::VSpace(vspace) => {
-            vspace_root::finalise(k, &vspace);
-            None
-        }
-        Cap::AsidPool(pool) => {
-            asid_pool::finalise(k, &pool);
-            None
-        }
-        Cap::IrqHandler(irq) => {
-            irq_handler::finalise(k, irq);
-            None
-        }
-        _ => None,
+    };
+    Some(ZombieCap { slots, kind, remaining: slots.len() })
+}
+
+/// Ends an object without capability slots, whose last capability goes.
+fn finalise_short(k: &Kernel, cap: Cap) {
+    match cap {
+        Cap::Endpoint(c) => endpoint::finalise(k, c.endpoint),
+        Cap::Notification(c) => notification::finalise(k, c.notification),
+        Cap::Reply(c) => reply::finalise(k, c.reply),
+        Cap::SchedContext(c) => sched_context::finalise(k, c.sched_context),
+        Cap::PageTable(c) => page_table::finalise(k, &c),
+        Cap::VSpace(c) => vspace_root::finalise(k, &c),
+        Cap::AsidPool(c) => asid_pool::finalise(k, &c),
+        Cap::IrqHandler(irq) => irq_handler::finalise(k, irq),
+        // Frames are unmapped above; the others stand for nothing that could end.
+        _ => {}
     }
 }
 

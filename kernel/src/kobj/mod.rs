@@ -5,7 +5,7 @@
 //! # Invariants
 //!
 //! - **KOBJ-1** A [`KRef<T>`] points to a live, aligned `T` inside memory that the kernel owns. It is
-//!   minted only by placing an object ([`MemRegion`]), by adopting static memory ([`adopt`]), by
+//!   minted only by placing an object ([`MemRegion`]), by adopting static memory ([`adopt_slots`]), by
 //!   projection from another `KRef`, or by unpacking a capability or link that was packed from one.
 //! - **KOBJ-2** Memory is placed or cleared only with `&mut Kernel`. So no `&T` obtained from
 //!   [`KRef::get`] is alive at that time.
@@ -29,7 +29,7 @@ mod tagged;
 
 pub use buffer::UserBuffer;
 pub use kref::KRef;
-pub use objects::{KernelObject, SchedContextMemory, adopt, adopt_sched_context, adopt_slots};
+pub use objects::{KernelObject, adopt_slots};
 pub use region::MemRegion;
 pub use slots::SlotArray;
 pub use tables::TableEntry;

@@ -104,37 +104,8 @@ impl KRef<Tcb> {
     }
 }
 
-/// Makes an object in memory that will be nothing else: for what the kernel needs before there is
-/// any untyped memory.
-pub fn adopt<T: KernelObject>(memory: &'static mut MaybeUninit<T>) -> KRef<T> {
-    let at = NonNull::from(memory.write(T::initial()));
-    // SAFETY: initialised, live for ever, and the exclusive reference is given up here.
-    unsafe { KRef::mint(at) }
-}
-
-/// Memory for a scheduling context with the smallest number of refills.
-#[repr(C)]
-pub struct SchedContextMemory {
-    context: MaybeUninit<SchedContext>,
-    refills: MaybeUninit<[Refill; 2]>,
-}
-
-impl SchedContextMemory {
-    /// Memory that holds nothing yet.
-    pub const EMPTY: Self = SchedContextMemory { context: MaybeUninit::uninit(), refills: MaybeUninit::uninit() };
-}
-
-/// Makes a scheduling context in memory that will be nothing else.
-pub fn adopt_sched_context(memory: &'static mut SchedContextMemory) -> KRef<SchedContext> {
-    let at = NonNull::from(memory).cast::<SchedContext>();
-    // SAFETY: `context` is the first field, and the memory is exclusively ours.
-    unsafe { at.write(SchedContext::initial(2)) };
-    init_refills(at, 2);
-    // SAFETY: initialised, live for ever, and the exclusive reference is given up here.
-    unsafe { KRef::mint(at) }
-}
-
-/// Makes empty slots in memory that will be nothing else.
+/// Makes empty slots in memory that will be nothing else: for what the kernel needs before there is any
+/// untyped memory.
 pub fn adopt_slots(memory: &'static mut [MaybeUninit<Slot>]) -> SlotArray {
     let len = memory.len();
     let first = NonNull::from(memory).cast::<Slot>();

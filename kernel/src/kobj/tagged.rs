@@ -37,18 +37,6 @@ impl<T> Tagged<T> {
     pub const fn flags(self) -> usize {
         self.word & Self::MASK
     }
-
-    /// The same flags with another reference.
-    #[must_use]
-    pub fn with_target(self, target: Option<KRef<T>>) -> Self {
-        Self::new(target, self.flags())
-    }
-
-    /// The same reference with other flags.
-    #[must_use]
-    pub const fn with_flags(self, flags: usize) -> Self {
-        Tagged { word: (self.word & !Self::MASK) | (flags & Self::MASK), target: PhantomData }
-    }
 }
 
 impl<T> Clone for Tagged<T> {
