@@ -42,7 +42,10 @@ pub(crate) fn run() -> Result<u8> {
     step("clippy, examples", clippy(&for_target(USER, &["libmach"], "--examples")));
     step(
         "documents",
-        succeeds(&["doc", "--quiet", "--no-deps", "--document-private-items"], &[("RUSTDOCFLAGS", "-D warnings")]),
+        succeeds(
+            &["doc", "--quiet", "--no-deps", "--document-private-items"],
+            &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
+        ),
     );
     if failed.is_empty() {
         return Ok(0);

@@ -197,6 +197,12 @@ mod tests {
     }
 
     #[test]
+    fn the_project_points_downwards() {
+        let found = violations().expect("all files can be read");
+        assert!(found.is_empty(), "\n{}", found.join("\n"));
+    }
+
+    #[test]
     fn downwards_sideways_and_common_are_allowed() {
         let text =
             "use crate::mem::PhysAddr;\nuse crate::sched;\nuse crate::kernel::Kernel;\nuse crate::{cap::Cap, mem};";
