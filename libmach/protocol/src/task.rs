@@ -20,6 +20,9 @@ pub const TASK_BASIC_INFO_COUNT: u32 = 30;
 /// The longest information of `task_info`, in 32-bit units.
 pub const TASK_INFO_MAX: usize = 64;
 
+/// Handlers that `get_exception_ports` lists at most.
+pub const EXCEPTION_KINDS_MAX: usize = 14;
+
 subsystem! {
     /// A request to a task.
     TaskRequest {
@@ -76,6 +79,33 @@ subsystem! {
             /// The caller's name of a send right, which is copied; null for none.
             port: PortName,
         } -> TaskSetSpecialPortReply {}
+
+        /// `task_set_exception_ports`, OSF's form: who is told of the exceptions of a mask.
+        TaskSetExceptionPorts = 3413 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> TaskSetExceptionPortsReply {}
+
+        /// `task_get_exception_ports`: the handlers of a mask, four arrays of equal length.
+        TaskGetExceptionPorts = 3414 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+        } -> TaskGetExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
 
         /// `task_set_name`: a name for diagnostics.
         TaskSetName = 4202 {

@@ -3,6 +3,7 @@
 
 use crate::PortName;
 use crate::table::subsystem;
+use crate::task::EXCEPTION_KINDS_MAX;
 use crate::wire::{Ints, Text};
 
 /// `THREAD_KERNEL_PORT`: what `mach_thread_self` answers.
@@ -145,6 +146,33 @@ subsystem! {
             /// The caller's name of a send right, which is copied; null for none.
             port: PortName,
         } -> ThreadSetSpecialPortReply {}
+
+        /// `thread_set_exception_ports`, OSF's form: who is told of the exceptions of a mask, before the task's.
+        ThreadSetExceptionPorts = 3613 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> ThreadSetExceptionPortsReply {}
+
+        /// `thread_get_exception_ports`: the handlers of a mask, four arrays of equal length.
+        ThreadGetExceptionPorts = 3614 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+        } -> ThreadGetExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
 
         /// `thread_set_name`: a name for diagnostics.
         ThreadSetName = 4213 {

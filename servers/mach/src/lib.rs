@@ -8,6 +8,7 @@ pub mod badge;
 pub mod exception;
 #[cfg(test)]
 mod fake;
+pub mod handlers;
 pub mod hardware;
 pub mod machine;
 pub mod memory;

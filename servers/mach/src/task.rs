@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use mach_protocol::private::TaskEnd;
 use vm::MapId;
 
+use crate::handlers::Handlers;
 use crate::memory::{Need, PAGE};
 use crate::pmap::IPC_BASE;
 use crate::port::{PortId, Right, SpaceId};
@@ -29,7 +30,7 @@ pub struct Task {
     /// The name service.
     pub bootstrap: Right,
     /// Who is told of exceptions.
-    pub exception: Right,
+    pub exception: Handlers,
     /// Who is told of its end, and with which word.
     pub watch: Option<(Right, u64)>,
     /// How it ended, once it has.
@@ -46,7 +47,7 @@ pub struct Task {
 impl Task {
     /// A task without threads and special ports.
     #[must_use]
-    pub const fn new(map: MapId, space: SpaceId, port: PortId) -> Self {
+    pub fn new(map: MapId, space: SpaceId, port: PortId) -> Self {
         Self {
             map,
             space,
@@ -54,7 +55,7 @@ impl Task {
             threads: Vec::new(),
             suspended: 0,
             bootstrap: Right::Null,
-            exception: Right::Null,
+            exception: Handlers::default(),
             watch: None,
             end: None,
             is_server: false,

@@ -15,9 +15,10 @@
 use alloc::vec::Vec;
 
 use crate::exception::Exception;
+use crate::handlers::{Form, Handlers};
 use crate::machine::{Budget, Slot};
 use crate::memory::{Kit, Unit};
-use crate::port::{PortId, Right};
+use crate::port::PortId;
 use crate::table::Id;
 
 /// What a thread that waits in the server gets.
@@ -36,6 +37,8 @@ pub struct Raised {
     pub exception: Exception,
     /// Who was asked.
     pub stage: Stage,
+    /// In which form.
+    pub form: Form,
     /// Where the answer is expected.
     pub reply_port: PortId,
 }
@@ -84,7 +87,7 @@ pub struct Thread {
     /// The operation that it waits for.
     pub op: Option<Id>,
     /// Who is told of its exceptions first.
-    pub exception: Right,
+    pub exception: Handlers,
     /// The exception that it waits for.
     pub raised: Option<Raised>,
     /// It was unparked since it last parked.

@@ -155,7 +155,7 @@ impl<M: Machine> Server<M> {
     /// Gives everything back that a stopped thread has.
     fn destroy_thread(&mut self, id: Id) {
         let Some(thread) = self.threads.remove(id) else { return };
-        self.ports.release(thread.exception);
+        thread.exception.release(&mut self.ports);
         let hw = &mut self.hw;
         if let Some(kit) = thread.kit {
             // With the TCB goes its copy of the IPC buffer's frame, which therefore goes first.
@@ -217,7 +217,7 @@ impl<M: Machine> Server<M> {
     fn tell(&mut self, id: Id) -> Words {
         if let Some(task) = self.tasks.remove(id) {
             self.ports.release(task.bootstrap);
-            self.ports.release(task.exception);
+            task.exception.release(&mut self.ports);
             if let (Some((watcher, cookie)), Some(how)) = (task.watch, task.end) {
                 let words = TaskEnded { cookie, end: how }.words();
                 if let Some(port) = watcher.port()

@@ -14,14 +14,14 @@
 use alloc::vec;
 
 use mach_protocol::KernReturn;
-use mach_protocol::exception::EXCEPTION_RAISE;
-use mach_protocol::exception::EXCEPTION_RAISE_REPLY;
 use mach_protocol::private::TaskEnd;
+use mach_protocol::table::REPLY_OFFSET;
 use vm::{Operation, Step};
 
 use super::operation::{Op, Progress, Work};
 use super::{Server, id_of, word_of};
 use crate::exception::{Exception, Fault};
+use crate::handlers::Form;
 use crate::machine::Machine;
 use crate::port::{Message, Object, ObjectKind, PortId, Right, Sent};
 use crate::table::Id;
@@ -67,31 +67,23 @@ impl<M: Machine> Server<M> {
     /// Asks the handler of a stage, or the next one, or ends the task.
     fn raise(&mut self, id: Id, exception: Exception, from: Stage) {
         let Some(thread) = self.threads.get(id) else { return };
-        let task = thread.task;
-        if from == Stage::Thread
-            && let Some(port) = thread.exception.port()
-        {
-            if self.ask(id, exception, Stage::Thread, port) {
+        let handlers = [
+            Some(&thread.exception).filter(|_| from == Stage::Thread),
+            self.tasks.get(thread.task).map(|task| &task.exception),
+        ];
+        let found = handlers.map(|handlers| handlers.and_then(|handlers| handlers.find(exception.kind)));
+        for (handler, stage) in found.into_iter().zip([Stage::Thread, Stage::Task]) {
+            if let Some((port, form)) = handler
+                && self.ask(id, exception, stage, port, form)
+            {
                 return;
             }
         }
-        if let Some(port) = self.tasks.get(task).and_then(|task| task.exception.port()) {
-            if self.ask(id, exception, Stage::Task, port) {
-                return;
-            }
-        }
-        let end = TaskEnd::Killed {
-            exception: exception.kind.0,
-            code: exception.code,
-            subcode: exception.subcode,
-            pc: exception.pc,
-            access: u32::from(exception.access.bits()),
-        };
-        self.end_task(task, end, None);
+        self.end_by_exception(id, exception);
     }
 
     /// Sends `exception_raise` to a handler. `false`: it is gone.
-    fn ask(&mut self, id: Id, exception: Exception, stage: Stage, handler: PortId) -> bool {
+    fn ask(&mut self, id: Id, exception: Exception, stage: Stage, handler: PortId, form: Form) -> bool {
         let Some(thread) = self.threads.get(id) else { return false };
         let Some(task) = self.tasks.get(thread.task) else { return false };
         // A send-once right, since the server does not wait for room in a queue.
@@ -99,12 +91,12 @@ impl<M: Machine> Server<M> {
         let rights = [thread.port, task.port].map(|port| self.ports.make_send(port).unwrap_or(Right::Dead));
         let reply_port = self.ports.create_server_port(Object { kind: ObjectKind::Reply, id: word_of(id) });
         let reply = self.ports.make_send_once(reply_port).unwrap_or(Right::Dead);
-        let signed = |value: i32| i64::from(value) as u64;
-        let words = vec![signed(exception.kind.0), signed(exception.code), exception.subcode];
+        let [code, subcode] = form.codes(exception.kind, exception.code, exception.subcode);
+        let words = vec![i64::from(exception.kind.0) as u64, code, subcode];
         if let Some(thread) = self.threads.get_mut(id) {
-            thread.raised = Some(Raised { exception, stage, reply_port });
+            thread.raised = Some(Raised { exception, stage, form, reply_port });
         }
-        match self.ports.send(Message::new(destination, reply, EXCEPTION_RAISE, words, rights.into()), None) {
+        match self.ports.send(Message::new(destination, reply, form.id(), words, rights.into()), None) {
             Sent::Done => {}
             // A queue has room for what comes by a send-once right; a port of the server's handles no exceptions.
             // Destroying the message answers the reply port, which passes the exception on.
@@ -125,7 +117,7 @@ impl<M: Machine> Server<M> {
     fn exception_reply(&mut self, id: Id, message: &Message) {
         let Some(raised) = self.threads.get_mut(id).and_then(|thread| thread.raised.take()) else { return };
         self.ports.destroy_port(raised.reply_port);
-        let code = message.words.first().copied().filter(|_| message.id == EXCEPTION_RAISE_REPLY);
+        let code = message.words.first().copied().filter(|_| message.id == raised.form.id() + REPLY_OFFSET as i32);
         match (code, raised.stage) {
             (Some(0), _) => self.answer_fault(id),
             (_, Stage::Thread) => self.raise(id, raised.exception, Stage::Task),

@@ -32,10 +32,11 @@ mod work;
 use mach_protocol::{KernReturn, PortName};
 use vm::{Config, Vm};
 
+use crate::handlers::Handlers;
 use crate::hardware::Hardware;
 use crate::machine::{Budget, Machine, Slot};
 use crate::memory::{Memory, PAGE};
-use crate::port::{Event, Object, ObjectKind, PortId, Ports, Right, SpaceId};
+use crate::port::{Event, Object, ObjectKind, PortId, Ports, SpaceId};
 use crate::table::{Id, Table};
 use crate::task::Task;
 use crate::thread::Thread;
@@ -314,7 +315,7 @@ impl<M: Machine> Server<M> {
             is_blocked: false,
             withheld: None,
             op: None,
-            exception: Right::Null,
+            exception: Handlers::default(),
             raised: None,
             is_unparked: false,
             priority,

@@ -12,9 +12,18 @@ use vm::{Operation, Step};
 
 use super::operation::{Op, Progress, Work};
 use super::{Caller, MAP_END, MAP_START, Server, vm_code};
+use crate::handlers::{self, Handlers, Listed};
 use crate::machine::Machine;
-use crate::port::Right;
+use crate::port::{Ports, Right};
 use crate::table::Id;
+
+/// Masks, names, behaviors and flavors of handlers.
+pub(super) type HandlerArrays = [Ints<{ wire::EXCEPTION_KINDS_MAX }>; 4];
+
+/// One more of a right that the server keeps.
+fn copied(ports: &mut Ports, right: &Right) -> Right {
+    if *right == Right::Null { Right::Null } else { ports.copy_send(right) }
+}
 
 impl<M: Machine> Server<M> {
     /// A call to a task.
@@ -64,6 +73,21 @@ impl<M: Machine> Server<M> {
                 let answer = self.set_special_port(caller, task, c.which, c.port);
                 self.answer_result(caller.thread, request, &answer.map(|()| wire::TaskSetSpecialPortReply {}));
             }
+            TaskRequest::TaskSetExceptionPorts(c) => {
+                let answer = self.set_task_exception_ports(caller, task, c);
+                self.answer_result(caller.thread, request, &answer);
+            }
+            TaskRequest::TaskGetExceptionPorts(c) => {
+                let list = self.tasks.get(task).map(|task| task.exception.list(&mut self.ports, c.exception_mask));
+                let answer = self.give_handlers(caller, list.unwrap_or_default());
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::TaskGetExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
+                self.answer_result(caller.thread, request, &answer);
+            }
             TaskRequest::TaskSetName(_) => {
                 self.answer_result(caller.thread, request, &Ok(wire::TaskSetNameReply {}));
             }
@@ -103,14 +127,11 @@ impl<M: Machine> Server<M> {
             return Err(KernReturn::RESOURCE_SHORTAGE);
         };
         let inherited = match self.tasks.get(parent) {
-            Some(parent) => {
-                let ports = &mut self.ports;
-                (ports.copy_send(&parent.bootstrap), ports.copy_send(&parent.exception), parent.is_server)
-            }
-            None => (Right::Null, Right::Null, false),
+            Some(parent) => (copied(&mut self.ports, &parent.bootstrap), parent.exception.inherit(&mut self.ports)),
+            None => (Right::Null, Handlers::default()),
         };
         if let Some(task) = self.tasks.get_mut(child) {
-            (task.bootstrap, task.exception, _) = inherited;
+            (task.bootstrap, task.exception) = inherited;
         }
         let port = self.tasks.get(child).map(|child| child.port);
         let space = self.threads.get(thread).and_then(|thread| self.tasks.get(thread.task)).map(|task| task.space);
@@ -186,10 +207,8 @@ impl<M: Machine> Server<M> {
         let right = match which {
             wire::TASK_KERNEL_PORT => self.ports.make_send(task.port).unwrap_or(Right::Dead),
             wire::TASK_HOST_PORT => self.ports.make_send(self.host).unwrap_or(Right::Dead),
-            wire::TASK_EXCEPTION_PORT if task.exception == Right::Null => Right::Null,
-            wire::TASK_EXCEPTION_PORT => self.ports.copy_send(&task.exception),
-            wire::TASK_BOOTSTRAP_PORT if task.bootstrap == Right::Null => Right::Null,
-            wire::TASK_BOOTSTRAP_PORT => self.ports.copy_send(&task.bootstrap),
+            wire::TASK_EXCEPTION_PORT => task.exception.special(&mut self.ports),
+            wire::TASK_BOOTSTRAP_PORT => copied(&mut self.ports, &task.bootstrap),
             _ => return Err(KernReturn::INVALID_ARGUMENT),
         };
         self.ports.copy_out(caller.space, right)
@@ -208,10 +227,47 @@ impl<M: Machine> Server<M> {
             self.ports.release(right);
             return Err(KernReturn::FAILURE);
         };
-        let place = if which == wire::TASK_EXCEPTION_PORT { &mut task.exception } else { &mut task.bootstrap };
-        let old = core::mem::replace(place, right);
-        self.ports.release(old);
+        if which == wire::TASK_EXCEPTION_PORT {
+            task.exception.set_special(&mut self.ports, right);
+        } else {
+            let old = core::mem::replace(&mut task.bootstrap, right);
+            self.ports.release(old);
+        }
         Ok(())
+    }
+
+    /// Checks: those of [`handlers::check`]; a send right can be had from the port, else INVALID_CAPABILITY.
+    fn set_task_exception_ports(
+        &mut self,
+        caller: Caller,
+        id: Id,
+        call: &wire::TaskSetExceptionPorts,
+    ) -> Result<wire::TaskSetExceptionPortsReply, KernReturn> {
+        let has_port = call.new_port != PortName::NULL;
+        let form = handlers::check(call.exception_mask, has_port, call.behavior, call.flavor)?;
+        let right = self.copied_right(caller, call.new_port)?;
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.exception.set(&mut self.ports, call.exception_mask, &right, form);
+        }
+        self.ports.release(right);
+        Ok(wire::TaskSetExceptionPortsReply {})
+    }
+
+    /// Gives the caller rights to listed handlers. Answers masks, names, behaviors and flavors.
+    ///
+    /// # Errors
+    /// NO_SPACE: the caller has no room for a right; it keeps those before it.
+    pub(super) fn give_handlers(&mut self, caller: Caller, list: Vec<Listed>) -> Result<HandlerArrays, KernReturn> {
+        let masks: Vec<u32> = list.iter().map(|listed| listed.mask).collect();
+        let behaviors: Vec<u32> = list.iter().map(|listed| listed.behavior).collect();
+        let mut names = Vec::new();
+        for listed in list {
+            names.push(self.ports.copy_out(caller.space, listed.right).map(|name| name.0));
+        }
+        let names: Vec<u32> = names.into_iter().collect::<Result<_, _>>()?;
+        let flavors = [0; wire::EXCEPTION_KINDS_MAX];
+        let flavors = flavors.get(..names.len()).unwrap_or_default();
+        Ok([Ints::new(&masks), Ints::new(&names), Ints::new(&behaviors), Ints::new(flavors)])
     }
 
     /// A copy of a send right of the caller's: made from the receive right if that is what the name holds.

@@ -9,7 +9,10 @@ use mach_protocol::private::{
     MachHostSelf, MachTaskSelf, TaskEnd, TaskEnded, TaskExit, TaskWatch, ThreadPark, ThreadSetBudget, ThreadUnpark,
 };
 use mach_protocol::table::{pack_request, unpack_reply};
-use mach_protocol::task::{TaskCreate, TaskResume, TaskSuspend, TaskTerminate, TaskThreads};
+use mach_protocol::task::{
+    TaskCreate, TaskGetExceptionPorts, TaskResume, TaskSetExceptionPorts, TaskSetSpecialPort, TaskSuspend,
+    TaskTerminate, TaskThreads,
+};
 use mach_protocol::thread::{ThreadCreate, ThreadResume, ThreadSuspend, ThreadTerminate};
 use mach_protocol::vm::{VmAllocate, VmDeallocate, VmRead, VmStatistics, VmWrite};
 use mach_protocol::{KernReturn, PortName, Routine};
@@ -189,6 +192,61 @@ fn an_exception_without_handler_ends_the_task_and_tells_the_watcher() {
     // What the task itself needed is free as well now.
     assert!(host.usage().1 >= before.1);
     assert_eq!(host.ended(port), None);
+}
+
+/// Sets a port of root's as handler by `set`, lets a thread fault, and answers the exception with `code`.
+fn handled(
+    host: &mut Host,
+    message_id: i32,
+    code: u64,
+    set: impl FnOnce(&mut Host, PortName, PortName),
+) -> (PortName, Id) {
+    let own = host.own_task();
+    let task = host.new_task();
+    let ends = host.watch(task, 1);
+    let (_, thread) = host.new_thread(task);
+    let handler = host.call(own, &MachPortAllocate { right: Right::RECEIVE.0 }).unwrap().name;
+    set(host, task, handler);
+    assert!(!host.touch(thread, 0xdead_0000));
+    let raised = host.receive(handler).message.expect("the exception");
+    assert_eq!(raised.header.id, message_id);
+    assert_eq!(raised.data_words(), [1, 1, 0xdead_0000]);
+    assert_eq!(raised.rights().len(), 2);
+    let mut answer = PortMessage::with_words(message_id + 100, &[code]);
+    answer.header.remote = raised.header.remote;
+    let request = MsgRequest::Send(MsgSend {
+        message: answer,
+        option: MsgOption::empty(),
+        timeout_ms: 0,
+        notify: PortName::NULL,
+    });
+    host.send(Badge::Call(ROOT), u64::from(request.id()), request.pack().as_slice()).expect("an answer");
+    (ends, thread)
+}
+
+#[test]
+fn a_handler_that_answers_success_lets_the_thread_go_on() {
+    let mut host = Host::new();
+    let (ends, thread) = handled(&mut host, 2400, 0, |host, task, port| {
+        let which = mach_protocol::task::TASK_EXCEPTION_PORT;
+        assert_eq!(host.call(task, &TaskSetSpecialPort { which, port }).map(drop), Ok(()));
+    });
+    let reply = host.server.threads.get(thread).unwrap().reply;
+    assert!(host.fake().replies.contains(&Reply { reply, label: 0, words: Vec::new() }));
+    assert_eq!(host.ended(ends), None);
+}
+
+#[test]
+fn a_handler_that_answers_failure_lets_the_task_end() {
+    let mut host = Host::new();
+    let (ends, _) = handled(&mut host, 2405, 5, |host, task, new_port| {
+        let set = TaskSetExceptionPorts { exception_mask: 1 << 1, new_port, behavior: 0x8000_0001, flavor: 0 };
+        assert_eq!(host.call(task, &set).map(drop), Ok(()));
+        let get = host.call(task, &TaskGetExceptionPorts { exception_mask: 0b110 }).unwrap();
+        assert_eq!(get.masks.as_slice(), [0b010, 0b100]);
+        assert_eq!(get.ports.as_slice(), [new_port.0, 0]);
+    });
+    assert!(matches!(host.ended(ends).map(|ended| ended.end), Some(TaskEnd::Killed { exception: 1, .. })));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use sel4_abi::registers::{CONTEXT, Register};
 
 use super::{Caller, Server};
 use crate::badge::Badge;
+use crate::handlers;
 use crate::machine::{Access, Machine, Registers, ThreadParts};
 use crate::memory::PAGE;
 use crate::pmap;
@@ -73,6 +74,21 @@ impl<M: Machine> Server<M> {
             }
             ThreadRequest::ThreadSetSpecialPort(c) => {
                 let answer = self.set_thread_special_port(caller, id, c);
+                self.answer_result(reply, request, &answer);
+            }
+            ThreadRequest::ThreadSetExceptionPorts(c) => {
+                let answer = self.set_thread_exception_ports(caller, id, c);
+                self.answer_result(reply, request, &answer);
+            }
+            ThreadRequest::ThreadGetExceptionPorts(c) => {
+                let list = self.threads.get(id).map(|thread| thread.exception.list(&mut self.ports, c.exception_mask));
+                let answer = self.give_handlers(caller, list.unwrap_or_default());
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::ThreadGetExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
                 self.answer_result(reply, request, &answer);
             }
             ThreadRequest::ThreadSetName(_) => {
@@ -217,8 +233,7 @@ impl<M: Machine> Server<M> {
         let thread = self.threads.get(id).ok_or(KernReturn::FAILURE)?;
         let right = match which {
             wire::THREAD_KERNEL_PORT => self.ports.make_send(thread.port).unwrap_or(Right::Dead),
-            wire::THREAD_EXCEPTION_PORT if thread.exception == Right::Null => Right::Null,
-            wire::THREAD_EXCEPTION_PORT => self.ports.copy_send(&thread.exception),
+            wire::THREAD_EXCEPTION_PORT => thread.exception.special(&mut self.ports),
             _ => return Err(KernReturn::INVALID_ARGUMENT),
         };
         let port = self.ports.copy_out(caller.space, right)?;
@@ -239,9 +254,25 @@ impl<M: Machine> Server<M> {
             self.ports.release(right);
             return Err(KernReturn::FAILURE);
         };
-        let old = core::mem::replace(&mut thread.exception, right);
-        self.ports.release(old);
+        thread.exception.set_special(&mut self.ports, right);
         Ok(wire::ThreadSetSpecialPortReply {})
+    }
+
+    /// Checks: those of [`handlers::check`]; a send right can be had from the port, else INVALID_CAPABILITY.
+    fn set_thread_exception_ports(
+        &mut self,
+        caller: Caller,
+        id: Id,
+        call: &wire::ThreadSetExceptionPorts,
+    ) -> Result<wire::ThreadSetExceptionPortsReply, KernReturn> {
+        let has_port = call.new_port != PortName::NULL;
+        let form = handlers::check(call.exception_mask, has_port, call.behavior, call.flavor)?;
+        let right = self.copied_right(caller, call.new_port)?;
+        if let Some(thread) = self.threads.get_mut(id) {
+            thread.exception.set(&mut self.ports, call.exception_mask, &right, form);
+        }
+        self.ports.release(right);
+        Ok(wire::ThreadSetExceptionPortsReply {})
     }
 
     /// Describes a thread.
