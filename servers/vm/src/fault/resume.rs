@@ -162,7 +162,6 @@ impl Vm {
         let frame = env.allocate_frame(Fill::Any)?;
         env.copy_frame(from, frame);
         self.insert_page(copy, offset, frame);
-        self.counters.cow_faults += 1;
         env.page_protect(from, Prot::NONE);
         Ok(())
     }
