@@ -12,7 +12,7 @@ use core::marker::PhantomData;
 const CHUNK_SHIFT: u32 = 7;
 const CHUNK: usize = 1 << CHUNK_SHIFT;
 
-/// A handle to a `T` in an [`Arena`].
+/// A handle to a `T` in a slab.
 pub struct Id<T> {
     index: u32,
     generation: u32,

@@ -1,8 +1,8 @@
 //! Virtual memory as pure logic: maps, entries, objects, pages, faults.
 //!
-//! Everything that touches hardware or another program goes through the traits of [`Env`]; what is here runs the same in
-//! the server and on the host. Every call is an [`Operation`] that is stepped, at most [`STEP_PAGES`] pages at a time, and
-//! that can wait; between two steps everything may change that the operation has not locked.
+//! Everything that touches hardware or another program goes through the traits of [`Env`]; what is here runs the same
+//! in the server and on the host. Every call is an [`Operation`] that is stepped, at most [`STEP_PAGES`] pages at a
+//! time, and that can wait; between two steps everything may change that the operation has not locked.
 //!
 //! | module      | holds                                                                               |
 //! |-------------|-------------------------------------------------------------------------------------|

@@ -117,7 +117,7 @@ impl Enterer {
 /// | 4  | size 0: address 0, success                       |                    |
 /// | 5  | the size does not round to 0                     | `InvalidArgument`  |
 /// | 6  | fixed: does not wrap or round to zero            | `InvalidAddress`   |
-/// | 7… | the place, see [`Map::find_place`]               |                    |
+/// | 7… | the place, see `Map::find_place`                 |                    |
 /// | 10 | server memory                                    | `ResourceShortage` |
 #[derive(Debug)]
 pub struct Allocate {

@@ -100,7 +100,8 @@ impl Putter {
 /// Reads a task's memory for the server itself: arguments that did not fit in a message.
 ///
 /// # Errors
-/// `InvalidArgument`: the map is gone; `InvalidAddress`: a hole, or the range wraps; `ProtectionFailure`: a page without READ.
+/// `InvalidArgument`: the map is gone; `InvalidAddress`: a hole, or the range wraps; `ProtectionFailure`: a page
+/// without READ.
 #[derive(Debug)]
 pub struct GetBytes {
     map: MapId,

@@ -4,7 +4,7 @@
 //! |-------------------------------------------|-------------------------------------------------------------------|
 //! | nothing yet                               | the copy has nothing either                                       |
 //! | anonymous memory, private                 | symmetric: both entries need a copy, mappings lose WRITE          |
-//! | anonymous memory shared on purpose, or a manager's | asymmetric: pages are pushed to a copy object before they change |
+//! | shared on purpose, or a manager's         | asymmetric: pages are pushed to a copy object before they change |
 //! | wired, or a chain grown too long          | bytes are copied now                                              |
 //!
 //! Both maps are locked by the operation, or unknown to others, until the copier is done.

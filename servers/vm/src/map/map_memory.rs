@@ -63,7 +63,7 @@ pub struct MapArgs {
 /// | 8  | an object: can be mapped                             | `InvalidObject` (XNU), `InvalidArgument` (GNU) |
 /// | 9  | an object: not dead                                  | `InvalidArgument`                          |
 /// | 10 | fixed: no masked bit                                 | `NoSpace`                                  |
-/// | 11… | the place, see [`super::Map::find_place`]           |                                            |
+/// | 11… | the place, see `Map::find_place`                    |                                            |
 /// | 14 | server memory                                        | `ResourceShortage`                         |
 #[derive(Debug)]
 pub struct MapMemory {

@@ -2,8 +2,8 @@
 //!
 //! The source is snapshotted before the first byte is stored, so ranges may overlap, or be the same memory
 //! under two addresses. A short source goes through a buffer, a long one through a map of its own that only this
-//! operation knows. From there, runs of whole pages take the place of private memory without moving a byte; elsewhere bytes
-//! are stored through the destination's objects, so that whoever shares them sees the change.
+//! operation knows. From there, runs of whole pages take the place of private memory without moving a byte; elsewhere
+//! bytes are stored through the destination's objects, so that whoever shares them sees the change.
 
 use alloc::vec::Vec;
 
@@ -132,8 +132,8 @@ impl Transfer {
         Ok(())
     }
 
-    /// Whether a run of pages can take the destination's place: it is long enough, the memory there is the task's alone, and
-    /// the snapshot of it can be copied by reference.
+    /// Whether a run of pages can take the destination's place: it is long enough, the memory there is the task's
+    /// alone, and the snapshot of it can be copied by reference.
     fn find_run(&self, vm: &Vm, snapshot: MapId, done: u64) -> Option<Replacer> {
         let (from, to) = (self.from.1 + done, self.to.1 + done);
         if !is_aligned(from | to) {

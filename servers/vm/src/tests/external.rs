@@ -1,5 +1,5 @@
-//! Pages of objects that have a manager, as far as a fault sees them: every row of the table in [`crate::fault::plan`] that
-//! anonymous memory never reaches.
+//! Pages of objects that have a manager, as far as a fault sees them: every row of the table in
+//! [`crate::fault::plan`] that anonymous memory never reaches.
 
 use super::bench::*;
 use crate::map::entry::Backing;

@@ -1,5 +1,5 @@
-//! Random operations on several tasks, each compared with the naive reference: every byte, every protection, every return code;
-//! with all invariants checked after each, and memory refused at random moments.
+//! Random operations on several tasks, each compared with the naive reference: every byte, every protection, every
+//! return code; with all invariants checked after each, and memory refused at random moments.
 
 use proptest::prelude::*;
 
