@@ -85,6 +85,7 @@ struct Zoo {
     threads: Vec<Named<crate::object::Tcb>>,
     /// All capabilities that there are.
     caps: Vec<u64>,
+    contexts: Vec<u64>,
     replies: Vec<u64>,
     control: u64,
 }
@@ -99,6 +100,7 @@ fn zoo() -> Zoo {
         caps.push(w.put(Cap::SchedContext(cap)));
     }
     caps.extend([w.context(500, 2000), w.context(300, 5000)].map(|sc| sc.cptr));
+    let contexts = caps[threads.len()..].to_vec();
     let endpoints = [w.endpoint(), w.endpoint()];
     for ep in endpoints {
         let badged = w.badged(ep, 5, CapRights::ALL);
@@ -115,13 +117,35 @@ fn zoo() -> Zoo {
     caps.extend(&replies);
     let control = w.put(Cap::SchedControl { core: 0 });
     caps.extend([control, w.free_slot(), 1 << 40]);
-    threads.iter().for_each(|t| w.start(*t));
-    Zoo { w, threads, caps, replies, control }
+    // The first three are passive servers, so that calls lend and nest.
+    for (i, t) in threads.iter().take(3).enumerate() {
+        w.start(*t);
+        w.recv(endpoints[i % 2].cptr, replies[i]);
+        let own = w.context_of(*t).unwrap();
+        sched_context::unbind_tcb(w.k(), own);
+        w.settle();
+    }
+    threads.iter().skip(3).for_each(|t| w.start(*t));
+    Zoo { w, threads, caps, contexts, replies, control }
 }
 
 impl Zoo {
     fn cap(&self, n: usize) -> u64 {
         self.caps[n % self.caps.len()]
+    }
+
+    /// A capability to invoke with `label`: mostly of the kind that knows it.
+    fn invoked(&self, label: L, n: usize) -> u64 {
+        match label {
+            L::SchedControlConfigureFlags => self.control,
+            _ if n % 8 == 0 => self.cap(n / 8),
+            L::SchedContextBind
+            | L::SchedContextUnbind
+            | L::SchedContextUnbindObject
+            | L::SchedContextConsumed
+            | L::SchedContextYieldTo => self.contexts[n / 8 % self.contexts.len()],
+            _ => self.threads[n / 8 % self.threads.len()].cptr,
+        }
     }
 
     fn apply(&mut self, step: &Step) {
@@ -137,11 +161,7 @@ impl Zoo {
             }
             Step::Invoke { label, cap, extra, words } if running => {
                 let label = LABELS[label % LABELS.len()];
-                let cap = match label {
-                    L::SchedControlConfigureFlags => self.control,
-                    _ => self.cap(*cap),
-                };
-                let extra = extra.map(|n| self.cap(n));
+                let (cap, extra) = (self.invoked(label, *cap), extra.map(|n| self.cap(n)));
                 self.w.invoke(cap, label, words, &extra);
             }
             Step::Fault if running => {
