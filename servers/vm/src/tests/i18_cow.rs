@@ -75,6 +75,25 @@ fn i18_05_shared_and_copied() {
     assert_eq!(b.world.load(second, a), Ok(2));
 }
 
+/// A shadow of a copy object must not look past it, as only the copy object is told what changes below.
+#[test]
+fn i18_05b_a_copy_of_a_copy_of_shared_memory() {
+    let (mut b, a) = Bench::with_pages(2);
+    b.inherit(a, 2 * P, SHARE);
+    b.number(a, 2);
+    let sharer = b.fork();
+    b.inherit(a, 2 * P, COPY);
+    let copier = b.fork();
+    let second = b.world.run(Fork::new(copier)).unwrap();
+    b.world.store(copier, a, 50).unwrap();
+    b.world.settle();
+    b.world.store(sharer, a + P, 60).unwrap();
+    let seen = [b.me, sharer, copier, second].map(|task| b.world.load(task, a + P).unwrap());
+    assert_eq!(seen, [60, 60, 2, 2]);
+    let seen = [b.me, sharer, copier, second].map(|task| b.world.load(task, a).unwrap());
+    assert_eq!(seen, [1, 1, 50, 1]);
+}
+
 #[test]
 fn i18_06_read_fork_write() {
     let (mut b, a) = Bench::with_pages(2);
