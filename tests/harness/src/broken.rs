@@ -184,7 +184,7 @@ impl Broken {
             Start::Reset(_) | Start::Tree(_) => qemu::bare_command(&board, &machine.options)?,
         };
         let stop = |line: &str| if line.starts_with(STOPPED) { Next::Stop } else { Next::Go };
-        qemu::run(command, Console::Kept, Some(LIMIT), stop)
+        qemu::run(command, Console::Typed(""), Some(LIMIT), stop)
     }
 
     /// What is wrong with what the boot stage printed.

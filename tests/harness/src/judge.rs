@@ -70,6 +70,13 @@ fn whole(suite: &Suite, watch: &Watch, outcome: &Outcome) -> Result<Option<Strin
             return Ok(Some(format!("`{wanted}` is not in the log, or not in its place")));
         }
     }
+    let console = String::from_utf8_lossy(&outcome.console);
+    let mut lines = console.lines();
+    for wanted in &suite.shows {
+        if !lines.any(|line| line.contains(wanted.as_str())) {
+            return Ok(Some(format!("`{wanted}` is not on the console, or not in its place")));
+        }
+    }
     if let Some(file) = suite.expected_console() {
         let wanted = fs::read(&file).with_context(|| file.display().to_string())?;
         return Ok(difference(&wanted, &outcome.console));

@@ -51,11 +51,11 @@ pub(crate) struct Options {
 
 /// Where a console's bytes come from and go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Console {
+pub(crate) enum Console<'a> {
     /// This process's standard input and output.
     Mine,
-    /// Nothing comes in; what comes out is kept only.
-    Kept,
+    /// This text is typed; what comes out is kept only.
+    Typed(&'a str),
 }
 
 /// Why a machine stopped.
@@ -181,14 +181,19 @@ fn dies_with_us() -> Command {
 /// Runs a machine to its end. `watch` sees each whole line of the log.
 pub(crate) fn run(
     mut command: Command,
-    console: Console,
+    console: Console<'_>,
     limit: Option<Duration>,
     mut watch: impl FnMut(&str) -> Next,
 ) -> Result<Outcome> {
     let started = Instant::now();
-    let input = if console == Console::Mine { Stdio::inherit() } else { Stdio::null() };
+    let input = if console == Console::Mine { Stdio::inherit() } else { Stdio::piped() };
     let child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = Guard(child.with_context(|| format!("{QEMU} cannot be run"))?);
+    if let (Console::Typed(text), Some(mut input)) = (console, child.0.stdin.take()) {
+        // A machine that ends before it has read everything has not asked for it.
+        let text = text.to_owned();
+        thread::spawn(move || input.write_all(text.as_bytes()));
+    }
     let events = drain(&mut child.0)?;
 
     let mut outcome = Outcome { end: End::Stopped, log: Vec::new(), console: Vec::new(), time: Duration::ZERO };

@@ -20,12 +20,18 @@ pub(crate) struct Suite {
     pub(crate) task: Option<String>,
     pub(crate) root: Option<String>,
     #[serde(default)]
+    pub(crate) shell: bool,
+    #[serde(default)]
     pub(crate) arguments: Vec<String>,
+    #[serde(default)]
+    pub(crate) input: String,
     #[serde(default = "on_virt")]
     pub(crate) on: Vec<String>,
     #[serde(default)]
     pub(crate) status: i32,
     pub(crate) console: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) shows: Vec<String>,
     #[serde(default)]
     pub(crate) log: Vec<String>,
     pub(crate) killed: Option<String>,
@@ -48,6 +54,8 @@ pub(crate) enum Image {
     Task(String),
     /// A package that is a root task.
     Root(String),
+    /// All examples, and the shell that runs them by name.
+    Shell,
     /// Nothing that will ever run: the boot stage stops before.
     Nothing,
 }
@@ -73,8 +81,9 @@ impl Suite {
             (Some(name), None, None) => Ok(Image::Example(name.clone())),
             (None, Some(name), None) => Ok(Image::Task(name.clone())),
             (None, None, Some(name)) => Ok(Image::Root(name.clone())),
+            (None, None, None) if self.shell => Ok(Image::Shell),
             (None, None, None) if self.stops.is_some() => Ok(Image::Nothing),
-            _ => bail!("suite {}: exactly one of `example`, `task` and `root` is needed", self.name),
+            _ => bail!("suite {}: exactly one of `example`, `task`, `root` and `shell` is needed", self.name),
         }
     }
 

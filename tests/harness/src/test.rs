@@ -10,7 +10,7 @@ use crate::judge::{self, Case};
 use crate::qemu::{self, Console};
 use crate::run::Watch;
 use crate::suite::{self, Image, Machine, Suite};
-use crate::task::{System, Task, Then};
+use crate::task::{self, System, Task, Then};
 use crate::{FAILED, broken, cargo, host};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
@@ -159,7 +159,7 @@ fn boot(job: &Job) -> Result<Judged> {
     let command = qemu::command(&board, &options, &job.image)?;
     let mut watch = Watch::default();
     let limit = Duration::from_secs(job.suite.seconds);
-    let outcome = qemu::run(command, Console::Kept, Some(limit), |line| watch.see(line))?;
+    let outcome = qemu::run(command, Console::Typed(&job.suite.input), Some(limit), |line| watch.see(line))?;
     let cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
     let failed = cases.iter().any(|c| c.failure.is_some());
     let keep = if failed { outcome.log.len().saturating_sub(TAIL) } else { outcome.log.len() };
@@ -186,6 +186,7 @@ impl Images {
                 Image::Example(name) => tasks.push(Task::Example(name)),
                 Image::Task(name) => tasks.push(Task::Package(name)),
                 Image::Root(name) => roots.push(name),
+                Image::Shell => tasks.extend(task::examples()?.into_iter().map(Task::Example)),
                 Image::Nothing => {}
             }
         }
@@ -208,6 +209,10 @@ impl Images {
             Image::Example(name) | Image::Task(name) => {
                 let Some(system) = &self.system else { bail!("the system was not built") };
                 system.root(Some((&name, &suite.arguments)), Then::Semihosting)?
+            }
+            Image::Shell => {
+                let Some(system) = &self.system else { bail!("the system was not built") };
+                system.root(None, Then::Shell)?
             }
             Image::Nothing => self.base.kernel().to_vec(),
             Image::Root(name) => std::fs::read(self.roots.get(&name).with_context(|| format!("no {name} was built"))?)?,
