@@ -138,12 +138,8 @@ impl Console {
                 self.unread.extend(self.typing.drain(..).take(room));
                 self.hand_out();
             }
-            BACKSPACE | DELETE => {
-                if self.typing.pop().is_some() {
-                    self.show(b"\x08 \x08");
-                }
-            }
-            0x20.. if self.typing.len() < MAX_LINE => {
+            BACKSPACE | DELETE if self.typing.pop().is_some() => self.show(b"\x08 \x08"),
+            0x20..0x7f | 0x80.. if self.typing.len() < MAX_LINE => {
                 self.typing.push(byte);
                 self.show(&[byte]);
             }

@@ -149,7 +149,7 @@ mod registers {
     /// The registers at an address in the task's first device page.
     pub(super) fn at<T>(address: u64) -> Option<Device<T>> {
         let offset = address.checked_sub(DEVICE_BASE)?;
-        if offset + size_of::<T>() as u64 > 4096 || address as usize % align_of::<T>() != 0 {
+        if offset + size_of::<T>() as u64 > 4096 || !(address as usize).is_multiple_of(align_of::<T>()) {
             return None;
         }
         // SAFETY: root maps the device's page at `DEVICE_BASE` for good before the task runs; the range lies in it and

@@ -60,8 +60,9 @@ extern "C" fn main(boot_info: usize) -> ! {
 
 /// The boot archive that the image tool put into this image; an empty one if it did not.
 fn archive() -> Archive<'static> {
+    let words = &raw const BOOT_ARCHIVE;
     // SAFETY: nobody writes to the words at run time. Volatile, since the image tool changed them.
-    let [address, size] = unsafe { (&raw const BOOT_ARCHIVE).read_volatile() };
+    let [address, size] = unsafe { words.read_volatile() };
     if address == 0 {
         return Archive::new(&[]);
     }

@@ -281,7 +281,7 @@ impl Ports {
 
     /// Whether `port` could be received from only by receiving `message`.
     fn makes_circle(&self, port: PortId, message: &Message) -> bool {
-        let carries = |p: PortId| message.rights.iter().any(|r| *r == Right::Receive(p));
+        let carries = |p: PortId| message.rights.contains(&Right::Receive(p));
         let mut at = port;
         for _ in 0..CIRCLE_STEPS {
             if carries(at) {

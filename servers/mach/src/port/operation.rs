@@ -10,6 +10,7 @@
 //! | `Receiving` | nothing | waits; poll or time-out: done with `RCV_TIMED_OUT` |
 //! | waiting | interrupted | done with `SEND_INTERRUPTED` (message given back) or `RCV_INTERRUPTED` |
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
@@ -20,7 +21,7 @@ use super::{
 };
 
 enum Phase {
-    CopyIn(MsgSend),
+    CopyIn(Box<MsgSend>),
     Sending { message: Message, option: MsgOption, timeout_ms: u32 },
     Receiving,
     Over,
@@ -36,6 +37,7 @@ pub struct MessageOperation {
 
 /// What a step of a [`MessageOperation`] ends in.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub enum Progress {
     /// The call is over.
     Done(MsgReply),
@@ -49,8 +51,8 @@ impl MessageOperation {
     /// The operation for a decoded request of a task with this space.
     pub fn new(space: SpaceId, waiter: Waiter, request: MsgRequest) -> Self {
         let (phase, receive) = match request {
-            MsgRequest::Send(send) => (Phase::CopyIn(send), None),
-            MsgRequest::Rpc(send, receive) => (Phase::CopyIn(send), Some(receive)),
+            MsgRequest::Send(send) => (Phase::CopyIn(Box::new(send)), None),
+            MsgRequest::Rpc(send, receive) => (Phase::CopyIn(Box::new(send)), Some(receive)),
             MsgRequest::Receive(receive) => (Phase::Receiving, Some(receive)),
         };
         MessageOperation { space, waiter, phase, receive }
@@ -62,7 +64,7 @@ impl MessageOperation {
             match core::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::CopyIn(send) => match copy_in(ports, self.space, &send) {
                     Ok(message) => {
-                        let MsgSend { option, timeout_ms, .. } = send;
+                        let MsgSend { option, timeout_ms, .. } = *send;
                         self.phase = Phase::Sending { message, option, timeout_ms };
                     }
                     Err(code) => return done(code),

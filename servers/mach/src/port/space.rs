@@ -284,10 +284,11 @@ impl Ports {
             if send == 0 {
                 self.unname(space, name, port, request);
             }
-        } else if send == 0 && matches!(self.peek(space, name), Some(Entry::Port { .. })) {
-            if let Some(s) = self.space_mut(space) {
-                s.table.remove(name);
-            }
+        } else if send == 0
+            && matches!(self.peek(space, name), Some(Entry::Port { .. }))
+            && let Some(s) = self.space_mut(space)
+        {
+            s.table.remove(name);
         }
     }
 

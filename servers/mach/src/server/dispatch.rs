@@ -59,7 +59,7 @@ impl<M: Machine> Server<M> {
 
     fn caller(&self, thread: Id) -> Option<Caller> {
         let task = self.threads.get(thread)?.task;
-        let Some(known) = self.tasks.get(task).filter(|task| task.end.is_none()) else { return None };
+        let known = self.tasks.get(task).filter(|task| task.end.is_none())?;
         Some(Caller { thread, task, space: known.space, map: known.map })
     }
 

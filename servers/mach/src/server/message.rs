@@ -1,5 +1,7 @@
 //! `mach_msg` as an operation of the server: the port layer's, with its time limits and its caller.
 
+use alloc::boxed::Box;
+
 use mach_protocol::message::MsgRequest;
 
 use super::operation::{Op, Progress, Work};
@@ -39,7 +41,7 @@ impl<M: Machine> Server<M> {
         let is_receiving = matches!(call, MsgRequest::Receive(_));
         self.begin_with(Some(caller.thread), request, |id| {
             let operation = MessageOperation::new(caller.space, Waiter(word_of(id)), call);
-            Op::new(Some(caller.thread), request, Work::Message(MsgWork { operation, is_receiving }))
+            Op::new(Some(caller.thread), request, Work::Message(Box::new(MsgWork { operation, is_receiving })))
         });
     }
 

@@ -5,6 +5,7 @@
 //! the ready queue, or waits, or is being stepped. **OP-2** a thread that waits in the server for an operation names
 //! it in `op`, and the operation names the thread as its caller, until the answer is given or the thread is gone.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -31,7 +32,7 @@ pub(super) enum Work {
     /// Arrays for the caller.
     Arrays(arrays::ArraysWork),
     /// `mach_msg`.
-    Message(message::MsgWork),
+    Message(Box<message::MsgWork>),
     /// Waiting to be unparked.
     Park,
 }
@@ -60,6 +61,7 @@ impl Op {
 
 /// The outcome of a step.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub(super) enum Progress {
     /// It is over: this is the answer.
     Done(Words),
@@ -99,6 +101,12 @@ impl Ops {
             waiting: BTreeMap::new(),
             deadlines: BTreeSet::new(),
         }
+    }
+
+    /// Whether there is no operation at all.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
     }
 
     /// Whether there is anything to step.

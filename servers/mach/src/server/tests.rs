@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use mach_protocol::host::HostPageSize;
 use mach_protocol::message::{MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
-use mach_protocol::port::{Disposition, MachPortAllocate, Right};
+use mach_protocol::port::{Disposition, MachPortAllocate, MachPortDeallocate, Right};
 use mach_protocol::private::{
     MachHostSelf, MachTaskSelf, TaskEnd, TaskEnded, TaskExit, TaskWatch, ThreadPark, ThreadSetBudget, ThreadUnpark,
 };
@@ -222,6 +222,36 @@ fn handled(
     });
     host.send(Badge::Call(ROOT), u64::from(request.id()), request.pack().as_slice()).expect("an answer");
     (ends, thread)
+}
+
+#[test]
+fn a_task_that_waits_for_its_handler_ends_without_a_trace() {
+    let mut host = Host::new();
+    let own = host.own_task();
+    let port = host.call(own, &MachPortAllocate { right: Right::RECEIVE.0 }).unwrap().name;
+    let which = mach_protocol::task::TASK_EXCEPTION_PORT;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let task = host.new_task();
+        let (name, thread) = host.new_thread(task);
+        host.call(task, &bytes_of(0x40_0000)).unwrap();
+        assert!(host.touch(thread, 0x40_0000));
+        assert_eq!(host.call(task, &TaskSetSpecialPort { which, port }).map(drop), Ok(()));
+        assert!(!host.touch(thread, 0xdead_0000));
+        assert_eq!(host.call(task, &TaskTerminate {}).map(drop), Ok(()));
+        // The message is there all the same; its rights name what is gone.
+        let raised = host.receive(port).message.expect("the exception");
+        for name in [task, name].into_iter().chain(raised.rights().iter().map(|right| right.name)) {
+            while host.call(own, &MachPortDeallocate { name }).is_ok() {
+                if !name.is_valid() {
+                    break;
+                }
+            }
+        }
+        seen.push((host.usage(), host.server.ports.counts(), host.server.ops.is_empty()));
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
+    assert!(seen[0].2, "no operation is left");
 }
 
 #[test]

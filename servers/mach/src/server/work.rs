@@ -1,5 +1,7 @@
 //! Calls on maps: from a request to the virtual memory's operation, and from its outcome to the reply.
 
+use alloc::boxed::Box;
+
 use mach_protocol::host::{HostPageSizeReply, HostRequest};
 use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::vm as wire;
@@ -100,7 +102,7 @@ impl<M: Machine> Server<M> {
         request: u32,
         target: Option<MapId>,
         call: VmRequest,
-    ) -> Result<VmWork, Words> {
+    ) -> Result<VmWork, Box<Words>> {
         let family = family(request);
         Ok(match call {
             VmRequest::VmAllocate(c) => VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.flags, family)),
@@ -167,9 +169,9 @@ impl<M: Machine> Server<M> {
                     },
                 ))
             }
-            VmRequest::VmRegion(c) => return Err(pack_reply(&self.region(request, target, &c))),
-            VmRequest::GnuVmRegion(c) => return Err(pack_reply(&self.gnu_region(target, &c))),
-            VmRequest::VmStatistics(_) => return Err(pack_reply(&self.statistics(target))),
+            VmRequest::VmRegion(c) => return Err(Box::new(pack_reply(&self.region(request, target, &c)))),
+            VmRequest::GnuVmRegion(c) => return Err(Box::new(pack_reply(&self.gnu_region(target, &c)))),
+            VmRequest::VmStatistics(_) => return Err(Box::new(pack_reply(&self.statistics(target)))),
         })
     }
 
