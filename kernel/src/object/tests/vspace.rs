@@ -221,3 +221,25 @@ fn deleting_the_last_vspace_capability_frees_its_asid() {
     b.done(POOL, AsidPoolAssign, &[], &[OTHER_SPACE]);
     assert!(matches!(b.cap(OTHER_SPACE), Cap::VSpace(v) if v.asid == Some(Asid(1))));
 }
+
+// ---- which address space user mode has ----
+
+#[test]
+fn a_thread_runs_in_its_vspace() {
+    let b = bench();
+    let events = record(|| crate::vspace::activate(&b.m.kernel, b.cap(VSPACE)));
+    assert_eq!(events, [Event::UserRoot(Some((b.root(VSPACE).addr().to_phys(), Asid(1))))]);
+}
+
+#[test]
+fn a_thread_without_a_valid_vspace_runs_in_an_empty_one() {
+    let b = bench();
+    let activate = |cap| record(|| crate::vspace::activate(&b.m.kernel, cap));
+    // No VSpace at all, one that never had an ASID, one whose ASID is another's, one whose ASID is gone.
+    assert_eq!(activate(Cap::Null), [Event::UserRoot(None)]);
+    assert_eq!(activate(b.cap(OTHER_SPACE)), [Event::UserRoot(None)]);
+    b.give_asid_away();
+    assert_eq!(activate(b.cap(VSPACE)), [Event::UserRoot(None)]);
+    b.lose_asid();
+    assert_eq!(activate(b.cap(VSPACE)), [Event::UserRoot(None)]);
+}
