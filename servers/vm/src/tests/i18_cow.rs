@@ -94,6 +94,42 @@ fn i18_05b_a_copy_of_a_copy_of_shared_memory() {
     assert_eq!(seen, [1, 1, 50, 1]);
 }
 
+/// A copy object that its shadow swallows is still told what changes below.
+#[test]
+fn i18_05c_a_copy_object_that_was_swallowed() {
+    let (mut b, a) = Bench::with_pages(2);
+    b.inherit(a, 2 * P, SHARE);
+    b.number(a, 2);
+    let sharer = b.fork();
+    b.inherit(a, 2 * P, COPY);
+    let copier = b.fork();
+    let second = b.world.run(Fork::new(copier)).unwrap();
+    b.world.store(copier, a, 50).unwrap();
+    b.world.end(second);
+    b.world.settle();
+    b.world.store(sharer, a + P, 60).unwrap();
+    assert_eq!(b.world.load(copier, a + P), Ok(2));
+    assert_eq!(b.world.load(copier, a), Ok(50));
+}
+
+/// A copy object that its task has begun to write to is no snapshot for others.
+#[test]
+fn i18_05d_a_copy_object_that_is_written_is_not_used_twice() {
+    let (mut b, a) = Bench::with_pages(1);
+    b.inherit(a, P, SHARE);
+    b.number(a, 1);
+    let sharer = b.fork();
+    b.inherit(a, P, COPY);
+    let copier = b.fork();
+    b.world.machine.fail_in = Some(1);
+    assert_eq!(b.world.store(copier, a, 50), Err(KernError::ResourceShortage));
+    b.world.machine.fail_in = None;
+    let third = b.fork();
+    b.world.store(copier, a, 70).unwrap();
+    let seen = [b.me, sharer, copier, third].map(|task| b.world.load(task, a).unwrap());
+    assert_eq!(seen, [1, 1, 70, 1]);
+}
+
 #[test]
 fn i18_06_read_fork_write() {
     let (mut b, a) = Bench::with_pages(2);
