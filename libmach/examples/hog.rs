@@ -38,8 +38,8 @@ fn main() -> Result<i32> {
 
     // Once for what a first time costs: the heap, the stack, the console's port.
     println!("a child that takes nothing: {:?}", fork(|| 0)?.wait(Timeout::Never)?);
-    notes.words()[GO].store(0, SeqCst);
-    own_stack();
+    round(notes)?;
+    sleep(200);
     let before = free_frames()?;
 
     let (mut orderly, mut returned) = (0, 0);
@@ -48,6 +48,9 @@ fn main() -> Result<i32> {
     for number in 0..rounds {
         if number == WHOLE {
             ballast = Some(take_all_but(LEFT, before)?);
+            // One that does not count, for what a first time costs beside the ballast.
+            round(notes)?;
+            sleep(200);
             free = free_frames()?;
         }
         let (told, left) = round(notes)?;
