@@ -1,5 +1,7 @@
 //! What the virtual memory works on: memory, translations and the kernel below, behind the core's traits.
 
+use alloc::vec::Vec;
+
 use vm::{Fill, FrameId, FramePool, ManagerId, ObjectId, Pager, Pmap, Progress, Prot, ReturnedPage, Shortage, SpaceId};
 
 use crate::machine::{Access, Machine, Slot};
@@ -22,13 +24,15 @@ pub struct Hardware<M> {
     pub need: Need,
     /// The root table that the next space is made of, for the one space that exists already: the first task's.
     pub next_space: Option<Slot>,
+    /// Objects that are gone and whose name somebody asked for.
+    pub unnamed: Vec<ObjectId>,
 }
 
 impl<M: Machine> Hardware<M> {
     /// No spaces yet.
     pub fn new(machine: M, memory: Memory) -> Self {
         let pmaps = Pmaps::new(memory.total_frames());
-        Self { machine, memory, pmaps, need: Need::Reserved, next_space: None }
+        Self { machine, memory, pmaps, need: Need::Reserved, next_space: None, unnamed: Vec::new() }
     }
 
     /// The capability of a space's root table.
@@ -157,12 +161,14 @@ impl<M: Machine> FramePool for Hardware<M> {
     }
 }
 
-/// No task can be a memory manager yet: `vm_map` takes no memory object, so none of these is ever told anything.
+/// No task can be a memory manager yet: `vm_map` takes no memory object, so none of these is ever told anything but the end of names.
 impl<M: Machine> Pager for Hardware<M> {
     fn init(&mut self, _: ManagerId, _: ObjectId) {}
     fn data_request(&mut self, _: ManagerId, _: ObjectId, _: u64, _: Prot) {}
     fn data_unlock(&mut self, _: ManagerId, _: ObjectId, _: u64, _: Prot) {}
     fn data_return(&mut self, _: ManagerId, _: ObjectId, _: ReturnedPage) {}
     fn terminate(&mut self, _: ManagerId, _: ObjectId) {}
-    fn name_dead(&mut self, _: ObjectId) {}
+    fn name_dead(&mut self, object: ObjectId) {
+        self.unnamed.push(object);
+    }
 }

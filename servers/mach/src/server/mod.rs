@@ -19,6 +19,7 @@ mod dispatch;
 mod end;
 mod faults;
 mod message;
+mod names;
 mod operation;
 mod ports;
 mod private;
@@ -78,6 +79,7 @@ pub struct Server<M> {
     tasks: Table<Task>,
     threads: Table<Thread>,
     ops: Ops,
+    names: names::Names,
     /// The reply object of the next receive.
     spare: Slot,
     /// Ticks so far.
@@ -118,6 +120,7 @@ impl<M: Machine> Server<M> {
             tasks: Table::new(MAX_TASKS),
             threads: Table::new(MAX_THREADS),
             ops: Ops::new(),
+            names: names::Names::default(),
             spare: start.reply,
             now: 0,
             is_ticking: false,
@@ -244,6 +247,8 @@ impl<M: Machine> Server<M> {
         loop {
             if let Some(what) = self.vm.next_wakeup() {
                 self.ops.wake_vm(what);
+            } else if let Some(object) = self.hw.unnamed.pop() {
+                self.forget_name(object);
             } else if let Some(event) = self.ports.next_event() {
                 self.on_event(event);
             } else {
@@ -263,6 +268,9 @@ impl<M: Machine> Server<M> {
                 self.ops.make_ready(id);
             }
             Event::Serve(object, message) => self.serve(object, message),
+            Event::NoSenders(Object { kind: ObjectKind::MemoryName, id }) => {
+                self.forget_name(vm::ObjectId::from_word(id));
+            }
             // Ports of tasks and threads live as long as what they stand for, senders or not.
             Event::NoSenders(_) | Event::PortDied(_) => {}
         }

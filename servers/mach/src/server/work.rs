@@ -170,7 +170,7 @@ impl<M: Machine> Server<M> {
                 ))
             }
             VmRequest::VmRegion(c) => return Err(Box::new(pack_reply(&self.region(request, target, &c)))),
-            VmRequest::GnuVmRegion(c) => return Err(Box::new(pack_reply(&self.gnu_region(target, &c)))),
+            VmRequest::GnuVmRegion(c) => return Err(Box::new(pack_reply(&self.gnu_region(caller, target, &c)))),
             VmRequest::VmStatistics(_) => return Err(Box::new(pack_reply(&self.statistics(target)))),
         })
     }
@@ -201,13 +201,17 @@ impl<M: Machine> Server<M> {
         })
     }
 
-    /// The name port of an object comes with memory managers; until then it is null.
     fn gnu_region(
         &mut self,
+        caller: Caller,
         target: Option<MapId>,
         call: &wire::GnuVmRegion,
     ) -> Result<wire::GnuVmRegionReply, KernReturn> {
         let found = self.vm.region(target, call.address).map_err(vm_code)?;
+        let object_name = match found.object_name {
+            Some(object) => self.name_of(caller.space, object)?,
+            None => PortName::NULL,
+        };
         Ok(wire::GnuVmRegionReply {
             address: found.address,
             size: found.size,
@@ -215,7 +219,7 @@ impl<M: Machine> Server<M> {
             max_protection: u32::from(found.max_protection.bits()),
             inheritance: found.inheritance as u32,
             is_shared: found.is_shared,
-            object_name: PortName::NULL,
+            object_name,
             offset: found.offset,
         })
     }
