@@ -1,7 +1,7 @@
 //! What the server asks of the kernel below it, and of its own window on memory.
 //!
 //! The library never makes a system call: it is given a [`Machine`]. `main.rs` implements it over capabilities,
-//! [`crate::fake`] over ordinary memory for tests. A slot is a place in the server's own CSpace.
+//! `crate::fake` over ordinary memory for tests. A slot is a place in the server's own CSpace.
 //!
 //! The kernel refuses an operation only when the server's bookkeeping is wrong or a thread of a task did something
 //! meanwhile; [`Refused`] is therefore turned into a failure of the one call or task that was being served.
@@ -41,7 +41,7 @@ pub enum Object {
     CNode,
     /// A scheduling context with eight refills beyond the first two.
     SchedContext,
-    /// A reply object. It is made in numbers, see [`crate::memory::replies`].
+    /// A reply object. It is made in numbers, by the pool of replies in `memory`.
     Reply,
 }
 

@@ -54,7 +54,7 @@ const FIRST_PRIVATE: u64 = 16;
 #[must_use]
 pub fn serial(tree: &[u8]) -> Option<Serial> {
     let tree = Fdt::new(tree).ok()?;
-    let output = tree.chosen().stdout().map(|node| node.name);
+    let output = output(&tree).map(|node| node.name);
     let all = || {
         let top = tree.find_node("/").into_iter().flat_map(FdtNode::children).map(|node| (node, 0));
         let soc = tree.find_node("/soc").into_iter().flat_map(|soc| {
@@ -68,6 +68,12 @@ pub fn serial(tree: &[u8]) -> Option<Serial> {
     let other = |kind| all().map(|(_, uart)| uart).find(|uart| *uart != log && uart.kind == kind);
     let console = other(UartKind::Pl011).or_else(|| other(UartKind::Mini)).unwrap_or(log);
     Some(Serial { log, console })
+}
+
+/// The node that `/chosen/stdout-path` names, directly or by an alias; options behind a `:` are cut.
+fn output<'b, 'a>(tree: &'b Fdt<'a>) -> Option<FdtNode<'b, 'a>> {
+    let path = tree.find_node("/chosen")?.property("stdout-path")?.as_str()?;
+    tree.find_node(path.split(':').next()?)
 }
 
 /// What has to be added to the addresses of a bus's children.

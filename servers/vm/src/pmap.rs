@@ -1,6 +1,6 @@
 //! The effects of the virtual memory on hardware: address spaces and frames.
 //!
-//! `servers/mach` implements these traits over capabilities, [`crate::model`] over ordinary memory.
+//! `servers/mach` implements these traits over capabilities, `crate::model` over ordinary memory.
 //! No method waits, and none calls back into the virtual memory.
 
 use crate::types::{FrameId, Prot, SpaceId};

@@ -65,14 +65,14 @@ impl<'a> Build<'a> {
             let line = line?;
             let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
             match message {
-                Message::CompilerArtifact { target, executable, fresh } => {
+                Message::Artifact { target, executable, fresh } => {
                     if !fresh && !told {
                         eprintln!("tessera: building ...");
                         told = true;
                     }
                     found.extend(executable.map(|path| (target.name, path)));
                 }
-                Message::CompilerMessage { message } if message.level == "error" => {
+                Message::Said { message } if message.level == "error" => {
                     eprint!("{}", message.rendered.unwrap_or_default());
                 }
                 _ => {}
@@ -96,14 +96,10 @@ pub(crate) fn cargo(verb: &str) -> Command {
 #[derive(Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 enum Message {
-    CompilerArtifact {
-        target: Target,
-        executable: Option<PathBuf>,
-        fresh: bool,
-    },
-    CompilerMessage {
-        message: Diagnostic,
-    },
+    #[serde(rename = "compiler-artifact")]
+    Artifact { target: Target, executable: Option<PathBuf>, fresh: bool },
+    #[serde(rename = "compiler-message")]
+    Said { message: Diagnostic },
     #[serde(other)]
     Other,
 }

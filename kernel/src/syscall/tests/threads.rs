@@ -138,7 +138,7 @@ impl Zoo {
     fn invoked(&self, label: L, n: usize) -> u64 {
         match label {
             L::SchedControlConfigureFlags => self.control,
-            _ if n % 8 == 0 => self.cap(n / 8),
+            _ if n.is_multiple_of(8) => self.cap(n / 8),
             L::SchedContextBind
             | L::SchedContextUnbind
             | L::SchedContextUnbindObject

@@ -21,7 +21,7 @@
 //! | `operation` | `mach_msg` as an operation that can wait |
 //! | `death` | what happens when a port or a space goes |
 //!
-//! # Invariants (checked by [`Ports::assert_valid`])
+//! # Invariants (checked by the tests after every step)
 //!
 //! - PORT-1: a live port's receive right is in exactly one place: a space's entry, a message, or the server.
 //! - PORT-2: `send_rights` counts the entries and messages that hold a send right to the port; user references do not count.

@@ -2,6 +2,8 @@
 
 use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgRequest, MsgSend, PortMessage};
 
+use alloc::boxed::Box;
+
 use super::*;
 
 fn send(to: Name, disposition: u8, id: i32, option: MsgOption) -> MsgSend {
@@ -16,8 +18,12 @@ fn receive(name: Name, size: u32, option: MsgOption) -> MsgReceive {
     MsgReceive { name, option, timeout_ms: 0, size }
 }
 
-fn run(p: &mut Ports, s: SpaceId, request: MsgRequest) -> Result<(KernReturn, Option<PortMessage>), MessageOperation> {
-    let mut operation = MessageOperation::new(s, Waiter(3), request);
+fn run(
+    p: &mut Ports,
+    s: SpaceId,
+    request: MsgRequest,
+) -> Result<(KernReturn, Option<PortMessage>), Box<MessageOperation>> {
+    let mut operation = Box::new(MessageOperation::new(s, Waiter(3), request));
     match operation.step(p) {
         Progress::Done(reply) => Ok((reply.code, reply.message)),
         _ => Err(operation),
