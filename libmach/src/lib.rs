@@ -44,9 +44,6 @@ pub mod task;
 pub mod thread;
 pub mod vm;
 
-pub use mach_protocol::{KernReturn, PortName};
+pub use mach_protocol::{KernResult as Result, KernReturn, PortName};
 pub use region::Region;
 pub use rt::{args, exit};
-
-/// What Mach's calls answer.
-pub type Result<T> = core::result::Result<T, KernReturn>;

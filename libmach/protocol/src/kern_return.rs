@@ -6,6 +6,9 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KernReturn(pub i32);
 
+/// What a call gives: its results, or the code that it failed with.
+pub type KernResult<T> = Result<T, KernReturn>;
+
 macro_rules! codes {
     ($($name:ident = $value:expr, $explanation:literal;)*) => {
         impl KernReturn {

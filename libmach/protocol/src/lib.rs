@@ -40,7 +40,7 @@ pub mod vm;
 pub mod wire;
 
 pub use call::Call;
-pub use kern_return::KernReturn;
+pub use kern_return::{KernResult, KernReturn};
 pub use table::Routine;
 
 /// The name of a right in a task's name space, `mach_port_name_t`.

@@ -2,6 +2,7 @@
 //!
 //! Numbering is GNU's (`spec/mach-ports-tasks.md` E.3).
 
+use mach_protocol::KernReturn;
 use mach_protocol::exception::{
     EXC_AARCH64_ALIGNMENT, EXC_AARCH64_PC_ALIGNMENT, EXC_AARCH64_SP_ALIGNMENT, ExceptionType,
 };
@@ -53,7 +54,7 @@ mod syndrome {
 }
 
 /// `KERN_MEMORY_ERROR`, the code of an abort that no mapping can mend.
-const MEMORY_ERROR: i32 = vm::KernError::MemoryError.code();
+const MEMORY_ERROR: i32 = KernReturn::MEMORY_ERROR.0;
 /// The code of an exception for an instruction that is no system call of the kernel's.
 const CODE_SYSTEM_CALL: i32 = 2;
 /// The code of an exception for a system call on a slot without a capability.

@@ -66,7 +66,6 @@ pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
 pub use statistics::Statistics;
 pub use step::{Cancel, Env, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn};
 pub use types::{
-    Family, FrameId, Inherit, KernError, KernResult, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot,
-    SpaceId, flags,
+    Family, FrameId, Inherit, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot, SpaceId, flags,
 };
 pub use vm::{Config, Vm};

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mach_protocol::{KernResult, KernReturn};
+
 use crate::pager::ReturnedPage;
 use crate::step::STEP_PAGES;
 use crate::*;
@@ -262,7 +264,7 @@ impl World {
 
     /// The frame that a task's access reaches, after faulting as often as it takes.
     fn access(&mut self, map: MapId, address: u64, access: Prot) -> KernResult<FrameId> {
-        let space = self.vm.space_of(map).ok_or(KernError::InvalidAddress)?;
+        let space = self.vm.space_of(map).ok_or(KernReturn::INVALID_ADDRESS)?;
         for _ in 0..3 {
             if let Some((frame, prot)) = self.machine.spaces[&space].get(&trunc(address))
                 && prot.contains(access)

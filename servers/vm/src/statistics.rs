@@ -1,7 +1,9 @@
 //! `vm_statistics`: counts over the whole system.
 
+use mach_protocol::KernResult;
+
 use crate::step::Env;
-use crate::types::{KernResult, MapId, PAGE_SIZE};
+use crate::types::{MapId, PAGE_SIZE};
 use crate::vm::Vm;
 
 /// GNU's `vm_statistics`, in its order.

@@ -4,9 +4,11 @@
 //! server calls [`Operation::step`] until it gives [`Step::Done`]; between two steps anything may happen to
 //! the state, so a step trusts nothing that an earlier one read unless the map was locked by this operation.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use crate::pager::Pager;
 use crate::pmap::{FramePool, Pmap};
-use crate::types::{KernError, KernResult, MapId, ObjectId, PageId};
+use crate::types::{MapId, ObjectId, PageId};
 use crate::vm::Vm;
 
 /// No step touches more pages than this.
@@ -92,8 +94,8 @@ pub enum Cancel {
 }
 
 /// An answer, for `?` in a step.
-impl<T> From<KernError> for Step<T> {
-    fn from(error: KernError) -> Step<T> {
+impl<T> From<KernReturn> for Step<T> {
+    fn from(error: KernReturn) -> Step<T> {
         Step::Done(Err(error))
     }
 }

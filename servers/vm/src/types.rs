@@ -1,4 +1,4 @@
-//! The plain types of Mach's virtual memory: protections, inheritance, return codes, handles.
+//! The plain types of Mach's virtual memory: protections, inheritance, handles.
 //!
 //! Values are the ones of Mach's headers, so that a server can pass wire words through unchanged.
 
@@ -66,51 +66,6 @@ impl Inherit {
         }
     }
 }
-
-/// A failure, as `kern_return_t` numbers it. Success is `Ok`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub enum KernError {
-    /// Nothing is there, or it is outside the map.
-    InvalidAddress = 1,
-    /// The memory does not allow the access.
-    ProtectionFailure = 2,
-    /// No room in the address space, or the size limit is reached.
-    NoSpace = 3,
-    /// An argument is wrong.
-    InvalidArgument = 4,
-    /// The call failed for another reason.
-    Failure = 5,
-    /// The server has no memory for it.
-    ResourceShortage = 6,
-    /// The caller lacks the privilege.
-    NoAccess = 8,
-    /// A memory manager did not give the data.
-    MemoryError = 10,
-    /// The argument is no task.
-    InvalidTask = 16,
-    /// The named entry does not grant what is asked.
-    InvalidRight = 17,
-    /// The argument is no host port, or not the privileged one.
-    InvalidHost = 22,
-    /// The port can not be mapped.
-    InvalidObject = 29,
-    /// There is no such operation here.
-    NotSupported = 46,
-    /// The caller's own buffer can not be read (`MACH_SEND_INVALID_MEMORY`).
-    SendInvalidMemory = 0x1000_000c,
-}
-
-impl KernError {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn code(self) -> i32 {
-        self as i32
-    }
-}
-
-/// The result of a call.
-pub type KernResult<T> = Result<T, KernError>;
 
 /// Which family of Mach an id belongs to, where the families answer differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use alloc::collections::VecDeque;
 
+use mach_protocol::{KernResult, KernReturn};
+
 use crate::arena::Arena;
 use crate::map::{Limits, Map};
 use crate::object::Object;
@@ -9,7 +11,7 @@ use crate::page::Page;
 use crate::pmap::Shortage;
 use crate::range::Range;
 use crate::step::{Budget, Env, WaitOn};
-use crate::types::{KernError, KernResult, MapId, ObjectId, SpaceId};
+use crate::types::{MapId, ObjectId, SpaceId};
 
 /// What the virtual memory must know of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +75,12 @@ impl Vm {
     /// Makes an empty map for the addresses `bounds`, which start at or above the first page.
     ///
     /// # Errors
-    /// [`KernError::InvalidArgument`]: the bounds are not page aligned, empty, or hold page 0;
-    /// [`KernError::ResourceShortage`].
+    /// [`KernReturn::INVALID_ARGUMENT`]: the bounds are not page aligned, empty, or hold page 0;
+    /// [`KernReturn::RESOURCE_SHORTAGE`].
     pub fn create_map<E: Env>(&mut self, env: &mut E, bounds: Range) -> KernResult<MapId> {
         use crate::range::is_aligned;
         if bounds.is_empty() || !is_aligned(bounds.start | bounds.end) || bounds.start == 0 {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
         env.prepare_step()?;
         let space = env.create_space()?;
@@ -171,9 +173,9 @@ impl Vm {
     /// The map that a call names.
     ///
     /// # Errors
-    /// The null map, or one that is gone: [`KernError::InvalidArgument`].
+    /// The null map, or one that is gone: [`KernReturn::INVALID_ARGUMENT`].
     pub(crate) fn target(&self, target: Option<MapId>) -> KernResult<MapId> {
-        target.filter(|id| self.maps.get(*id).is_some()).ok_or(KernError::InvalidArgument)
+        target.filter(|id| self.maps.get(*id).is_some()).ok_or(KernReturn::INVALID_ARGUMENT)
     }
 
     /// What to wait for before working on these maps, if they are locked.
@@ -202,8 +204,8 @@ impl Vm {
     }
 }
 
-impl From<Shortage> for KernError {
-    fn from(_: Shortage) -> KernError {
-        KernError::ResourceShortage
+impl From<Shortage> for KernReturn {
+    fn from(_: Shortage) -> KernReturn {
+        KernReturn::RESOURCE_SHORTAGE
     }
 }

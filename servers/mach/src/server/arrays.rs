@@ -8,7 +8,7 @@ use mach_protocol::wire::{Wire, Words};
 use vm::{Family, MapId, Operation, Step};
 
 use super::operation::{Op, Progress, Work};
-use super::{Caller, Server, vm_code};
+use super::{Caller, Server};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
 
@@ -86,9 +86,9 @@ impl ArraysWork {
 }
 
 /// What was allocated before stays the caller's, without a name: a caller short of memory loses it at its end.
-fn refused(error: vm::KernError) -> Progress {
+fn refused(error: KernReturn) -> Progress {
     let mut words = Words::new();
-    vm_code(error).0.pack(&mut words);
+    error.0.pack(&mut words);
     Progress::Done(words)
 }
 

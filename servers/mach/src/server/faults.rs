@@ -58,7 +58,7 @@ impl<M: Machine> Server<M> {
         if let Some(thread) = thread {
             match outcome {
                 Ok(()) => self.answer_fault(thread),
-                Err(error) => self.raise(thread, Exception { code: error.code(), ..exception }, Stage::Thread),
+                Err(error) => self.raise(thread, Exception { code: error.0, ..exception }, Stage::Thread),
             }
         }
         Progress::Silent

@@ -344,8 +344,3 @@ fn word_of(id: Id) -> u64 {
 fn id_of(word: u64) -> Id {
     Id::new(word as u32, (word >> 32) as u32)
 }
-
-/// The return code of a refused call on a map.
-fn vm_code(code: vm::KernError) -> KernReturn {
-    KernReturn(code.code())
-}

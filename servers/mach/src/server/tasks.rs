@@ -11,7 +11,7 @@ use mach_protocol::{KernReturn, PortName};
 use vm::{Operation, Step};
 
 use super::operation::{Op, Progress, Work};
-use super::{Caller, MAP_END, MAP_START, Server, vm_code};
+use super::{Caller, MAP_END, MAP_START, Server};
 use crate::handlers::{self, Handlers, Listed};
 use crate::machine::Machine;
 use crate::port::{Ports, Right};
@@ -115,8 +115,7 @@ impl<M: Machine> Server<M> {
             let map = self.tasks.get(parent).ok_or(KernReturn::INVALID_TASK)?.map;
             self.vm.create_like(&mut self.hw, map)
         };
-        let map = map.map_err(vm_code)?;
-        self.finish_create(caller.thread, parent, map)
+        self.finish_create(caller.thread, parent, map?)
     }
 
     /// Makes a task of a map that was made like its parent's, or by inheritance, and gives the caller its port. If
@@ -194,7 +193,7 @@ impl<M: Machine> Server<M> {
                 self.discard_map(map);
                 Progress::Silent
             }
-            (Err(error), _) => Progress::Done(pack_reply(&Err::<wire::TaskCreateReply, _>(vm_code(error)))),
+            (Err(error), _) => Progress::Done(pack_reply(&Err::<wire::TaskCreateReply, _>(error))),
         }
     }
 

@@ -11,7 +11,7 @@ use mach_protocol::{KernReturn, PortName};
 use vm::{Family, Holes, MapArgs, MapId, MapObject, Operation, Step, WriteSource};
 
 use super::operation::{Op, Progress, Work};
-use super::{Caller, Server, vm_code};
+use super::{Caller, Server};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
 use crate::memory::PAGE;
@@ -68,7 +68,7 @@ impl VmWork {
 /// The server's progress out of an operation's, with the reply that its outcome makes.
 fn progress<T, R: mach_protocol::wire::Wire>(step: Step<T>, reply: impl FnOnce(T) -> R) -> Progress {
     match step {
-        Step::Done(outcome) => Progress::Done(pack_reply(&outcome.map(reply).map_err(vm_code))),
+        Step::Done(outcome) => Progress::Done(pack_reply(&outcome.map(reply))),
         Step::Wait(on) => Progress::WaitVm(on),
         Step::Again => Progress::Again,
     }
@@ -192,7 +192,7 @@ impl<M: Machine> Server<M> {
         call: &wire::VmRegion,
     ) -> Result<wire::VmRegionReply, KernReturn> {
         let basic = if request == VM_REGION_NARROW { vm::BasicInfo::Narrow } else { vm::BasicInfo::Wide };
-        let found = self.vm.region_info(target, call.address, call.flavor, call.info_count, basic).map_err(vm_code)?;
+        let found = self.vm.region_info(target, call.address, call.flavor, call.info_count, basic)?;
         Ok(wire::VmRegionReply {
             address: found.address,
             size: found.size,
@@ -207,7 +207,7 @@ impl<M: Machine> Server<M> {
         target: Option<MapId>,
         call: &wire::GnuVmRegion,
     ) -> Result<wire::GnuVmRegionReply, KernReturn> {
-        let found = self.vm.region(target, call.address).map_err(vm_code)?;
+        let found = self.vm.region(target, call.address)?;
         let object_name = match found.object_name {
             Some(object) => self.name_of(caller.space, object)?,
             None => PortName::NULL,
@@ -225,7 +225,7 @@ impl<M: Machine> Server<M> {
     }
 
     fn statistics(&mut self, target: Option<MapId>) -> Result<wire::VmStatisticsReply, KernReturn> {
-        let counts = self.vm.vm_statistics(&self.hw, target).map_err(vm_code)?;
+        let counts = self.vm.vm_statistics(&self.hw, target)?;
         Ok(wire::VmStatisticsReply {
             pagesize: counts.pagesize as u32,
             free_count: counts.free_count as u32,

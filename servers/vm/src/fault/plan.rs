@@ -21,12 +21,14 @@
 //! | nothing, and the manager is gone                    | `Fail(MemoryError)`                     |
 //! | nothing down to the end                             | `ZeroFill`, in the first object         |
 
+use mach_protocol::KernReturn;
+
 use super::resume::Access;
 use crate::map::protect::hardware;
 use crate::object::Source;
 use crate::page::{Page, PageState};
 use crate::step::WaitOn;
-use crate::types::{FrameId, KernError, MapId, ObjectId, PageId, Prot};
+use crate::types::{FrameId, MapId, ObjectId, PageId, Prot};
 use crate::vm::Vm;
 
 /// Who accesses.
@@ -44,7 +46,7 @@ pub(crate) enum By {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// The access can not be had.
-    Fail(KernError),
+    Fail(KernReturn),
     /// Look again after a wake-up.
     Wait(WaitOn),
     /// Give the entry an object.
@@ -76,7 +78,7 @@ impl Plan {
             Plan::Wait(what) => Some(Access::Wait(what)),
             Plan::Fail(error) => Some(Access::Fail(error)),
             Plan::Request { .. } | Plan::Unlock { .. } | Plan::ReportError { .. } => {
-                Some(Access::Fail(KernError::MemoryError))
+                Some(Access::Fail(KernReturn::MEMORY_ERROR))
             }
             Plan::MakeObject
             | Plan::TakeOver(_)
@@ -100,12 +102,12 @@ pub(crate) struct Found<'a> {
 /// Decides what must happen for an access of `access` to the page at `address`.
 pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> Plan {
     let Some((start, entry)) = vm.maps.get(map).and_then(|map| map.entries.lookup(address)) else {
-        return Plan::Fail(KernError::InvalidAddress);
+        return Plan::Fail(KernReturn::INVALID_ADDRESS);
     };
     let allowed = entry.attributes.prot;
     let needs_read = by == By::Task && access.intersects(Prot::DEFAULT);
     if !allowed.contains(access) || (needs_read && !allowed.contains(Prot::READ)) {
-        return Plan::Fail(KernError::ProtectionFailure);
+        return Plan::Fail(KernReturn::PROTECTION_FAILURE);
     }
     let Some(backing) = entry.backing else {
         return Plan::MakeObject;
@@ -145,7 +147,7 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
         let is_first = id == first;
         // Below a shadow a page is only read.
         let wanted = if is_first { access } else { Prot::READ };
-        let object = vm.objects.get(id).ok_or(Plan::Fail(KernError::InvalidAddress))?;
+        let object = vm.objects.get(id).ok_or(Plan::Fail(KernReturn::INVALID_ADDRESS))?;
         let page = object.pages.get(&offset).and_then(|page| Some((*page, vm.pages.get(*page)?)));
         match page {
             Some((id, page)) => match page.state {
@@ -170,7 +172,7 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
             },
             None => match object.source {
                 Source::Zero => {}
-                Source::Gone => return Err(Plan::Fail(KernError::MemoryError)),
+                Source::Gone => return Err(Plan::Fail(KernReturn::MEMORY_ERROR)),
                 Source::Manager { is_ready: false, .. } => {
                     return Err(Plan::Wait(WaitOn::Object(id)));
                 }

@@ -1,5 +1,7 @@
 //! Carrying plans out, until the page is there, something must be waited for, or the access fails.
 
+use mach_protocol::KernReturn;
+
 use super::plan::{By, Plan, plan};
 use crate::map::entry::Backing;
 use crate::object::Source;
@@ -7,7 +9,7 @@ use crate::page::PageState;
 use crate::pmap::{Fill, Shortage};
 use crate::range::trunc;
 use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
-use crate::types::{FrameId, KernError, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
+use crate::types::{FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 use crate::{Object, Page};
 
@@ -23,7 +25,7 @@ pub(crate) enum Access {
     /// Memory is short, but is being given back: look again behind what is pending.
     Again,
     /// The access can not be had.
-    Fail(KernError),
+    Fail(KernReturn),
 }
 
 impl Vm {
@@ -44,7 +46,7 @@ impl Vm {
                 }
                 Plan::ReportError { object, offset } => {
                     self.drop_page(env, object, offset);
-                    return Access::Fail(KernError::MemoryError);
+                    return Access::Fail(KernReturn::MEMORY_ERROR);
                 }
                 Plan::MakeObject => {
                     self.make_object(map, address);
@@ -79,7 +81,7 @@ impl Vm {
     /// What to do when a frame, a table or a slot could not be had.
     pub(crate) fn shortage<E: Env>(&mut self, env: &mut E) -> Access {
         if self.is_tidy() {
-            return Access::Fail(KernError::ResourceShortage);
+            return Access::Fail(KernReturn::RESOURCE_SHORTAGE);
         }
         self.reap(env);
         Access::Again
@@ -223,13 +225,13 @@ impl Operation for Fault {
             vm.counters.faults += 1;
         }
         let Some(map) = vm.maps.get(self.map) else {
-            return KernError::InvalidAddress.into();
+            return KernReturn::INVALID_ADDRESS.into();
         };
         if map.is_locked {
             return Step::Wait(WaitOn::Map(self.map));
         }
         let Some(space) = map.space else {
-            return KernError::InvalidAddress.into();
+            return KernReturn::INVALID_ADDRESS.into();
         };
         if env.prepare_step().is_err() {
             return vm.shortage(env).into();

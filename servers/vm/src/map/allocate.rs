@@ -1,11 +1,13 @@
 //! `vm_allocate`, and how a new range finds its place.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::Map;
 use super::entry::{Attributes, Backing, Entry};
 use super::unmap::Remover;
 use crate::range::{self, BadRange, Range, round, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, KernError, KernResult, MapId, flags};
+use crate::types::{Family, MapId, flags};
 use crate::vm::Vm;
 
 /// Where a new range shall be.
@@ -32,10 +34,10 @@ impl Map {
         let found = match placement {
             Placement::Fixed { range, overwrite } => {
                 if range.start < self.bounds.start || range.end > self.bounds.end {
-                    return Err(KernError::InvalidAddress);
+                    return Err(KernReturn::INVALID_ADDRESS);
                 }
                 if !overwrite && self.entries.is_occupied(range) {
-                    return Err(KernError::NoSpace);
+                    return Err(KernReturn::NO_SPACE);
                 }
                 for (start, entry) in self.entries.overlapping(range) {
                     if entry.is_counted() {
@@ -46,12 +48,12 @@ impl Map {
             }
             Placement::Anywhere { from, size, mask } => {
                 let from = from.max(self.bounds.start);
-                let start = self.entries.find_room(from, self.bounds.end, size, mask).ok_or(KernError::NoSpace)?;
+                let start = self.entries.find_room(from, self.bounds.end, size, mask).ok_or(KernReturn::NO_SPACE)?;
                 Range { start, end: start + size }
             }
         };
         if is_counted && !self.has_room_for(found.size(), freed) {
-            return Err(KernError::NoSpace);
+            return Err(KernReturn::NO_SPACE);
         }
         Ok(found)
     }
@@ -75,7 +77,7 @@ impl Enterer {
         placement: Placement,
         is_counted: bool,
     ) -> KernResult<Enterer> {
-        let state = vm.maps.get_mut(map).ok_or(KernError::InvalidArgument)?;
+        let state = vm.maps.get_mut(map).ok_or(KernReturn::INVALID_ARGUMENT)?;
         let range = state.find_place(placement, is_counted)?;
         env.prepare_step()?;
         let remover = state.entries.is_occupied(range).then(|| Remover::replacing(map, range));
@@ -143,17 +145,17 @@ impl Allocate {
     /// Checks 1 to 6.
     fn placement(&self, vm: &Vm) -> KernResult<Option<(MapId, Placement)>> {
         if self.family == Family::Xnu && self.flags & !flags::USER_ALLOCATE != 0 {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
         let map = vm.target(self.target)?;
         if self.flags & flags::SUPERPAGE_MASK != 0 {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
         if self.size == 0 {
             return Ok(None);
         }
         if round(self.size) == 0 {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
         let placement = if self.flags & flags::ANYWHERE != 0 {
             Placement::Anywhere { from: 0, size: round(self.size), mask: 0 }
@@ -162,7 +164,7 @@ impl Allocate {
             match range::place(self.address, self.size) {
                 Ok(range) => Placement::Fixed { range, overwrite },
                 Err(BadRange::Wraps | BadRange::RoundsToZero) => {
-                    return Err(KernError::InvalidAddress);
+                    return Err(KernReturn::INVALID_ADDRESS);
                 }
             }
         };

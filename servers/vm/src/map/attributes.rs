@@ -1,11 +1,13 @@
 //! `vm_behavior_set`, `vm_machine_attribute`, `vm_msync`.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::entry::Behavior;
 use crate::fault::plan::{By, walk};
 use crate::fault::resume::Access;
 use crate::range::{self, BadRange, Range};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, KernError, KernResult, MapId, ObjectId, PAGE_SIZE, Prot};
+use crate::types::{Family, MapId, ObjectId, PAGE_SIZE, Prot};
 use crate::vm::Vm;
 
 /// `VM_BEHAVIOR_REUSABLE`, `_REUSE` and `_CAN_REUSE`: the first and the last of them.
@@ -49,18 +51,18 @@ impl BehaviorSet {
     fn check(&self, vm: &Vm) -> KernResult<Option<(MapId, Range)>> {
         let id = vm.target(self.target)?;
         if self.behavior > LAST_BEHAVIOR {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
         if self.size == 0 {
             return Ok(None);
         }
         let range = range::cover(self.address, self.size).map_err(|bad| match bad {
-            BadRange::Wraps => KernError::InvalidArgument,
-            BadRange::RoundsToZero => KernError::NoSpace,
+            BadRange::Wraps => KernReturn::INVALID_ARGUMENT,
+            BadRange::RoundsToZero => KernReturn::NO_SPACE,
         })?;
-        let bounds = vm.maps.get(id).ok_or(KernError::InvalidArgument)?.bounds;
+        let bounds = vm.maps.get(id).ok_or(KernReturn::INVALID_ARGUMENT)?.bounds;
         if range.clamp(bounds) != range {
-            return Err(KernError::NoSpace);
+            return Err(KernReturn::NO_SPACE);
         }
         let needs_write = (REUSABLE..=CAN_REUSE).contains(&self.behavior) || self.behavior == ZERO;
         let access = if needs_write { Prot::WRITE } else { Prot::NONE };
@@ -100,7 +102,7 @@ impl Operation for BehaviorSet {
                 return Step::Wait(wait);
             }
             if env.prepare_step().is_err() {
-                return KernError::ResourceShortage.into();
+                return KernReturn::RESOURCE_SHORTAGE.into();
             }
             if self.behavior != ZERO {
                 self.store(vm, map, range);
@@ -221,20 +223,20 @@ impl MachineAttribute {
             return Ok(None);
         }
         let range = range::cover(self.address, self.size).map_err(|bad| match bad {
-            BadRange::Wraps => KernError::InvalidArgument,
-            BadRange::RoundsToZero => KernError::InvalidAddress,
+            BadRange::Wraps => KernReturn::INVALID_ARGUMENT,
+            BadRange::RoundsToZero => KernReturn::INVALID_ADDRESS,
         })?;
-        let bounds = vm.maps.get(id).ok_or(KernError::InvalidArgument)?.bounds;
+        let bounds = vm.maps.get(id).ok_or(KernReturn::INVALID_ARGUMENT)?.bounds;
         if range.clamp(bounds) != range {
             return Err(match self.family {
-                Family::Gnu => KernError::InvalidArgument,
-                Family::Xnu => KernError::InvalidAddress,
+                Family::Gnu => KernReturn::INVALID_ARGUMENT,
+                Family::Xnu => KernReturn::INVALID_ADDRESS,
             });
         }
         if self.attribute != CACHE || !(FIRST_FLUSH..=LAST_FLUSH).contains(&self.value) {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
-        vm.check_access(id, range, Prot::NONE).map_err(|_| KernError::Failure)?;
+        vm.check_access(id, range, Prot::NONE).map_err(|_| KernReturn::FAILURE)?;
         Ok(Some((id, range)))
     }
 }
@@ -309,18 +311,18 @@ impl Vm {
         family: Family,
     ) -> KernResult<()> {
         if sync_flags & BOTH_SYNCS == BOTH_SYNCS {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
         let map = target.and_then(|id| self.maps.get(id)).ok_or(match family {
-            Family::Gnu => KernError::InvalidArgument,
-            Family::Xnu => KernError::InvalidTask,
+            Family::Gnu => KernReturn::INVALID_ARGUMENT,
+            Family::Xnu => KernReturn::INVALID_TASK,
         })?;
         if size == 0 {
             return Ok(());
         }
-        let range = range::cover(address, size).map_err(|_| KernError::InvalidAddress)?;
+        let range = range::cover(address, size).map_err(|_| KernReturn::INVALID_ADDRESS)?;
         if sync_flags & CONTIGUOUS != 0 && !map.entries.is_covered(range) {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         Ok(())
     }

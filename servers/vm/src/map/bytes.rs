@@ -2,11 +2,13 @@
 
 use alloc::vec::Vec;
 
+use mach_protocol::{KernResult, KernReturn};
+
 use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::range::{self, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{KernError, KernResult, MapId, PAGE_SIZE, Prot};
+use crate::types::{MapId, PAGE_SIZE, Prot};
 use crate::vm::Vm;
 
 /// The part of `[at, end)` that lies in the page of `at`: the page, the offset in it, how many bytes.
@@ -192,6 +194,6 @@ impl Operation for PutBytes {
 
 /// Whether the bytes lie in memory that allows the access.
 fn check(vm: &Vm, map: MapId, address: u64, size: u64, access: Prot) -> KernResult<()> {
-    let range = range::cover(address, size).map_err(|_| KernError::InvalidAddress)?;
+    let range = range::cover(address, size).map_err(|_| KernReturn::INVALID_ADDRESS)?;
     if size == 0 { Ok(()) } else { vm.check_access(map, range, access) }
 }

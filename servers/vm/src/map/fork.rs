@@ -1,10 +1,12 @@
 //! The map of a child task: `task_create` with inherited memory.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::Map;
 use super::copy::{Copier, Progress, Terms};
 use crate::fault::resume::Access;
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{KernError, KernResult, MapId};
+use crate::types::MapId;
 use crate::vm::Vm;
 
 /// Makes a map that has inherited another's memory, with the same bounds and limits.
@@ -25,7 +27,7 @@ enum State {
         copier: Copier,
     },
     /// The child is being taken down again.
-    Failed(KernError),
+    Failed(KernReturn),
 }
 
 impl Fork {
@@ -37,7 +39,7 @@ impl Fork {
 
     fn start<E: Env>(&self, vm: &mut Vm, env: &mut E) -> KernResult<State> {
         let child = vm.create_like(env, self.parent)?;
-        let bounds = vm.maps.get(child).ok_or(KernError::InvalidArgument)?.bounds;
+        let bounds = vm.maps.get(child).ok_or(KernReturn::INVALID_ARGUMENT)?.bounds;
         vm.lock_maps(&[self.parent]);
         let copier = Copier::new(vm, self.parent, bounds, child, bounds.start, Terms::Inherit);
         Ok(State::Copying { child, copier })
@@ -98,9 +100,9 @@ impl Vm {
     /// Makes an empty map with the bounds and limits of another: `task_create` without inheritance.
     ///
     /// # Errors
-    /// [`KernError::InvalidArgument`]: there is no such map; [`KernError::ResourceShortage`].
+    /// [`KernReturn::INVALID_ARGUMENT`]: there is no such map; [`KernReturn::RESOURCE_SHORTAGE`].
     pub fn create_like<E: Env>(&mut self, env: &mut E, parent: MapId) -> KernResult<MapId> {
-        let map = self.maps.get(parent).ok_or(KernError::InvalidArgument)?;
+        let map = self.maps.get(parent).ok_or(KernReturn::INVALID_ARGUMENT)?;
         let (bounds, limits) = (map.bounds, map.limits);
         env.prepare_step()?;
         let space = env.create_space()?;

@@ -1,8 +1,10 @@
 //! `vm_inherit`.
 
+use mach_protocol::KernReturn;
+
 use crate::range;
 use crate::step::{Cancel, Env, Operation, Step};
-use crate::types::{Inherit, KernError, MapId};
+use crate::types::{Inherit, MapId};
 use crate::vm::Vm;
 
 /// `vm_inherit` (2025; 3804, 4803).
@@ -44,19 +46,19 @@ impl Operation for SetInherit {
             return Step::Done(Ok(()));
         }
         let Some(inherit) = Inherit::from_wire(self.inherit) else {
-            return KernError::InvalidArgument.into();
+            return KernReturn::INVALID_ARGUMENT.into();
         };
         let Ok(range) = range::cover(self.address, self.size) else {
-            return KernError::InvalidArgument.into();
+            return KernReturn::INVALID_ARGUMENT.into();
         };
         if let Some(wait) = vm.is_locked(&[id]) {
             return Step::Wait(wait);
         }
         if env.prepare_step().is_err() {
-            return KernError::ResourceShortage.into();
+            return KernReturn::RESOURCE_SHORTAGE.into();
         }
         let Some(map) = vm.maps.get(id) else {
-            return KernError::InvalidArgument.into();
+            return KernReturn::INVALID_ARGUMENT.into();
         };
         let range = range.clamp(map.bounds);
         vm.clip_range(id, range);

@@ -1,8 +1,10 @@
 //! Finding, cutting, adding and removing entries, with the accounts of map and objects kept right.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::entry::Entry;
 use crate::range::Range;
-use crate::types::{KernError, KernResult, MapId, Prot};
+use crate::types::{MapId, Prot};
 use crate::vm::Vm;
 
 impl Vm {
@@ -139,11 +141,11 @@ impl Vm {
     /// | 1 | no hole, nothing beyond max  | `InvalidAddress`     |
     /// | 2 | every entry allows `access`  | `ProtectionFailure`  |
     pub(crate) fn check_access(&self, map: MapId, range: Range, access: Prot) -> KernResult<()> {
-        let map = self.maps.get(map).ok_or(KernError::InvalidArgument)?;
+        let map = self.maps.get(map).ok_or(KernReturn::INVALID_ARGUMENT)?;
         if !map.entries.is_covered(range) {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         let is_allowed = map.entries.overlapping(range).all(|(_, entry)| entry.attributes.prot.contains(access));
-        if is_allowed { Ok(()) } else { Err(KernError::ProtectionFailure) }
+        if is_allowed { Ok(()) } else { Err(KernReturn::PROTECTION_FAILURE) }
     }
 }

@@ -1,10 +1,12 @@
 //! `vm_map`.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::allocate::{Enterer, Placement, hint};
 use super::entry::{Attributes, Behavior, Entry};
 use crate::range::{self, Range, round};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, Inherit, KernError, KernResult, MapId, Prot, flags};
+use crate::types::{Family, Inherit, MapId, Prot, flags};
 use crate::vm::Vm;
 
 /// `VM_PROT_IS_MASK`: only means something for named entries.
@@ -81,7 +83,7 @@ impl MapMemory {
 
     /// Checks 1 to 10.
     fn check(&self, vm: &Vm) -> KernResult<(MapId, Placement, Attributes)> {
-        const BAD: KernError = KernError::InvalidArgument;
+        const BAD: KernReturn = KernReturn::INVALID_ARGUMENT;
         let args = &self.args;
         let flags = match args.family {
             Family::Gnu => u32::from(args.flags != 0),
@@ -109,14 +111,14 @@ impl MapMemory {
         }
         match (args.object, args.family) {
             (MapObject::Null, _) => {}
-            (MapObject::Invalid, Family::Xnu) => return Err(KernError::InvalidObject),
+            (MapObject::Invalid, Family::Xnu) => return Err(KernReturn::INVALID_OBJECT),
             (MapObject::Invalid, Family::Gnu) | (MapObject::Dead, _) => return Err(BAD),
         }
         let placement = if is_anywhere {
             let from = hint(args.family, args.address);
             Placement::Anywhere { from, size: round(args.size), mask: args.mask }
         } else if fixed.start & args.mask != 0 {
-            return Err(KernError::NoSpace);
+            return Err(KernReturn::NO_SPACE);
         } else {
             Placement::Fixed { range: fixed, overwrite: flags & flags::OVERWRITE != 0 }
         };

@@ -1,8 +1,10 @@
 //! `vm_protect`.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use crate::range::{self, BadRange, Range, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, KernError, KernResult, MapId, Prot};
+use crate::types::{Family, MapId, Prot};
 use crate::vm::Vm;
 
 /// XNU: `VM_PROT_COPY`, make the range private. GNU: `VM_PROT_NOTIFY`, accepted and ignored.
@@ -52,11 +54,11 @@ impl Protect {
         if self.size == 0 {
             return Ok(None);
         }
-        let prot = Prot::from_wire(self.prot & !COPY).ok_or(KernError::InvalidArgument)?;
+        let prot = Prot::from_wire(self.prot & !COPY).ok_or(KernReturn::INVALID_ARGUMENT)?;
         match range::cover(self.address, self.size) {
             Ok(range) => Ok(Some((map, range, prot))),
-            Err(BadRange::RoundsToZero) if trunc(self.address) == 0 => Err(KernError::InvalidAddress),
-            Err(BadRange::Wraps | BadRange::RoundsToZero) => Err(KernError::InvalidArgument),
+            Err(BadRange::RoundsToZero) if trunc(self.address) == 0 => Err(KernReturn::INVALID_ADDRESS),
+            Err(BadRange::Wraps | BadRange::RoundsToZero) => Err(KernReturn::INVALID_ARGUMENT),
         }
     }
 
@@ -66,9 +68,9 @@ impl Protect {
 
     /// Changes the entries, or none of them. Returns whether mappings must lose rights.
     fn change(&self, vm: &mut Vm, id: MapId, range: Range, prot: Prot) -> KernResult<bool> {
-        let map = vm.maps.get(id).ok_or(KernError::InvalidArgument)?;
+        let map = vm.maps.get(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
         if !map.entries.is_covered(range) {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         let added = if self.wants_copy() { Prot::WRITE } else { Prot::NONE };
         let is_copy = self.wants_copy();
@@ -78,7 +80,7 @@ impl Protect {
             (entry.attributes.max | added).contains(prot) && !is_stuck
         });
         if !is_allowed {
-            return Err(KernError::ProtectionFailure);
+            return Err(KernReturn::PROTECTION_FAILURE);
         }
         vm.clip_range(id, range);
         let Some(map) = vm.maps.get_mut(id) else {
@@ -131,7 +133,7 @@ impl Operation for Protect {
                 return Step::Wait(wait);
             }
             if env.prepare_step().is_err() {
-                return KernError::ResourceShortage.into();
+                return KernReturn::RESOURCE_SHORTAGE.into();
             }
             match self.change(vm, map, range, prot) {
                 Ok(true) => self.lowering = Some((map, range)),

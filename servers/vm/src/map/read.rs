@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::allocate::{Enterer, Placement};
 use super::bytes::{Getter, Putter};
 use super::copy::{Copier, Progress, Terms};
@@ -11,7 +13,7 @@ use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::range::{self, Range, round, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{KernError, KernResult, MapId, PAGE_SIZE, Prot};
+use crate::types::{MapId, PAGE_SIZE, Prot};
 use crate::vm::Vm;
 
 /// Data below this size is copied, and lies at a page boundary; from it on it is mapped, and keeps its
@@ -36,10 +38,10 @@ pub struct ReadOut {
 /// | 2 | no hole                                 | `InvalidAddress`                                   |
 /// | 3 | every page allows the access            | small: `InvalidAddress`, else `ProtectionFailure`  |
 pub(crate) fn check_bytes(vm: &Vm, map: MapId, address: u64, size: u64, access: Prot) -> KernResult<Range> {
-    let range = range::cover(address, size).map_err(|_| KernError::InvalidAddress)?;
+    let range = range::cover(address, size).map_err(|_| KernReturn::INVALID_ADDRESS)?;
     match vm.check_access(map, range, access) {
         Ok(()) => Ok(range),
-        Err(KernError::ProtectionFailure) if size < SMALL => Err(KernError::InvalidAddress),
+        Err(KernReturn::PROTECTION_FAILURE) if size < SMALL => Err(KernReturn::INVALID_ADDRESS),
         Err(error) => Err(error),
     }
 }
@@ -78,8 +80,8 @@ enum State {
     /// Large: the bytes around the data become zero.
     Trimming(Range),
     /// The new memory goes again.
-    Undoing(Remover, KernError),
-    Failed(KernError),
+    Undoing(Remover, KernReturn),
+    Failed(KernReturn),
 }
 
 impl Read {
@@ -102,7 +104,7 @@ impl Read {
     fn check(&self, vm: &Vm) -> KernResult<Option<(MapId, Range)>> {
         let map = vm.target(self.target)?;
         if self.is_limited && self.size > u64::from(u32::MAX) {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
         if self.size == 0 {
             return Ok(None);

@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
+use mach_protocol::KernReturn;
+
 use super::read::Read;
 use crate::step::{Cancel, Env, Operation, Step};
-use crate::types::{KernError, MapId};
+use crate::types::MapId;
 use crate::vm::Vm;
 
 /// The most elements of a call.
@@ -16,7 +18,7 @@ pub struct ReadListOut {
     /// Where the data of each element is in the caller, and how much; zeros for an element that failed.
     pub list: Vec<(u64, u64)>,
     /// The outcome of the last element with a size.
-    pub last: Result<(), KernError>,
+    pub last: Result<(), KernReturn>,
 }
 
 /// `vm_read_list` (3806, 4805).
@@ -31,7 +33,7 @@ pub struct ReadList {
     list: Vec<(u64, u64)>,
     at: usize,
     read: Option<Read>,
-    last: Result<(), KernError>,
+    last: Result<(), KernReturn>,
 }
 
 impl ReadList {
@@ -51,7 +53,7 @@ impl Operation for ReadList {
                 return error.into();
             }
             if self.list.len() > READ_LIST_MAX {
-                return KernError::InvalidArgument.into();
+                return KernReturn::INVALID_ARGUMENT.into();
             }
         }
         let Some(element) = self.list.get_mut(self.at) else {

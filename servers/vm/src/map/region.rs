@@ -2,11 +2,13 @@
 
 use alloc::vec::Vec;
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::Limits;
 use super::entry::Entry;
 use crate::object::Source;
 use crate::step::Env;
-use crate::types::{Inherit, KernError, KernResult, MapId, ObjectId, PAGE_SIZE, Prot};
+use crate::types::{Inherit, MapId, ObjectId, PAGE_SIZE, Prot};
 use crate::vm::Vm;
 
 /// A region as GNU's `vm_region` (2029) reports it.
@@ -87,7 +89,7 @@ impl Vm {
     /// `InvalidArgument`: the target is no task; `NoSpace`: nothing at or above the address.
     pub fn region(&mut self, target: Option<MapId>, address: u64) -> KernResult<Region> {
         let id = self.target(target)?;
-        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernError::NoSpace)?;
+        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernReturn::NO_SPACE)?;
         let object_name = entry.backing.map(|backing| self.chain_end(backing.object));
         if let Some(object) = object_name.and_then(|id| self.objects.get_mut(id)) {
             object.is_named = true;
@@ -128,8 +130,8 @@ impl Vm {
             (found, _) => found,
         };
         let found = found.filter(|(_, needed)| count >= *needed);
-        let found = found.ok_or(KernError::InvalidArgument)?;
-        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernError::InvalidAddress)?;
+        let found = found.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernReturn::INVALID_ADDRESS)?;
         let mut words = Words(Vec::new());
         match found {
             flavor::BASIC_64 => self.basic_info(&mut words, &entry, BasicInfo::Wide),
@@ -149,8 +151,8 @@ impl Vm {
         const COUNTS: [u32; 3] = [19, 17, 16];
         let id = self.target(target)?;
         let count = COUNTS.iter().find(|known| count >= **known);
-        let count = *count.ok_or(KernError::InvalidArgument)?;
-        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernError::InvalidAddress)?;
+        let count = *count.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let (start, entry) = self.entry_at_or_above(id, address).ok_or(KernReturn::INVALID_ADDRESS)?;
         let tally = self.tally(start, &entry);
         let attributes = &entry.attributes;
         let object = entry.backing.map_or(0, |backing| backing.object.to_word());
@@ -322,7 +324,7 @@ impl Vm {
     /// # Errors
     /// `InvalidTask`
     pub fn limits(&self, target: Option<MapId>) -> KernResult<Limits> {
-        let map = target.and_then(|id| self.maps.get(id)).ok_or(KernError::InvalidTask)?;
+        let map = target.and_then(|id| self.maps.get(id)).ok_or(KernReturn::INVALID_TASK)?;
         Ok(map.limits)
     }
 
@@ -337,12 +339,12 @@ impl Vm {
     /// | 4 | raising the maximum: the host is privileged  | `NoAccess`        |
     pub fn set_limits(&mut self, host: Host, target: Option<MapId>, limits: Limits) -> KernResult<()> {
         if limits.current > limits.max {
-            return Err(KernError::InvalidArgument);
+            return Err(KernReturn::INVALID_ARGUMENT);
         }
-        let map = target.and_then(|id| self.maps.get_mut(id)).ok_or(KernError::InvalidTask)?;
+        let map = target.and_then(|id| self.maps.get_mut(id)).ok_or(KernReturn::INVALID_TASK)?;
         match host {
-            Host::None => return Err(KernError::InvalidHost),
-            Host::Plain if limits.max > map.limits.max => return Err(KernError::NoAccess),
+            Host::None => return Err(KernReturn::INVALID_HOST),
+            Host::Plain if limits.max > map.limits.max => return Err(KernReturn::NO_ACCESS),
             Host::Plain | Host::Privileged => {}
         }
         map.limits = limits;

@@ -1,12 +1,14 @@
 //! `vm_remap`: memory of one task, or of the same, at a second place.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::allocate::{Enterer, Placement, hint};
 use super::copy::{Copier, Progress, Terms};
 use super::unmap::Remover;
 use crate::fault::resume::Access;
 use crate::range::{self, Range, round, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, Inherit, KernError, KernResult, MapId, Prot, flags};
+use crate::types::{Family, Inherit, MapId, Prot, flags};
 use crate::vm::Vm;
 
 /// The arguments of `vm_remap`, as they came over the wire.
@@ -62,7 +64,7 @@ enum State {
     New,
     Clearing(Enterer, Checked),
     Copying(Copier, Range, Checked),
-    Undoing(Remover, Checked, KernError),
+    Undoing(Remover, Checked, KernReturn),
 }
 
 /// `vm_remap` (3814, 4813) and `vm_remap_new` (3832, 4821).
@@ -96,7 +98,7 @@ impl Remap {
 
     /// Checks 1 to 3c.
     fn check_words(&self, vm: &Vm) -> KernResult<(MapId, MapId, Inherit, Wanted)> {
-        const BAD: KernError = KernError::InvalidArgument;
+        const BAD: KernReturn = KernReturn::INVALID_ARGUMENT;
         let args = &self.args;
         if args.flags & !flags::USER_REMAP != 0 {
             return Err(BAD);
@@ -110,14 +112,14 @@ impl Remap {
             return Err(BAD);
         }
         if max.contains(Prot::WRITE | Prot::EXECUTE) {
-            return Err(KernError::ProtectionFailure);
+            return Err(KernReturn::PROTECTION_FAILURE);
         }
         Ok((target, source, inherit, Some((prot, max))))
     }
 
     /// Checks 1 to 7, and the mask.
     fn check(&self, vm: &Vm) -> KernResult<Checked> {
-        const BAD: KernError = KernError::InvalidArgument;
+        const BAD: KernReturn = KernReturn::INVALID_ARGUMENT;
         let args = &self.args;
         let (target, source, inherit, wanted) = self.check_words(vm)?;
         let keeps_offset = args.flags & flags::RETURN_DATA_ADDR != 0;
@@ -141,7 +143,7 @@ impl Remap {
         let mut out = RemapOut { address: 0, protection: Prot::ALL, max_protection: Prot::ALL };
         let map = vm.maps.get(source).ok_or(BAD)?;
         if !map.entries.is_covered(range) {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         for (_, entry) in map.entries.overlapping(range) {
             out.protection &= entry.attributes.prot;
@@ -149,14 +151,14 @@ impl Remap {
         }
         if let Some((prot, max)) = wanted {
             if !out.protection.contains(prot) || !out.max_protection.contains(max) {
-                return Err(KernError::ProtectionFailure);
+                return Err(KernReturn::PROTECTION_FAILURE);
             }
             (out.protection, out.max_protection) = (prot, max);
         }
         if let Placement::Fixed { range, .. } = placement
             && range.start & args.mask != 0
         {
-            return Err(KernError::NoSpace);
+            return Err(KernReturn::NO_SPACE);
         }
         let terms = match args.copy {
             true => Terms::Copy(inherit, wanted),

@@ -7,6 +7,8 @@
 
 use alloc::vec::Vec;
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::Map;
 use super::bytes::{Getter, Putter, piece};
 use super::copy::{Copier, Progress, Terms};
@@ -19,7 +21,7 @@ use crate::map::Limits;
 use crate::object::shadow::MAX_DEPTH;
 use crate::range::{Range, is_aligned, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{KernError, KernResult, MapId, PAGE_SIZE, Prot};
+use crate::types::{MapId, PAGE_SIZE, Prot};
 use crate::vm::Vm;
 
 /// Where the bytes come from.
@@ -121,7 +123,7 @@ impl Transfer {
             return Ok(());
         }
         let Ok(range) = crate::range::cover(address, self.size) else {
-            return Err(KernError::InvalidAddress.into());
+            return Err(KernReturn::INVALID_ADDRESS.into());
         };
         let limits = Limits { current: u64::MAX, max: u64::MAX };
         let snapshot = vm.maps.insert(Map::new(None, range, limits));
@@ -325,7 +327,7 @@ impl Write {
             WriteSource::Inline(bytes) => bytes.len() as u64,
             WriteSource::Memory { map, address, size } => {
                 if *size > 0 && check_bytes(vm, *map, *address, *size, Prot::READ).is_err() {
-                    return Err(KernError::SendInvalidMemory);
+                    return Err(KernReturn::SEND_INVALID_MEMORY);
                 }
                 *size
             }

@@ -1,9 +1,11 @@
 //! `vm_deallocate`, the removal of ranges in bounded pieces, and the end of maps.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::entry::Attributes;
 use crate::range::{self, BadRange, Range};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{KernError, KernResult, MapId, Prot};
+use crate::types::{MapId, Prot};
 use crate::vm::Vm;
 
 /// What becomes of entries that were made PERMANENT.
@@ -144,7 +146,7 @@ impl Deallocate {
         }
         match range::cover(self.address, self.size) {
             Ok(range) => Ok(Some((map, range))),
-            Err(BadRange::Wraps) => Err(KernError::InvalidArgument),
+            Err(BadRange::Wraps) => Err(KernReturn::INVALID_ARGUMENT),
             Err(BadRange::RoundsToZero) => Ok(None),
         }
     }
@@ -160,12 +162,12 @@ impl Deallocate {
             return Err(Step::Wait(wait));
         }
         let Some(state) = vm.maps.get(map) else {
-            return Err(KernError::InvalidArgument.into());
+            return Err(KernReturn::INVALID_ARGUMENT.into());
         };
         let range = range.clamp(state.bounds);
         if range.is_empty() || !state.entries.is_occupied(range) {
             return Err(match self.holes {
-                Holes::Refused => KernError::InvalidAddress.into(),
+                Holes::Refused => KernReturn::INVALID_ADDRESS.into(),
                 Holes::Allowed => Step::Done(Ok(())),
             });
         }
@@ -253,7 +255,7 @@ impl Operation for Destroy {
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
         if !self.is_abandoned {
             if vm.maps.get(self.map).is_none() {
-                return KernError::InvalidArgument.into();
+                return KernReturn::INVALID_ARGUMENT.into();
             }
             if let Some(wait) = vm.is_locked(&[self.map]) {
                 return Step::Wait(wait);

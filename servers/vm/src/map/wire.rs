@@ -7,12 +7,14 @@
 //! WIRE-1: every page of a wired entry is resident in the entry's own object, and its count is the number of wired
 //! entries that map it.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::region::Host;
 use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::range::{self, Range};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, KernError, KernResult, MapId, PAGE_SIZE, PageId, Prot};
+use crate::types::{Family, MapId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
 impl Vm {
@@ -97,7 +99,7 @@ enum State {
         range: Range,
         at: u64,
         page: u64,
-        error: KernError,
+        error: KernReturn,
     },
 }
 
@@ -137,26 +139,26 @@ impl Wire {
         match self.host {
             Host::Privileged => {}
             Host::Plain if is_gnu => {}
-            Host::None | Host::Plain => return Err(KernError::InvalidHost),
+            Host::None | Host::Plain => return Err(KernReturn::INVALID_HOST),
         }
         let id = self.target.filter(|id| vm.maps.get(*id).is_some());
-        let id = id.ok_or(KernError::InvalidTask)?;
-        let access = Prot::from_wire(self.access).ok_or(KernError::InvalidArgument);
+        let id = id.ok_or(KernReturn::INVALID_TASK)?;
+        let access = Prot::from_wire(self.access).ok_or(KernReturn::INVALID_ARGUMENT);
         if is_gnu {
             access?;
         }
         if self.size == 0 {
             return Ok(None);
         }
-        let bounds = vm.maps.get(id).map(|map| map.bounds).ok_or(KernError::InvalidTask)?;
+        let bounds = vm.maps.get(id).map(|map| map.bounds).ok_or(KernReturn::INVALID_TASK)?;
         let range = match range::cover(self.address, self.size) {
             Ok(range) => range,
             Err(_) if is_gnu => Range { start: range::trunc(self.address), end: u64::MAX },
-            Err(_) => return Err(KernError::InvalidArgument),
+            Err(_) => return Err(KernReturn::INVALID_ARGUMENT),
         };
         let range = if is_gnu { range.clamp(bounds) } else { range };
         vm.check_access(id, range, access?).map_err(|error| match error {
-            _ if is_gnu => KernError::NoSpace,
+            _ if is_gnu => KernReturn::NO_SPACE,
             other => other,
         })?;
         Ok(Some((id, range)))

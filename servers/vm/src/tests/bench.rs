@@ -1,5 +1,7 @@
 //! What the conformance cases share: a task, and the calls on it by short names.
 
+use mach_protocol::KernResult;
+
 use crate::model::{BOUNDS, World};
 use crate::*;
 
@@ -15,7 +17,7 @@ pub(super) const NONE: u32 = 2;
 
 /// The return code of a call.
 pub(super) fn code<T>(result: KernResult<T>) -> i32 {
-    result.map_or_else(KernError::code, |_| 0)
+    result.map_or_else(|code| code.0, |_| 0)
 }
 
 /// A world and its first task.

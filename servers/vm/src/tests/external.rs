@@ -1,6 +1,8 @@
 //! Pages of objects that have a manager, as far as a fault sees them: every row of the table in
 //! [`crate::fault::plan`] that anonymous memory never reaches.
 
+use mach_protocol::KernReturn;
+
 use super::bench::*;
 use crate::map::entry::Backing;
 use crate::object::{Object, Source};
@@ -97,7 +99,7 @@ fn a_page_on_its_way_out_is_waited_for() {
 fn an_error_is_reported_once() {
     let (mut b, a, object) = mapped(READY);
     set_page(&mut b, object, 0, PageState::Error);
-    assert_eq!(fault(&mut b, a, Prot::READ), Step::Done(Err(KernError::MemoryError)));
+    assert_eq!(fault(&mut b, a, Prot::READ), Step::Done(Err(KernReturn::MEMORY_ERROR)));
     assert!(matches!(fault(&mut b, a, Prot::READ), Step::Wait(WaitOn::Page(_))));
     assert_eq!(told(&mut b), ["data_request 9 0x0 Prot(READ)"]);
 }

@@ -1,5 +1,7 @@
 //! Cases I.2, `vm_deallocate`. Case 12 is the client's.
 
+use mach_protocol::KernReturn;
+
 use super::bench::*;
 use crate::*;
 
@@ -123,7 +125,7 @@ fn i02_15_a_thread_that_waits_in_the_range_faults() {
     }
     assert!(steps >= 3, "200 pages are no single step");
     assert_eq!(b.world.vm.next_wakeup(), Some(WaitOn::Map(b.me)));
-    assert_eq!(b.world.step(&mut fault), Step::Done(Err(KernError::InvalidAddress)));
+    assert_eq!(b.world.step(&mut fault), Step::Done(Err(KernReturn::INVALID_ADDRESS)));
 }
 
 #[test]

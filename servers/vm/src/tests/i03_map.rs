@@ -1,5 +1,7 @@
 //! Cases I.3, `vm_map` of anonymous memory.
 
+use mach_protocol::KernResult;
+
 use super::bench::*;
 use crate::*;
 

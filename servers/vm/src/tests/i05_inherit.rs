@@ -1,5 +1,7 @@
 //! Cases I.5, `vm_inherit`.
 
+use mach_protocol::KernReturn;
+
 use super::bench::*;
 use crate::*;
 
@@ -32,7 +34,7 @@ fn i05_03_none() {
     b.store(a, 1);
     b.inherit(a, P, NONE);
     let child = b.fork();
-    assert_eq!(b.world.load(child, a), Err(KernError::InvalidAddress));
+    assert_eq!(b.world.load(child, a), Err(KernReturn::INVALID_ADDRESS));
     let call = Allocate::new(Some(child), 0, P, flags::ANYWHERE, Family::Xnu);
     assert_eq!(b.world.run(call), Ok(a));
     assert_eq!(b.world.load(child, a), Ok(0));

@@ -1,5 +1,7 @@
 //! Cases I.7, `vm_read_list` and `vm_read_overwrite`.
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::bench::*;
 use crate::*;
 
@@ -30,7 +32,7 @@ fn i07_03_a_bad_one_at_the_end_gives_its_code() {
     let (mut b, a) = Bench::with_pages(4);
     b.store(a, 9);
     let out = read_list(&mut b, &[(a, P), (0x5000_0000, P)]).unwrap();
-    assert_eq!(out.last, Err(KernError::InvalidAddress));
+    assert_eq!(out.last, Err(KernReturn::INVALID_ADDRESS));
     assert_eq!(b.load(out.list[0].0), 9);
 }
 
@@ -47,7 +49,7 @@ fn i07_04_counts() {
 fn i07_05_elements_of_size_0_do_not_count() {
     let mut b = Bench::new();
     let out = read_list(&mut b, &[(0x5000_0000, P), (77, 0)]).unwrap();
-    assert_eq!((out.last, out.list[1]), (Err(KernError::InvalidAddress), (0, 0)));
+    assert_eq!((out.last, out.list[1]), (Err(KernReturn::INVALID_ADDRESS), (0, 0)));
 }
 
 #[test]

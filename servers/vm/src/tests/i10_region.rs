@@ -1,5 +1,7 @@
 //! Cases I.10, `vm_region`.
 
+use mach_protocol::KernResult;
+
 use super::bench::*;
 use crate::*;
 

@@ -1,5 +1,7 @@
 //! Cases I.11, `vm_remap`.
 
+use mach_protocol::KernResult;
+
 use super::bench::*;
 use crate::*;
 

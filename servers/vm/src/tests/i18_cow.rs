@@ -1,5 +1,7 @@
 //! Cases I.18, copy on write. Cases 7 and 8 need memory objects.
 
+use mach_protocol::KernReturn;
+
 use super::bench::*;
 use crate::*;
 
@@ -122,7 +124,7 @@ fn i18_05d_a_copy_object_that_is_written_is_not_used_twice() {
     b.inherit(a, P, COPY);
     let copier = b.fork();
     b.world.machine.fail_in = Some(1);
-    assert_eq!(b.world.store(copier, a, 50), Err(KernError::ResourceShortage));
+    assert_eq!(b.world.store(copier, a, 50), Err(KernReturn::RESOURCE_SHORTAGE));
     b.world.machine.fail_in = None;
     let third = b.fork();
     b.world.store(copier, a, 70).unwrap();
@@ -299,7 +301,7 @@ fn i18_a2_all_memory_taken_and_given_back_a_hundred_times() {
         let call = Allocate::new(Some(hog), 0, size, flags::ANYWHERE, Family::Xnu);
         let a = b.world.run(call).unwrap();
         let full = (0..all + 10).find_map(|page| b.world.store(hog, a + page * P, 1).err());
-        assert_eq!(full, Some(KernError::ResourceShortage));
+        assert_eq!(full, Some(KernReturn::RESOURCE_SHORTAGE));
         assert_eq!(b.world.machine.free_frames(), 0);
         b.world.end(hog);
         assert_eq!(b.world.machine.free_frames(), all);

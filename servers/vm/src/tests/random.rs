@@ -3,6 +3,8 @@
 
 use proptest::prelude::*;
 
+use mach_protocol::{KernResult, KernReturn};
+
 use super::reference::Reference;
 use crate::model::World;
 use crate::*;
@@ -63,7 +65,7 @@ impl Pair {
 
     /// Compares results; true when memory was refused and nothing may have changed.
     fn is_refused<T>(&self, result: &KernResult<T>) -> bool {
-        matches!(result, Err(KernError::ResourceShortage)) && self.is_failing
+        matches!(result, Err(KernReturn::RESOURCE_SHORTAGE)) && self.is_failing
     }
 
     fn perform(&mut self, raw: Raw) {
@@ -252,7 +254,7 @@ impl Pair {
                     let zeros = vec![0; (round(address + size) - trunc(address)) as usize];
                     self.resync(task, trunc(address), &zeros);
                 } else if trunc(address) >= BOUNDS.end || round(address + size) > BOUNDS.end {
-                    assert!(size == 0 || result == Err(KernError::NoSpace));
+                    assert!(size == 0 || result == Err(KernReturn::NO_SPACE));
                 } else {
                     assert_eq!(result, self.reference.zero(task, address, size));
                 }

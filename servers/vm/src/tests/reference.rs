@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use mach_protocol::{KernResult, KernReturn};
+
 use crate::*;
 
 /// Bytes of a page.
@@ -47,9 +49,9 @@ impl Reference {
 
     /// What an instruction of the task's gets.
     pub(super) fn touch(&self, task: MapId, address: u64, access: Prot) -> KernResult<RefPage> {
-        let page = self.page(task, address).ok_or(KernError::InvalidAddress)?;
+        let page = self.page(task, address).ok_or(KernReturn::INVALID_ADDRESS)?;
         let needed = if access == Prot::WRITE { Prot::READ | Prot::WRITE } else { access };
-        if page.prot.contains(needed) { Ok(page) } else { Err(KernError::ProtectionFailure) }
+        if page.prot.contains(needed) { Ok(page) } else { Err(KernReturn::PROTECTION_FAILURE) }
     }
 
     pub(super) fn byte(&self, task: MapId, address: u64) -> u8 {
@@ -72,16 +74,16 @@ impl Reference {
             }
             start += P;
         }
-        Err(KernError::NoSpace)
+        Err(KernReturn::NO_SPACE)
     }
 
     fn fixed(&self, task: MapId, range: Range, overwrite: bool) -> KernResult<Range> {
         let bounds = self.bounds();
         if range.start < bounds.start || range.end > bounds.end {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         if !overwrite && pages(range).any(|at| self.page(task, at).is_some()) {
-            return Err(KernError::NoSpace);
+            return Err(KernReturn::NO_SPACE);
         }
         Ok(range)
     }
@@ -99,7 +101,7 @@ impl Reference {
         (prot, max, inherit): (Prot, Prot, Inherit),
     ) -> KernResult<u64> {
         let range = match address {
-            Some(address) if trunc(address) & mask != 0 => return Err(KernError::NoSpace),
+            Some(address) if trunc(address) & mask != 0 => return Err(KernReturn::NO_SPACE),
             Some(address) => {
                 let start = trunc(address);
                 self.fixed(task, Range { start, end: start + round(size) }, overwrite)?
@@ -127,7 +129,7 @@ impl Reference {
         for at in pages(range) {
             any |= self.tasks.get_mut(&task).unwrap().remove(&at).is_some();
         }
-        if any || holes == Holes::Allowed { Ok(()) } else { Err(KernError::InvalidAddress) }
+        if any || holes == Holes::Allowed { Ok(()) } else { Err(KernReturn::INVALID_ADDRESS) }
     }
 
     pub(super) fn protect(
@@ -143,10 +145,10 @@ impl Reference {
             return Ok(());
         }
         if pages(range).any(|at| self.page(task, at).is_none()) {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         if pages(range).any(|at| !self.page(task, at).unwrap().max.contains(prot)) {
-            return Err(KernError::ProtectionFailure);
+            return Err(KernReturn::PROTECTION_FAILURE);
         }
         for at in pages(range) {
             let page = self.tasks.get_mut(&task).unwrap().get_mut(&at).unwrap();
@@ -192,10 +194,10 @@ impl Reference {
     pub(super) fn check(&self, task: MapId, address: u64, size: u64, access: Prot) -> KernResult<()> {
         let range = self.covered(address, size);
         if pages(range).any(|at| self.page(task, at).is_none()) {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         if pages(range).any(|at| !self.page(task, at).unwrap().prot.contains(access)) {
-            return Err(if size < 2 * P { KernError::InvalidAddress } else { KernError::ProtectionFailure });
+            return Err(if size < 2 * P { KernReturn::INVALID_ADDRESS } else { KernReturn::PROTECTION_FAILURE });
         }
         Ok(())
     }
@@ -245,7 +247,7 @@ impl Reference {
             return Ok(());
         }
         if self.check(from, source, size, Prot::READ).is_err() {
-            return Err(KernError::SendInvalidMemory);
+            return Err(KernReturn::SEND_INVALID_MEMORY);
         }
         self.copy((from, source), size, (to, dest))
     }
@@ -262,7 +264,7 @@ impl Reference {
         let start = trunc(address);
         let range = Range { start, end: start + round(size) };
         let found: Option<Vec<RefPage>> = pages(range).map(|at| self.page(source, at)).collect();
-        let found = found.ok_or(KernError::InvalidAddress)?;
+        let found = found.ok_or(KernReturn::INVALID_ADDRESS)?;
         let place = self.first_fit(target, 0, range.size(), 0)?;
         for (at, page) in pages(place).zip(found) {
             let cell = if copy { self.new_cell(self.cells[page.cell].clone()) } else { page.cell };
@@ -278,13 +280,13 @@ impl Reference {
             return Ok(());
         }
         if all.any(|at| self.page(task, at).is_none()) {
-            return Err(KernError::InvalidAddress);
+            return Err(KernReturn::INVALID_ADDRESS);
         }
         let mut all = pages(self.covered(address, size));
         if all.all(|at| self.page(task, at).unwrap().prot.contains(access)) {
             Ok(())
         } else {
-            Err(KernError::ProtectionFailure)
+            Err(KernReturn::PROTECTION_FAILURE)
         }
     }
 
