@@ -3,31 +3,29 @@
 //! | bits   | field                                                            |
 //! |--------|------------------------------------------------------------------|
 //! | 60–63  | kind: 1 a thread's call, 2 a thread's fault, 4 the ticker's signal |
-//! | 32–59  | generation of the thread's table entry                           |
-//! | 0–31   | index of the thread's table entry                                |
+//! | 32–59  | generation of the thread's id                                    |
+//! | 0–31   | index of the thread's id                                         |
 //!
-//! Invariant **BADGE-1**: a table entry's generation is raised before its index is used again, and an index is
-//! retired when its generations are used up; so the badge of a stale capability never names a later thread.
+//! Invariant **BADGE-1**: the badge of a stale capability never names a later thread: its id is one of an arena's
+//! (ARENA-1, ARENA-2), and a badge holds an id whole.
 //!
 //! A notification's signals arrive in the same register as the badge of a message. The ticker's is the only one,
 //! and its badge is a kind of its own, so the two cannot be confused.
 
-use crate::table::Id;
+use arena::MAX_GENERATION;
 
-/// Number of bits of the generation field.
-pub const GENERATION_BITS: u32 = 28;
-/// The largest generation a badge can carry.
-pub const MAX_GENERATION: u32 = (1 << GENERATION_BITS) - 1;
+use crate::thread::ThreadId;
+
 /// The badge of the ticker's notification.
 pub const TICKER: u64 = 4 << 60;
 
-/// What a badge says, once it was checked for shape. It still has to be compared with the table (BADGE-1).
+/// What a badge says, once it was checked for shape. It still has to be looked up (BADGE-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Badge {
     /// A message that a thread sent through its call capability.
-    Call(Id),
+    Call(ThreadId),
     /// A fault message of a thread.
-    Fault(Id),
+    Fault(ThreadId),
     /// The ticker's signal.
     Ticker,
 }
@@ -36,7 +34,7 @@ impl Badge {
     /// Reads a badge word. `None`: no capability with such a badge was ever made.
     #[must_use]
     pub fn unpack(word: u64) -> Option<Self> {
-        let id = Id::new(word as u32, (word >> 32) as u32 & MAX_GENERATION);
+        let id = ThreadId::new(word as u32, (word >> 32) as u32 & MAX_GENERATION);
         match word >> 60 {
             1 => Some(Self::Call(id)),
             2 => Some(Self::Fault(id)),
@@ -48,7 +46,7 @@ impl Badge {
     /// The badge word.
     #[must_use]
     pub fn pack(self) -> u64 {
-        let word = |kind: u64, id: Id| kind << 60 | u64::from(id.generation()) << 32 | u64::from(id.index());
+        let word = |kind: u64, id: ThreadId| kind << 60 | u64::from(id.generation()) << 32 | u64::from(id.index());
         match self {
             Self::Call(id) => word(1, id),
             Self::Fault(id) => word(2, id),
@@ -63,7 +61,7 @@ mod tests {
 
     #[test]
     fn packs_and_unpacks() {
-        for id in [Id::new(0, 1), Id::new(u32::MAX, MAX_GENERATION), Id::new(7, 0x0abc_def0)] {
+        for id in [ThreadId::new(0, 1), ThreadId::new(u32::MAX, MAX_GENERATION), ThreadId::new(7, 0x0abc_def0)] {
             for badge in [Badge::Call(id), Badge::Fault(id)] {
                 assert_eq!(Badge::unpack(badge.pack()), Some(badge));
             }
@@ -80,7 +78,7 @@ mod tests {
 
     #[test]
     fn call_and_fault_of_one_thread_differ() {
-        let id = Id::new(3, 9);
+        let id = ThreadId::new(3, 9);
         assert_ne!(Badge::Call(id).pack(), Badge::Fault(id).pack());
     }
 }

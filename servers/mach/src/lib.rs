@@ -15,6 +15,5 @@ pub mod memory;
 pub mod pmap;
 pub mod port;
 pub mod server;
-pub mod table;
 pub mod task;
 pub mod thread;

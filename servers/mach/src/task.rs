@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use arena::Id;
 use mach_protocol::private::TaskEnd;
 use vm::MapId;
 
@@ -9,10 +10,13 @@ use crate::handlers::Handlers;
 use crate::memory::{Need, PAGE};
 use crate::pmap::IPC_BASE;
 use crate::port::{PortId, Right, SpaceId};
-use crate::table::Id;
+use crate::thread::ThreadId;
 
 /// IPC buffers that a task can have at a time, and so threads.
 pub const MAX_THREADS: usize = 512;
+
+/// Names a task.
+pub type TaskId = Id<Task>;
 
 /// A task.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ pub struct Task {
     /// The port that stands for it.
     pub port: PortId,
     /// Its threads.
-    pub threads: Vec<Id>,
+    pub threads: Vec<ThreadId>,
     /// How often it was suspended.
     pub suspended: u32,
     /// The name service.

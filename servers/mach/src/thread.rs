@@ -14,12 +14,15 @@
 
 use alloc::vec::Vec;
 
+use arena::Id;
+
 use crate::exception::Exception;
 use crate::handlers::{Form, Handlers};
 use crate::machine::{Budget, Slot};
 use crate::memory::{Kit, Unit};
 use crate::port::PortId;
-use crate::table::Id;
+use crate::server::OpId;
+use crate::task::TaskId;
 
 /// What a thread that waits in the server gets.
 #[derive(Debug)]
@@ -61,11 +64,14 @@ pub struct Buffer {
     pub address: u64,
 }
 
+/// Names a thread.
+pub type ThreadId = Id<Thread>;
+
 /// A thread.
 #[derive(Debug)]
 pub struct Thread {
     /// Its task.
-    pub task: Id,
+    pub task: TaskId,
     /// The port that stands for it.
     pub port: PortId,
     /// Its kernel objects; none for the first task's thread, which root made.
@@ -85,7 +91,7 @@ pub struct Thread {
     /// The answer that it gets when it may run.
     pub withheld: Option<Answer>,
     /// The operation that it waits for.
-    pub op: Option<Id>,
+    pub(crate) op: Option<OpId>,
     /// Who is told of its exceptions first.
     pub exception: Handlers,
     /// The exception that it waits for.

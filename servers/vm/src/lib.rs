@@ -21,7 +21,6 @@
 
 extern crate alloc;
 
-mod arena;
 mod fault;
 mod map;
 mod object;

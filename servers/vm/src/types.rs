@@ -2,9 +2,9 @@
 //!
 //! Values are the ones of Mach's headers, so that a server can pass wire words through unchanged.
 
+use arena::Id;
 use bitflags::bitflags;
 
-use crate::arena::Id;
 use crate::map::Map;
 use crate::object::Object;
 use crate::page::Page;

@@ -1,10 +1,10 @@
 //! The state: all maps, objects and pages, and the work that is left over.
 
 use alloc::collections::VecDeque;
+use arena::Arena;
 
 use mach_protocol::{KernResult, KernReturn};
 
-use crate::arena::Arena;
 use crate::map::{Limits, Map};
 use crate::object::Object;
 use crate::page::Page;

@@ -9,7 +9,6 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `slab` | arenas with generations, so that a stale identity is recognised |
 //! | `table` | name → entry, port → name, for one space |
 //! | `right` | rights on their way, dispositions, releasing |
 //! | `space` | the `mach_port_*` calls on one name |
@@ -37,7 +36,6 @@ mod notify;
 mod operation;
 mod right;
 mod set;
-mod slab;
 mod space;
 mod table;
 #[cfg(test)]
@@ -52,12 +50,12 @@ pub use message::{BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, He
 pub use notify::{Notification, RequestKind};
 pub use operation::{MessageOperation, Progress};
 pub use right::{Disposition, Right, RightKind};
-pub use slab::Id;
 pub use space::{NameType, ReceiveStatus};
 
+use arena::Arena;
+pub use arena::Id;
 pub use mach_protocol::port::{QLIMIT_DEFAULT as QUEUE_LIMIT_DEFAULT, QLIMIT_MAX as QUEUE_LIMIT_MAX};
 pub use mach_protocol::{KernReturn, PortName as Name};
-use slab::Slab;
 use table::Table;
 
 /// `MACH_PORT_NULL`.
@@ -201,9 +199,9 @@ pub struct Space {
 /// All ports, sets and spaces of the server.
 #[derive(Default)]
 pub struct Ports {
-    ports: Slab<Port>,
-    sets: Slab<PortSet>,
-    spaces: Slab<Space>,
+    ports: Arena<Port>,
+    sets: Arena<PortSet>,
+    spaces: Arena<Space>,
     events: VecDeque<Event>,
     /// Rights to release that were found while releasing others: a list instead of recursion.
     doomed: Vec<Right>,

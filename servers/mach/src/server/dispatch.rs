@@ -3,10 +3,10 @@
 use mach_protocol::{Call, KernReturn};
 
 use super::operation::{Op, Progress, Work};
-use super::{Caller, Server};
+use super::{Caller, OpId, Server};
 use crate::badge::Badge;
 use crate::machine::Machine;
-use crate::table::Id;
+use crate::thread::ThreadId;
 
 /// Heap that a call may use outside of the virtual memory's operations.
 const CALL_HEAP: usize = 64 * 1024;
@@ -26,7 +26,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// The sender of a message is blocked on the spare from now on: the two exchange reply objects (REPLY-1).
-    fn block(&mut self, id: Id) -> bool {
+    fn block(&mut self, id: ThreadId) -> bool {
         let Some(thread) = self.threads.get_mut(id) else { return false };
         core::mem::swap(&mut thread.reply, &mut self.spare);
         (thread.is_blocked, thread.is_held) = (true, false);
@@ -34,7 +34,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// A thread called.
-    fn call(&mut self, thread: Id, label: u64, words: &[u64]) {
+    fn call(&mut self, thread: ThreadId, label: u64, words: &[u64]) {
         self.set_need(Some(thread));
         let Some(caller) = self.caller(thread) else { return };
         // Labels beyond 32 bits are no ids; the client recognises the answer as one to another request.
@@ -57,14 +57,14 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    fn caller(&self, thread: Id) -> Option<Caller> {
+    fn caller(&self, thread: ThreadId) -> Option<Caller> {
         let task = self.threads.get(thread)?.task;
         let known = self.tasks.get(task).filter(|task| task.end.is_none())?;
         Some(Caller { thread, task, space: known.space, map: known.map })
     }
 
     /// Takes one step of what an operation is.
-    pub(super) fn advance(&mut self, id: Id, op: &mut Op) -> Progress {
+    pub(super) fn advance(&mut self, id: OpId, op: &mut Op) -> Progress {
         match &mut op.work {
             Work::Vm(work) => work.step(&mut self.vm, &mut self.hw),
             Work::Fault(fault, exception) => {

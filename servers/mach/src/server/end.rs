@@ -19,12 +19,13 @@ use mach_protocol::task::TaskTerminateReply;
 use mach_protocol::{KernReturn, wire::Words};
 use vm::{Operation, Step};
 
-use super::Server;
 use super::operation::{Op, Progress, Work};
+use super::{OpId, Server};
 use crate::machine::Machine;
 use crate::pmap;
 use crate::port::Right;
-use crate::table::Id;
+use crate::task::TaskId;
+use crate::thread::ThreadId;
 
 /// Threads that a step destroys.
 const THREADS_A_STEP: usize = 4;
@@ -34,7 +35,7 @@ const NAMES_A_STEP: usize = 64;
 /// The end of a task, as far as it came.
 #[derive(Debug)]
 pub(super) struct EndTask {
-    task: Id,
+    task: TaskId,
     phase: Phase,
 }
 
@@ -52,7 +53,7 @@ enum Phase {
 impl<M: Machine> Server<M> {
     /// Ends a task. `caller` is the thread that asked, with its request: it is answered when all is given back, unless
     /// it is one of the task's own.
-    pub(super) fn end_task(&mut self, id: Id, end: TaskEnd, caller: Option<(Id, u32)>) {
+    pub(super) fn end_task(&mut self, id: TaskId, end: TaskEnd, caller: Option<(ThreadId, u32)>) {
         let Some(task) = self.tasks.get_mut(id) else { return };
         if task.end.is_some() {
             if let Some((caller, request)) = caller {
@@ -74,13 +75,13 @@ impl<M: Machine> Server<M> {
 
     /// Takes a map down that was made for a task that is not.
     pub(super) fn discard_map(&mut self, map: vm::MapId) {
-        let nobody = Id::new(u32::MAX, 0);
+        let nobody = TaskId::new(u32::MAX, 0);
         let work = Work::EndTask(EndTask { task: nobody, phase: Phase::Discarding(vm::Destroy::new(map)) });
         self.begin(Op::new(None, 0, work));
     }
 
     /// Stops a thread that will not run again, and ends what it waits for. It stays until it is destroyed.
-    fn stop_for_good(&mut self, id: Id) {
+    fn stop_for_good(&mut self, id: ThreadId) {
         let Some(thread) = self.threads.get_mut(id) else { return };
         thread.withheld = None;
         self.hw.machine.suspend(thread.tcb);
@@ -96,7 +97,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Gives an operation up whose caller is going away.
-    fn cancel(&mut self, id: Id) {
+    fn cancel(&mut self, id: OpId) {
         let Some(op) = self.ops.get_mut(id) else { return };
         op.caller = None;
         let is_over = match &mut op.work {
@@ -119,7 +120,7 @@ impl<M: Machine> Server<M> {
 
     /// Interrupts what a thread waits for in the server: messages, parking, page faults, exceptions. Calls on maps run
     /// on.
-    pub(super) fn interrupt(&mut self, id: Id) {
+    pub(super) fn interrupt(&mut self, id: ThreadId) {
         let Some(thread) = self.threads.get_mut(id) else { return };
         if let Some(raised) = thread.raised.take() {
             self.ports.destroy_port(raised.reply_port);
@@ -147,13 +148,13 @@ impl<M: Machine> Server<M> {
     }
 
     /// Ends one thread.
-    pub(super) fn end_thread(&mut self, id: Id) {
+    pub(super) fn end_thread(&mut self, id: ThreadId) {
         self.stop_for_good(id);
         self.destroy_thread(id);
     }
 
     /// Gives everything back that a stopped thread has.
-    fn destroy_thread(&mut self, id: Id) {
+    fn destroy_thread(&mut self, id: ThreadId) {
         let Some(thread) = self.threads.remove(id) else { return };
         thread.exception.release(&mut self.ports);
         let hw = &mut self.hw;
@@ -214,7 +215,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Forgets the task and tells whoever watched it. Answers the reply of `task_terminate`.
-    fn tell(&mut self, id: Id) -> Words {
+    fn tell(&mut self, id: TaskId) -> Words {
         if let Some(task) = self.tasks.remove(id) {
             self.ports.release(task.bootstrap);
             task.exception.release(&mut self.ports);

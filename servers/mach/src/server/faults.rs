@@ -18,18 +18,18 @@ use mach_protocol::private::TaskEnd;
 use mach_protocol::table::REPLY_OFFSET;
 use vm::{Operation, Step};
 
+use super::Server;
 use super::operation::{Op, Progress, Work};
-use super::{Server, id_of, word_of};
 use crate::exception::{Exception, Fault};
 use crate::handlers::Form;
 use crate::machine::Machine;
 use crate::port::{Message, Object, ObjectKind, PortId, Right, Sent};
-use crate::table::Id;
+use crate::thread::ThreadId;
 use crate::thread::{Raised, Stage};
 
 impl<M: Machine> Server<M> {
     /// A thread faulted.
-    pub(super) fn fault(&mut self, thread: Id, label: u64, words: &[u64]) {
+    pub(super) fn fault(&mut self, thread: ThreadId, label: u64, words: &[u64]) {
         let Some(task) = self.threads.get(thread).and_then(|thread| self.tasks.get(thread.task)) else { return };
         if task.end.is_some() {
             return;
@@ -46,7 +46,7 @@ impl<M: Machine> Server<M> {
     /// Takes one step of a page fault.
     pub(super) fn advance_fault(
         &mut self,
-        thread: Option<Id>,
+        thread: Option<ThreadId>,
         fault: &mut vm::Fault,
         exception: Exception,
     ) -> Progress {
@@ -65,7 +65,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Asks the handler of a stage, or the next one, or ends the task.
-    fn raise(&mut self, id: Id, exception: Exception, from: Stage) {
+    fn raise(&mut self, id: ThreadId, exception: Exception, from: Stage) {
         let Some(thread) = self.threads.get(id) else { return };
         let handlers = [
             Some(&thread.exception).filter(|_| from == Stage::Thread),
@@ -83,13 +83,13 @@ impl<M: Machine> Server<M> {
     }
 
     /// Sends `exception_raise` to a handler. `false`: it is gone.
-    fn ask(&mut self, id: Id, exception: Exception, stage: Stage, handler: PortId, form: Form) -> bool {
+    fn ask(&mut self, id: ThreadId, exception: Exception, stage: Stage, handler: PortId, form: Form) -> bool {
         let Some(thread) = self.threads.get(id) else { return false };
         let Some(task) = self.tasks.get(thread.task) else { return false };
         // A send-once right, since the server does not wait for room in a queue.
         let Some(destination) = self.ports.make_send_once(handler) else { return false };
         let rights = [thread.port, task.port].map(|port| self.ports.make_send(port).unwrap_or(Right::Dead));
-        let reply_port = self.ports.create_server_port(Object { kind: ObjectKind::Reply, id: word_of(id) });
+        let reply_port = self.ports.create_server_port(Object { kind: ObjectKind::Reply, id: id.to_word() });
         let reply = self.ports.make_send_once(reply_port).unwrap_or(Right::Dead);
         let [code, subcode] = form.codes(exception.kind, exception.code, exception.subcode);
         let words = vec![i64::from(exception.kind.0) as u64, code, subcode];
@@ -108,13 +108,13 @@ impl<M: Machine> Server<M> {
     /// A message came to a port of the server's, other than by a call.
     pub(super) fn serve(&mut self, object: Object, message: Message) {
         if object.kind == ObjectKind::Reply {
-            self.exception_reply(id_of(object.id), &message);
+            self.exception_reply(ThreadId::from_word(object.id), &message);
         }
         self.ports.destroy_message(message);
     }
 
     /// A handler answered, or its answer was lost.
-    fn exception_reply(&mut self, id: Id, message: &Message) {
+    fn exception_reply(&mut self, id: ThreadId, message: &Message) {
         let Some(raised) = self.threads.get_mut(id).and_then(|thread| thread.raised.take()) else { return };
         self.ports.destroy_port(raised.reply_port);
         let code = message.words.first().copied().filter(|_| message.id == raised.form.id() + REPLY_OFFSET as i32);
@@ -125,7 +125,7 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    fn end_by_exception(&mut self, id: Id, exception: Exception) {
+    fn end_by_exception(&mut self, id: ThreadId, exception: Exception) {
         if let Some(task) = self.threads.get(id).map(|thread| thread.task) {
             let end = TaskEnd::Killed {
                 exception: exception.kind.0,
@@ -144,7 +144,7 @@ impl<M: Machine> Server<M> {
     pub(super) fn abort_thread(
         &mut self,
         caller: super::Caller,
-        id: Id,
+        id: ThreadId,
     ) -> Result<mach_protocol::thread::ThreadAbortReply, KernReturn> {
         if caller.thread == id {
             return Err(KernReturn::INVALID_ARGUMENT);

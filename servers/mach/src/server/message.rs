@@ -5,10 +5,9 @@ use alloc::boxed::Box;
 use mach_protocol::message::MsgRequest;
 
 use super::operation::{Op, Progress, Work};
-use super::{Caller, Server, word_of};
+use super::{Caller, OpId, Server};
 use crate::machine::Machine;
 use crate::port::{self, KernReturn, MessageOperation, Ports, Waiter};
-use crate::table::Id;
 
 /// A `mach_msg` under way.
 pub(super) struct MsgWork {
@@ -40,7 +39,7 @@ impl<M: Machine> Server<M> {
     pub(super) fn message_call(&mut self, caller: Caller, request: u32, call: MsgRequest) {
         let is_receiving = matches!(call, MsgRequest::Receive(_));
         self.begin_with(Some(caller.thread), request, |id| {
-            let operation = MessageOperation::new(caller.space, Waiter(word_of(id)), call);
+            let operation = MessageOperation::new(caller.space, Waiter(id.to_word()), call);
             Op::new(Some(caller.thread), request, Work::Message(Box::new(MsgWork { operation, is_receiving })))
         });
     }
@@ -48,7 +47,7 @@ impl<M: Machine> Server<M> {
     /// Takes one step of a `mach_msg`.
     pub(super) fn advance_message(
         &mut self,
-        id: Id,
+        id: OpId,
         work: &mut MsgWork,
         is_late: bool,
         failure: Option<KernReturn>,

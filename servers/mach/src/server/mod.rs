@@ -30,6 +30,7 @@ mod tests;
 mod threads;
 mod work;
 
+use arena::Arena;
 use mach_protocol::{KernReturn, PortName};
 use vm::{Config, Vm};
 
@@ -38,9 +39,9 @@ use crate::hardware::Hardware;
 use crate::machine::{Budget, Machine, Slot};
 use crate::memory::{Memory, PAGE};
 use crate::port::{Event, Object, ObjectKind, PortId, Ports, SpaceId};
-use crate::table::{Id, Table};
-use crate::task::Task;
-use crate::thread::Thread;
+use crate::task::{Task, TaskId};
+use crate::thread::{Thread, ThreadId};
+pub(crate) use operation::OpId;
 use operation::{Op, Ops, Progress};
 
 /// Tasks at a time.
@@ -76,8 +77,8 @@ pub struct Server<M> {
     hw: Hardware<M>,
     vm: Vm,
     ports: Ports,
-    tasks: Table<Task>,
-    threads: Table<Thread>,
+    tasks: Arena<Task>,
+    threads: Arena<Thread>,
     ops: Ops,
     names: names::Names,
     /// The reply object of the next receive.
@@ -91,14 +92,14 @@ pub struct Server<M> {
     host: PortId,
     host_priv: PortId,
     /// The first task.
-    root: Id,
+    root: TaskId,
 }
 
 /// A thread that called, with what most calls need to know of it.
 #[derive(Clone, Copy, Debug)]
 struct Caller {
-    thread: Id,
-    task: Id,
+    thread: ThreadId,
+    task: TaskId,
     space: SpaceId,
     map: vm::MapId,
 }
@@ -117,8 +118,8 @@ impl<M: Machine> Server<M> {
             hw: Hardware::new(machine, memory),
             vm: Vm::new(Config { memory: bytes }),
             ports,
-            tasks: Table::new(MAX_TASKS),
-            threads: Table::new(MAX_THREADS),
+            tasks: Arena::new(),
+            threads: Arena::new(),
             ops: Ops::new(),
             names: names::Names::default(),
             spare: start.reply,
@@ -127,7 +128,7 @@ impl<M: Machine> Server<M> {
             is_untidy: false,
             host,
             host_priv,
-            root: Id::new(0, 0),
+            root: TaskId::new(0, 0),
         };
         server.adopt_root(&start).ok_or(NoStart)?;
         Ok(server)
@@ -195,7 +196,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// The same for an operation that has to know its id.
-    fn begin_with(&mut self, caller: Option<Id>, request: u32, make: impl FnOnce(Id) -> Op) {
+    fn begin_with(&mut self, caller: Option<ThreadId>, request: u32, make: impl FnOnce(OpId) -> Op) {
         match self.ops.insert_with(make) {
             Some(id) => {
                 if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
@@ -212,7 +213,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Takes one step of an operation.
-    fn step(&mut self, id: Id) {
+    fn step(&mut self, id: OpId) {
         let Some(mut op) = self.ops.take(id) else { return };
         self.set_need(op.caller);
         let progress = self.advance(id, &mut op);
@@ -237,7 +238,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Says for whom memory is taken from now on.
-    fn set_need(&mut self, thread: Option<Id>) {
+    fn set_need(&mut self, thread: Option<ThreadId>) {
         let task = thread.and_then(|thread| self.threads.get(thread)).and_then(|thread| self.tasks.get(thread.task));
         self.hw.need = task.map_or(crate::memory::Need::Reserved, Task::need);
     }
@@ -259,9 +260,9 @@ impl<M: Machine> Server<M> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Wake(waiter) => self.ops.make_ready(id_of(waiter.0)),
+            Event::Wake(waiter) => self.ops.make_ready(OpId::from_word(waiter.0)),
             Event::ReceiveFails(waiter, code) => {
-                let id = id_of(waiter.0);
+                let id = OpId::from_word(waiter.0);
                 if let Some(op) = self.ops.get_mut(id) {
                     op.failure = Some(code);
                 }
@@ -282,15 +283,15 @@ impl<M: Machine> Server<M> {
     }
 
     /// The task that a name stands for.
-    fn named_task(&mut self, space: SpaceId, name: PortName) -> Result<Option<Id>, KernReturn> {
+    fn named_task(&mut self, space: SpaceId, name: PortName) -> Result<Option<TaskId>, KernReturn> {
         let object = self.object(space, name)?.filter(|object| object.kind == ObjectKind::Task);
-        Ok(object.map(|object| id_of(object.id)).filter(|id| self.tasks.get(*id).is_some()))
+        Ok(object.map(|object| TaskId::from_word(object.id)).filter(|id| self.tasks.get(*id).is_some()))
     }
 
     /// The thread that a name stands for.
-    fn named_thread(&mut self, space: SpaceId, name: PortName) -> Result<Option<Id>, KernReturn> {
+    fn named_thread(&mut self, space: SpaceId, name: PortName) -> Result<Option<ThreadId>, KernReturn> {
         let object = self.object(space, name)?.filter(|object| object.kind == ObjectKind::Thread);
-        Ok(object.map(|object| id_of(object.id)).filter(|id| self.threads.get(*id).is_some()))
+        Ok(object.map(|object| ThreadId::from_word(object.id)).filter(|id| self.threads.get(*id).is_some()))
     }
 
     /// Whether a name is the privileged host port.
@@ -299,21 +300,27 @@ impl<M: Machine> Server<M> {
     }
 
     /// Enters a task with an existing map.
-    fn enter_task(&mut self, map: vm::MapId) -> Option<Id> {
+    fn enter_task(&mut self, map: vm::MapId) -> Option<TaskId> {
+        if self.tasks.len() >= MAX_TASKS {
+            return None;
+        }
         let (ports, tasks) = (&mut self.ports, &mut self.tasks);
-        tasks.insert_with(|id| {
-            let port = ports.create_server_port(Object { kind: ObjectKind::Task, id: word_of(id) });
+        Some(tasks.insert_with(|id| {
+            let port = ports.create_server_port(Object { kind: ObjectKind::Task, id: id.to_word() });
             Task::new(map, ports.create_space(), port)
-        })
+        }))
     }
 
     /// Enters a thread with an existing TCB. It is suspended.
-    fn enter_thread(&mut self, task: Id, tcb: Slot, reply: Slot) -> Option<Id> {
+    fn enter_thread(&mut self, task: TaskId, tcb: Slot, reply: Slot) -> Option<ThreadId> {
+        if self.threads.len() >= MAX_THREADS {
+            return None;
+        }
         let priority = self.tasks.get(task)?.priority;
         let ports = &mut self.ports;
         let id = self.threads.insert_with(|id| Thread {
             task,
-            port: ports.create_server_port(Object { kind: ObjectKind::Thread, id: word_of(id) }),
+            port: ports.create_server_port(Object { kind: ObjectKind::Thread, id: id.to_word() }),
             kit: None,
             tcb,
             reply,
@@ -329,18 +336,8 @@ impl<M: Machine> Server<M> {
             priority,
             budget: Budget { budget_us: SLICE_US, period_us: SLICE_US },
             used_us: 0,
-        })?;
+        });
         self.tasks.get_mut(task)?.threads.push(id);
         Some(id)
     }
-}
-
-/// An id as the word that ports and waiters carry.
-fn word_of(id: Id) -> u64 {
-    u64::from(id.generation()) << 32 | u64::from(id.index())
-}
-
-/// The inverse of [`word_of`]. Any word is safe: a wrong one names nothing.
-fn id_of(word: u64) -> Id {
-    Id::new(word as u32, (word >> 32) as u32)
 }

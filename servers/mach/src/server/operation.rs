@@ -9,11 +9,13 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+use arena::{Arena, Id};
 use mach_protocol::wire::Words;
 
 use super::{arrays, end, message, work};
 use crate::port::KernReturn;
-use crate::table::{Id, Table};
+use crate::task::TaskId;
+use crate::thread::ThreadId;
 
 /// Operations at a time.
 const MAX_OPS: usize = 16_384;
@@ -26,7 +28,7 @@ pub(super) enum Work {
     /// A page fault.
     Fault(vm::Fault, crate::exception::Exception),
     /// `task_create` with inheritance, by the caller's request.
-    Fork(vm::Fork, Id),
+    Fork(vm::Fork, TaskId),
     /// The end of a task.
     EndTask(end::EndTask),
     /// Arrays for the caller.
@@ -41,7 +43,7 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) struct Op {
     /// The thread that waits for the answer.
-    pub(super) caller: Option<Id>,
+    pub(super) caller: Option<ThreadId>,
     /// The id of its request; 0 for a fault.
     pub(super) request: u32,
     /// What is being done.
@@ -54,7 +56,7 @@ pub(super) struct Op {
 
 impl Op {
     /// A new operation.
-    pub(super) const fn new(caller: Option<Id>, request: u32, work: Work) -> Self {
+    pub(super) const fn new(caller: Option<ThreadId>, request: u32, work: Work) -> Self {
         Self { caller, request, work, is_late: false, failure: None }
     }
 }
@@ -75,9 +77,12 @@ pub(super) enum Progress {
     Again,
 }
 
+/// Names an operation.
+pub(crate) type OpId = Id<Place>;
+
 /// A place in the table: the operation is away while it is being stepped.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     op: Option<Op>,
     is_ready: bool,
     deadline: Option<u64>,
@@ -87,20 +92,15 @@ struct Place {
 /// All operations.
 #[derive(Debug)]
 pub(super) struct Ops {
-    table: Table<Place>,
-    ready: VecDeque<Id>,
-    waiting: BTreeMap<vm::WaitOn, Vec<Id>>,
-    deadlines: BTreeSet<(u64, Id)>,
+    table: Arena<Place>,
+    ready: VecDeque<OpId>,
+    waiting: BTreeMap<vm::WaitOn, Vec<OpId>>,
+    deadlines: BTreeSet<(u64, OpId)>,
 }
 
 impl Ops {
     pub(super) const fn new() -> Self {
-        Self {
-            table: Table::new(MAX_OPS),
-            ready: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-        }
+        Self { table: Arena::new(), ready: VecDeque::new(), waiting: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 
     /// Whether there is no operation at all.
@@ -120,17 +120,20 @@ impl Ops {
     }
 
     /// Enters an operation that is about to be stepped. `None`: there are too many.
-    pub(super) fn insert_with(&mut self, make: impl FnOnce(Id) -> Op) -> Option<Id> {
-        self.table.insert_with(|id| Place { op: Some(make(id)), is_ready: false, deadline: None, on: None })
+    pub(super) fn insert_with(&mut self, make: impl FnOnce(OpId) -> Op) -> Option<OpId> {
+        if self.table.len() >= MAX_OPS {
+            return None;
+        }
+        Some(self.table.insert_with(|id| Place { op: Some(make(id)), is_ready: false, deadline: None, on: None }))
     }
 
     /// Whether an operation has a time limit.
-    pub(super) fn is_limited(&self, id: Id) -> bool {
+    pub(super) fn is_limited(&self, id: OpId) -> bool {
         self.table.get(id).is_some_and(|place| place.deadline.is_some())
     }
 
     /// Takes the next ready operation's id off the queue.
-    pub(super) fn next_ready(&mut self) -> Option<Id> {
+    pub(super) fn next_ready(&mut self) -> Option<OpId> {
         let id = self.ready.pop_front()?;
         if let Some(place) = self.table.get_mut(id) {
             place.is_ready = false;
@@ -139,24 +142,24 @@ impl Ops {
     }
 
     /// Takes an operation out to be stepped.
-    pub(super) fn take(&mut self, id: Id) -> Option<Op> {
+    pub(super) fn take(&mut self, id: OpId) -> Option<Op> {
         self.table.get_mut(id)?.op.take()
     }
 
     /// Puts an operation back after a step.
-    pub(super) fn put_back(&mut self, id: Id, op: Op) {
+    pub(super) fn put_back(&mut self, id: OpId, op: Op) {
         if let Some(place) = self.table.get_mut(id) {
             place.op = Some(op);
         }
     }
 
     /// Looks at an operation that is not being stepped.
-    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Op> {
+    pub(super) fn get_mut(&mut self, id: OpId) -> Option<&mut Op> {
         self.table.get_mut(id)?.op.as_mut()
     }
 
     /// Queues an operation behind what is ready.
-    pub(super) fn make_ready(&mut self, id: Id) {
+    pub(super) fn make_ready(&mut self, id: OpId) {
         let Some(place) = self.table.get_mut(id) else { return };
         if !core::mem::replace(&mut place.is_ready, true) {
             self.ready.push_back(id);
@@ -164,7 +167,7 @@ impl Ops {
     }
 
     /// Lets an operation wait for something of the virtual memory.
-    pub(super) fn wait_vm(&mut self, id: Id, on: vm::WaitOn) {
+    pub(super) fn wait_vm(&mut self, id: OpId, on: vm::WaitOn) {
         if let Some(place) = self.table.get_mut(id) {
             place.on = Some(on);
             self.waiting.entry(on).or_default().push(id);
@@ -182,7 +185,7 @@ impl Ops {
     }
 
     /// Sets or clears an operation's time limit.
-    pub(super) fn set_deadline(&mut self, id: Id, deadline: Option<u64>) {
+    pub(super) fn set_deadline(&mut self, id: OpId, deadline: Option<u64>) {
         let Some(place) = self.table.get_mut(id) else { return };
         if let Some(old) = core::mem::replace(&mut place.deadline, deadline) {
             self.deadlines.remove(&(old, id));
@@ -207,7 +210,7 @@ impl Ops {
     }
 
     /// Forgets an operation that is over.
-    pub(super) fn remove(&mut self, id: Id) -> Option<Op> {
+    pub(super) fn remove(&mut self, id: OpId) -> Option<Op> {
         let place = self.table.remove(id)?;
         if let Some(deadline) = place.deadline {
             self.deadlines.remove(&(deadline, id));
@@ -230,11 +233,11 @@ mod tests {
     #[test]
     fn ready_operations_take_turns_and_are_queued_once() {
         let mut ops = Ops::new();
-        let ids: Vec<Id> = (0..3).filter_map(|_| ops.insert_with(|_| op())).collect();
+        let ids: Vec<OpId> = (0..3).filter_map(|_| ops.insert_with(|_| op())).collect();
         for id in ids.iter().chain(&ids) {
             ops.make_ready(*id);
         }
-        let order: Vec<Id> = core::iter::from_fn(|| ops.next_ready()).collect();
+        let order: Vec<OpId> = core::iter::from_fn(|| ops.next_ready()).collect();
         assert_eq!(order, ids);
     }
 

@@ -11,7 +11,7 @@ use crate::machine::{Access, Budget, Machine};
 use crate::memory::PAGE;
 use crate::pmap;
 use crate::port::Right;
-use crate::table::Id;
+use crate::thread::ThreadId;
 
 /// Slots of a thread's capability table.
 const THREAD_SLOTS: u32 = 16;
@@ -90,7 +90,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// The thread that a call is to.
-    fn target_thread(&mut self, caller: Caller, target: PortName) -> Result<Id, KernReturn> {
+    fn target_thread(&mut self, caller: Caller, target: PortName) -> Result<ThreadId, KernReturn> {
         self.named_thread(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)
     }
 
@@ -182,7 +182,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Takes one step of waiting to be unparked.
-    pub(super) fn advance_park(&mut self, caller: Option<Id>, is_late: bool) -> Progress {
+    pub(super) fn advance_park(&mut self, caller: Option<ThreadId>, is_late: bool) -> Progress {
         let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) else { return Progress::Silent };
         let unparked = core::mem::take(&mut thread.is_unparked);
         if unparked || is_late {

@@ -6,35 +6,36 @@ use mach_protocol::wire::{Wire, Words};
 
 use super::Server;
 use crate::machine::Machine;
-use crate::table::Id;
+use crate::task::TaskId;
 use crate::thread::Answer;
+use crate::thread::ThreadId;
 
 impl<M: Machine> Server<M> {
     /// Answers a call with these words.
-    pub(super) fn answer_call(&mut self, thread: Id, request: u32, words: &Words) {
+    pub(super) fn answer_call(&mut self, thread: ThreadId, request: u32, words: &Words) {
         let label = if request == 0 { 0 } else { u64::from(request + REPLY_OFFSET) };
         self.answer(thread, label, words.as_slice());
     }
 
     /// Answers a call with a result.
-    pub(super) fn answer_result<T: Wire>(&mut self, thread: Id, request: u32, result: &Result<T, KernReturn>) {
+    pub(super) fn answer_result<T: Wire>(&mut self, thread: ThreadId, request: u32, result: &Result<T, KernReturn>) {
         self.answer_call(thread, request, &pack_reply(result));
     }
 
     /// Answers a call with a return code alone.
-    pub(super) fn answer_code(&mut self, thread: Id, request: u32, code: KernReturn) {
+    pub(super) fn answer_code(&mut self, thread: ThreadId, request: u32, code: KernReturn) {
         let mut words = Words::new();
         code.0.pack(&mut words);
         self.answer_call(thread, request, &words);
     }
 
     /// Lets a thread that faulted go on.
-    pub(super) fn answer_fault(&mut self, thread: Id) {
+    pub(super) fn answer_fault(&mut self, thread: ThreadId) {
         self.answer(thread, 0, &[]);
     }
 
     /// Answers a blocked thread, now or when it may run.
-    fn answer(&mut self, id: Id, label: u64, words: &[u64]) {
+    fn answer(&mut self, id: ThreadId, label: u64, words: &[u64]) {
         let may_run = self.may_run(id);
         let Some(thread) = self.threads.get_mut(id).filter(|thread| thread.is_blocked) else { return };
         if may_run {
@@ -46,14 +47,14 @@ impl<M: Machine> Server<M> {
     }
 
     /// Whether neither the thread nor its task is suspended or ending.
-    fn may_run(&self, id: Id) -> bool {
+    fn may_run(&self, id: ThreadId) -> bool {
         let Some(thread) = self.threads.get(id) else { return false };
         let task = self.tasks.get(thread.task);
         thread.suspended == 0 && task.is_some_and(|task| task.suspended == 0 && task.end.is_none())
     }
 
     /// Makes a thread stand still or go on, as its counts say.
-    pub(super) fn update_run(&mut self, id: Id) {
+    pub(super) fn update_run(&mut self, id: ThreadId) {
         let may_run = self.may_run(id);
         let Some(thread) = self.threads.get_mut(id) else { return };
         if thread.is_blocked {
@@ -71,7 +72,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// The same for all threads of a task.
-    pub(super) fn update_task(&mut self, task: Id) {
+    pub(super) fn update_task(&mut self, task: TaskId) {
         let threads = self.tasks.get(task).map(|task| task.threads.clone()).unwrap_or_default();
         threads.into_iter().for_each(|thread| self.update_run(thread));
     }

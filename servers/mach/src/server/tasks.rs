@@ -15,7 +15,8 @@ use super::{Caller, MAP_END, MAP_START, Server};
 use crate::handlers::{self, Handlers, Listed};
 use crate::machine::Machine;
 use crate::port::{Ports, Right};
-use crate::table::Id;
+use crate::task::TaskId;
+use crate::thread::ThreadId;
 
 /// Masks, names, behaviors and flavors of handlers.
 pub(super) type HandlerArrays = [Ints<{ wire::EXCEPTION_KINDS_MAX }>; 4];
@@ -99,14 +100,14 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    fn resume_task(&mut self, id: Id) -> Result<wire::TaskResumeReply, KernReturn> {
+    fn resume_task(&mut self, id: TaskId) -> Result<wire::TaskResumeReply, KernReturn> {
         let task = self.tasks.get_mut(id).ok_or(KernReturn::FAILURE)?;
         task.suspended = task.suspended.checked_sub(1).ok_or(KernReturn::FAILURE)?;
         self.update_task(id);
         Ok(wire::TaskResumeReply {})
     }
 
-    fn create_empty(&mut self, caller: Caller, parent: Id) -> Result<wire::TaskCreateReply, KernReturn> {
+    fn create_empty(&mut self, caller: Caller, parent: TaskId) -> Result<wire::TaskCreateReply, KernReturn> {
         let map = if parent == self.root {
             // Root's own map is a part of an address space that the kernel laid out: children get a whole one.
             let bounds = vm::Range { start: MAP_START, end: MAP_END };
@@ -120,7 +121,12 @@ impl<M: Machine> Server<M> {
 
     /// Makes a task of a map that was made like its parent's, or by inheritance, and gives the caller its port. If
     /// that fails the map is taken down again.
-    fn finish_create(&mut self, thread: Id, parent: Id, map: vm::MapId) -> Result<wire::TaskCreateReply, KernReturn> {
+    fn finish_create(
+        &mut self,
+        thread: ThreadId,
+        parent: TaskId,
+        map: vm::MapId,
+    ) -> Result<wire::TaskCreateReply, KernReturn> {
         let Some(child) = self.enter_task(map) else {
             self.discard_map(map);
             return Err(KernReturn::RESOURCE_SHORTAGE);
@@ -150,7 +156,7 @@ impl<M: Machine> Server<M> {
     /// Describes a task.
     ///
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
-    fn task_info(&mut self, id: Id, flavor: u32, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
+    fn task_info(&mut self, id: TaskId, flavor: u32, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
         const COUNT_WITHOUT_LAST_TIMES: u32 = 18;
         if flavor != wire::TASK_BASIC_INFO || count < COUNT_WITHOUT_LAST_TIMES {
             return Err(KernReturn::INVALID_ARGUMENT);
@@ -169,7 +175,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Names the threads of a task.
-    fn task_threads(&mut self, caller: Caller, request: u32, id: Id) {
+    fn task_threads(&mut self, caller: Caller, request: u32, id: TaskId) {
         let threads = self.tasks.get(id).map(|task| task.threads.clone()).unwrap_or_default();
         let ports: Vec<_> = threads.iter().filter_map(|id| self.threads.get(*id)).map(|thread| thread.port).collect();
         let names: Result<Vec<u32>, KernReturn> =
@@ -181,7 +187,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Takes one step of a task's inheritance.
-    pub(super) fn advance_fork(&mut self, caller: Option<Id>, fork: &mut vm::Fork, parent: Id) -> Progress {
+    pub(super) fn advance_fork(&mut self, caller: Option<ThreadId>, fork: &mut vm::Fork, parent: TaskId) -> Progress {
         let outcome = match fork.step(&mut self.vm, &mut self.hw) {
             Step::Again => return Progress::Again,
             Step::Wait(on) => return Progress::WaitVm(on),
@@ -201,7 +207,7 @@ impl<M: Machine> Server<M> {
     ///
     /// # Errors
     /// INVALID_ARGUMENT: there is no such special port.
-    fn get_special_port(&mut self, caller: Caller, task: Id, which: u32) -> Result<PortName, KernReturn> {
+    fn get_special_port(&mut self, caller: Caller, task: TaskId, which: u32) -> Result<PortName, KernReturn> {
         let task = self.tasks.get(task).ok_or(KernReturn::FAILURE)?;
         let right = match which {
             wire::TASK_KERNEL_PORT => self.ports.make_send(task.port).unwrap_or(Right::Dead),
@@ -217,7 +223,7 @@ impl<M: Machine> Server<M> {
     ///
     /// # Errors
     /// INVALID_ARGUMENT: the special port cannot be set; INVALID_CAPABILITY: the name is no send right.
-    fn set_special_port(&mut self, caller: Caller, id: Id, which: u32, port: PortName) -> Result<(), KernReturn> {
+    fn set_special_port(&mut self, caller: Caller, id: TaskId, which: u32, port: PortName) -> Result<(), KernReturn> {
         if !matches!(which, wire::TASK_EXCEPTION_PORT | wire::TASK_BOOTSTRAP_PORT) {
             return Err(KernReturn::INVALID_ARGUMENT);
         }
@@ -239,7 +245,7 @@ impl<M: Machine> Server<M> {
     fn set_task_exception_ports(
         &mut self,
         caller: Caller,
-        id: Id,
+        id: TaskId,
         call: &wire::TaskSetExceptionPorts,
     ) -> Result<wire::TaskSetExceptionPortsReply, KernReturn> {
         let has_port = call.new_port != PortName::NULL;

@@ -24,7 +24,7 @@ use crate::fake::{Fake, Reply};
 use crate::memory::{Layout, Usage};
 
 const CHUNKS: u32 = 24;
-const ROOT: Id = Id::new(0, 1);
+const ROOT: ThreadId = ThreadId::new(0, 1);
 const PAGES: u64 = PAGE;
 
 /// The server under test.
@@ -70,7 +70,7 @@ impl Host {
         }
     }
 
-    fn call_by<R: Routine>(&mut self, thread: Id, target: PortName, request: &R) -> Result<R::Reply, KernReturn> {
+    fn call_by<R: Routine>(&mut self, thread: ThreadId, target: PortName, request: &R) -> Result<R::Reply, KernReturn> {
         let words = pack_request(target, request);
         let reply = self.send(Badge::Call(thread), u64::from(R::ID), words.as_slice()).expect("an answer");
         unpack_reply::<R>(reply.label, &reply.words)
@@ -91,7 +91,7 @@ impl Host {
     }
 
     /// A thread of a task, running, with its identity in the server.
-    fn new_thread(&mut self, task: PortName) -> (PortName, Id) {
+    fn new_thread(&mut self, task: PortName) -> (PortName, ThreadId) {
         let thread = self.call(task, &ThreadCreate {}).expect("a thread").thread;
         assert_eq!(self.call(thread, &ThreadResume {}).map(drop), Ok(()));
         let id = self.server.threads.iter().map(|(id, _)| id).last().expect("a thread");
@@ -101,7 +101,7 @@ impl Host {
     }
 
     /// A write of a thread at an address: `true` if it may go on.
-    fn touch(&mut self, thread: Id, address: u64) -> bool {
+    fn touch(&mut self, thread: ThreadId, address: u64) -> bool {
         const WRITE_FAULT: u64 = 0x9200_0046;
         let reply = self.send(Badge::Fault(thread), 6, &[0x40_0000, address, 0, WRITE_FAULT]);
         reply.is_some_and(|reply| reply.label == 0 && reply.words.is_empty())
@@ -200,7 +200,7 @@ fn handled(
     message_id: i32,
     code: u64,
     set: impl FnOnce(&mut Host, PortName, PortName),
-) -> (PortName, Id) {
+) -> (PortName, ThreadId) {
     let own = host.own_task();
     let task = host.new_task();
     let ends = host.watch(task, 1);

@@ -13,8 +13,9 @@ use crate::machine::{Access, Machine, Registers, ThreadParts};
 use crate::memory::PAGE;
 use crate::pmap;
 use crate::port::Right;
-use crate::table::Id;
+use crate::task::TaskId;
 use crate::thread::Buffer;
+use crate::thread::ThreadId;
 
 /// The condition flags: what a task may set of the status register.
 const FLAGS: u64 = 0xf000_0000;
@@ -111,7 +112,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Makes a suspended thread. `None`: a limit is reached or memory is short; nothing is left of it.
-    fn make_thread(&mut self, task: Id) -> Option<Id> {
+    fn make_thread(&mut self, task: TaskId) -> Option<ThreadId> {
         let need = self.tasks.get(task)?.need();
         let space = self.vm.space_of(self.tasks.get(task)?.map)?;
         let hw = &mut self.hw;
@@ -152,7 +153,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Makes and maps the IPC buffer of a thread.
-    fn make_buffer(&mut self, task: Id, space: vm::SpaceId, thread: Id) -> Option<Buffer> {
+    fn make_buffer(&mut self, task: TaskId, space: vm::SpaceId, thread: ThreadId) -> Option<Buffer> {
         let need = self.tasks.get(task)?.need();
         let hw = &mut self.hw;
         let frame = hw.memory.take_frame(&mut hw.machine, need)?;
@@ -173,7 +174,7 @@ impl<M: Machine> Server<M> {
         Some(buffer)
     }
 
-    fn resume_thread(&mut self, id: Id) -> Result<wire::ThreadResumeReply, KernReturn> {
+    fn resume_thread(&mut self, id: ThreadId) -> Result<wire::ThreadResumeReply, KernReturn> {
         let thread = self.threads.get_mut(id).ok_or(KernReturn::FAILURE)?;
         thread.suspended = thread.suspended.checked_sub(1).ok_or(KernReturn::FAILURE)?;
         self.update_run(id);
@@ -187,7 +188,7 @@ impl<M: Machine> Server<M> {
     fn get_state(
         &mut self,
         caller: Caller,
-        id: Id,
+        id: ThreadId,
         request: u32,
         call: &wire::ThreadGetState,
     ) -> Result<wire::ThreadGetStateReply, KernReturn> {
@@ -207,7 +208,7 @@ impl<M: Machine> Server<M> {
     fn set_state(
         &mut self,
         caller: Caller,
-        id: Id,
+        id: ThreadId,
         call: &wire::ThreadSetState,
     ) -> Result<wire::ThreadSetStateReply, KernReturn> {
         let state = ThreadState::from_ints(&call.state).filter(|_| call.flavor == wire::AARCH64_THREAD_STATE);
@@ -227,7 +228,7 @@ impl<M: Machine> Server<M> {
     fn thread_special_port(
         &mut self,
         caller: Caller,
-        id: Id,
+        id: ThreadId,
         which: u32,
     ) -> Result<wire::ThreadGetSpecialPortReply, KernReturn> {
         let thread = self.threads.get(id).ok_or(KernReturn::FAILURE)?;
@@ -243,7 +244,7 @@ impl<M: Machine> Server<M> {
     fn set_thread_special_port(
         &mut self,
         caller: Caller,
-        id: Id,
+        id: ThreadId,
         call: &wire::ThreadSetSpecialPort,
     ) -> Result<wire::ThreadSetSpecialPortReply, KernReturn> {
         if call.which != wire::THREAD_EXCEPTION_PORT {
@@ -262,7 +263,7 @@ impl<M: Machine> Server<M> {
     fn set_thread_exception_ports(
         &mut self,
         caller: Caller,
-        id: Id,
+        id: ThreadId,
         call: &wire::ThreadSetExceptionPorts,
     ) -> Result<wire::ThreadSetExceptionPortsReply, KernReturn> {
         let has_port = call.new_port != PortName::NULL;
@@ -278,7 +279,12 @@ impl<M: Machine> Server<M> {
     /// Describes a thread.
     ///
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
-    fn thread_info(&mut self, id: Id, flavor: u32, count: u32) -> Result<Ints<{ wire::THREAD_INFO_MAX }>, KernReturn> {
+    fn thread_info(
+        &mut self,
+        id: ThreadId,
+        flavor: u32,
+        count: u32,
+    ) -> Result<Ints<{ wire::THREAD_INFO_MAX }>, KernReturn> {
         const COUNT: usize = 26;
         const COUNT_WITHOUT_LAST_TIMES: usize = 14;
         const RUNNING: u64 = 1;
@@ -319,7 +325,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Microseconds of processor time that a thread used.
-    pub(super) fn used_us(&mut self, id: Id) -> u64 {
+    pub(super) fn used_us(&mut self, id: ThreadId) -> u64 {
         let Some(thread) = self.threads.get_mut(id) else { return 0 };
         if let Some(kit) = &thread.kit {
             thread.used_us += self.hw.machine.consumed_us(kit.sched_context);
