@@ -2,6 +2,7 @@
 
 use crate::PortName;
 use crate::host::HostRequest;
+use crate::memory_object::{MemoryObjectRequest, SUPPLY_AND_RECEIVE, SupplyAndReceive};
 use crate::message::{MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MsgRequest};
 use crate::port::PortRequest;
 use crate::private::PrivateRequest;
@@ -24,6 +25,10 @@ pub enum Call {
     Thread(ThreadRequest),
     /// On a task's name space.
     Port(PortRequest),
+    /// On a memory object's control port, or for a proxy.
+    MemoryObject(MemoryObjectRequest),
+    /// A data_supply and a receive; the target is in the request.
+    SupplyAndReceive(SupplyAndReceive),
     /// Of Tessera's own.
     Private(PrivateRequest),
     /// `mach_msg`; the target is in the request.
@@ -42,6 +47,7 @@ impl Call {
         let target = PortName(u32::try_from(*target).map_err(|_| DecodeError::BadArguments)?);
         let call = match id {
             MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => Self::Message(MsgRequest::unpack(id, words)?),
+            SUPPLY_AND_RECEIVE => Self::SupplyAndReceive(SupplyAndReceive::unpack(words)?),
             _ => Self::decode_routine(id, body)?,
         };
         Ok((target, call))
@@ -54,6 +60,7 @@ impl Call {
             |id, body: &[u64]| TaskRequest::decode(id, body).map(Self::Task),
             |id, body: &[u64]| ThreadRequest::decode(id, body).map(Self::Thread),
             |id, body: &[u64]| PortRequest::decode(id, body).map(Self::Port),
+            |id, body: &[u64]| MemoryObjectRequest::decode(id, body).map(Self::MemoryObject),
             |id, body: &[u64]| PrivateRequest::decode(id, body).map(Self::Private),
         ];
         subsystems
@@ -66,16 +73,18 @@ impl Call {
     /// The name of the routine with this id, for logs.
     #[must_use]
     pub fn name_of(id: u32) -> Option<&'static str> {
-        const TABLES: [&[(u32, &str)]; 6] = [
+        const TABLES: [&[(u32, &str)]; 7] = [
             VmRequest::IDS,
             HostRequest::IDS,
             TaskRequest::IDS,
             ThreadRequest::IDS,
             PortRequest::IDS,
+            MemoryObjectRequest::IDS,
             PrivateRequest::IDS,
         ];
         match id {
             MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => Some("MachMsg"),
+            SUPPLY_AND_RECEIVE => Some("SupplyAndReceive"),
             _ => TABLES.iter().copied().flatten().find(|(known, _)| *known == id).map(|(_, name)| *name),
         }
     }
@@ -97,10 +106,11 @@ mod tests {
             TaskRequest::IDS,
             ThreadRequest::IDS,
             PortRequest::IDS,
+            MemoryObjectRequest::IDS,
             PrivateRequest::IDS,
         ];
         let mut ids: Vec<u32> = tables.iter().copied().flatten().map(|(id, _)| *id).collect();
-        ids.extend([MACH_MSG_SEND, MACH_MSG_RECEIVE, MACH_MSG_RPC]);
+        ids.extend([MACH_MSG_SEND, MACH_MSG_RECEIVE, MACH_MSG_RPC, SUPPLY_AND_RECEIVE]);
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();

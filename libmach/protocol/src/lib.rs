@@ -9,6 +9,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`vm`], [`host`], [`task`], [`thread`], [`port`] | Mach's routines, a table a subsystem, and their constants |
+//! | [`memory_object`] | memory objects: what their managers ask and are told |
 //! | [`private`] | the calls of Tessera's own |
 //! | [`message`] | `mach_msg` |
 //! | [`exception`] | the message to an exception handler |
@@ -28,6 +29,7 @@ pub mod call;
 pub mod exception;
 pub mod host;
 pub mod kern_return;
+pub mod memory_object;
 pub mod message;
 pub mod port;
 pub mod private;

@@ -25,7 +25,7 @@
 //! rights and data as above. Received headers are swapped: remote is the sender's reply right.
 
 use crate::port::Disposition;
-use crate::table::REPLY_OFFSET;
+use crate::table::{LAST_KERNEL_ERROR, REPLY_OFFSET};
 use crate::wire::{Malformed, Reader, Words};
 use crate::{KernReturn, PortName};
 
@@ -65,6 +65,10 @@ bitflags::bitflags! {
 /// Set in a header's bits if the body carries rights.
 pub const MACH_MSGH_BITS_COMPLEX: u32 = 0x8000_0000;
 
+/// Set in a received header's bits if the Mach server itself made the message. In a message that a task sends it means
+/// nothing: no task can make another believe that it is the server.
+pub const FROM_SERVER: u32 = 0x0100_0000;
+
 /// A right in a message: the name and what becomes, or became, of the right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CarriedRight {
@@ -85,6 +89,8 @@ pub struct MsgHeader {
     pub id: i32,
     /// Its number among the messages received from the port.
     pub seqno: u32,
+    /// In a received message: whether the Mach server made it, [`FROM_SERVER`].
+    pub is_from_server: bool,
 }
 
 /// A message: header, rights and data.
@@ -205,10 +211,14 @@ impl PortMessage {
         self.bytes.div_ceil(8)
     }
 
-    /// The word of bits: dispositions of the header's rights, and whether the body has rights.
+    /// The word of bits: dispositions of the header's rights, whether the body has rights, who made the message.
     const fn bits(&self) -> u32 {
         let complex = if self.right_count > 0 { MACH_MSGH_BITS_COMPLEX } else { 0 };
-        (self.header.remote.disposition.0 & 0xff) | (self.header.local.disposition.0 & 0xff) << 8 | complex
+        let from_server = if self.header.is_from_server { FROM_SERVER } else { 0 };
+        (self.header.remote.disposition.0 & 0xff)
+            | (self.header.local.disposition.0 & 0xff) << 8
+            | complex
+            | from_server
     }
 
     fn pack_body(&self, words: &mut Words) {
@@ -290,11 +300,7 @@ impl MsgRequest {
         match self {
             Self::Send(send) => send.pack(None, &mut words),
             Self::Rpc(send, receive) => send.pack(Some(receive), &mut words),
-            Self::Receive(receive) => {
-                words.push(u64::from(receive.name.0));
-                words.push(halves(receive.option.bits(), receive.timeout_ms));
-                words.push(halves(receive.size, 0));
-            }
+            Self::Receive(receive) => receive.pack(&mut words),
         }
         words
     }
@@ -308,12 +314,7 @@ impl MsgRequest {
         let mut reader = Reader::new(words);
         let target = PortName(u32::try_from(reader.word()?).map_err(|_| Malformed)?);
         let request = match id {
-            MACH_MSG_RECEIVE => {
-                let (option, timeout_ms) = split(reader.word()?);
-                let (size, _) = split(reader.word()?);
-                let option = MsgOption::from_bits_retain(option);
-                Self::Receive(MsgReceive { name: target, option, timeout_ms, size })
-            }
+            MACH_MSG_RECEIVE => Self::Receive(MsgReceive::unpack(target, &mut reader)?),
             MACH_MSG_SEND => Self::Send(MsgSend::unpack(target, &mut reader)?.0),
             MACH_MSG_RPC => {
                 let (send, receive) = MsgSend::unpack(target, &mut reader)?;
@@ -323,6 +324,20 @@ impl MsgRequest {
         };
         reader.finish()?;
         Ok(request)
+    }
+}
+
+impl MsgReceive {
+    pub(crate) fn pack(&self, words: &mut Words) {
+        words.push(u64::from(self.name.0));
+        words.push(halves(self.option.bits(), self.timeout_ms));
+        words.push(halves(self.size, 0));
+    }
+
+    pub(crate) fn unpack(name: PortName, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (option, timeout_ms) = split(reader.word()?);
+        let (size, _) = split(reader.word()?);
+        Ok(Self { name, option: MsgOption::from_bits_retain(option), timeout_ms, size })
     }
 }
 
@@ -386,7 +401,6 @@ impl MsgReply {
     /// `SEND_INVALID_DEST` if the kernel refused the call, so that it never left; `MIG_REPLY_MISMATCH` for the
     /// reply to another request; `MIG_TYPE_ERROR` for a malformed one.
     pub fn unpack(id: u32, label: u64, words: &[u64]) -> Result<Self, KernReturn> {
-        const LAST_KERNEL_ERROR: u64 = 10;
         if label <= LAST_KERNEL_ERROR {
             return Err(KernReturn::SEND_INVALID_DEST);
         }
@@ -396,7 +410,7 @@ impl MsgReply {
         Self::unpack_words(words).map_err(|_| KernReturn::MIG_TYPE_ERROR)
     }
 
-    fn unpack_words(words: &[u64]) -> Result<Self, Malformed> {
+    pub(crate) fn unpack_words(words: &[u64]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(words);
         let code = i32::try_from(reader.word()? as i64).map_err(|_| Malformed)?;
         let code = KernReturn(code);
@@ -410,6 +424,7 @@ impl MsgReply {
         message.header.remote = CarriedRight { name: PortName(remote), disposition: Disposition(bits & 0xff) };
         message.header.local = CarriedRight { name: PortName(local), disposition: Disposition(bits >> 8 & 0xff) };
         message.header.seqno = seqno;
+        message.header.is_from_server = bits & FROM_SERVER != 0;
         message.unpack_body(&mut reader)?;
         reader.finish()?;
         Ok(Self { code, message: Some(message) })
@@ -470,8 +485,9 @@ mod tests {
         }
 
         #[test]
-        fn replies_come_back(mut message in message(), seqno in any::<u32>(), code in any::<i32>()) {
+        fn replies_come_back(mut message in message(), seqno in any::<u32>(), code in any::<i32>(), from in any::<bool>()) {
             message.header.seqno = seqno;
+            message.header.is_from_server = from;
             for message in [None, Some(message)] {
                 let reply = MsgReply { code: KernReturn(code), message };
                 let words = reply.pack();
@@ -489,6 +505,18 @@ mod tests {
                 prop_assert!(message.data_words().len() <= MAX_BODY_WORDS);
             }
         }
+    }
+
+    #[test]
+    fn no_task_can_say_that_it_is_the_server() {
+        let mut forged = PortMessage::new(2201);
+        forged.header.is_from_server = true;
+        let send = MsgSend { message: forged, option: MsgOption::empty(), timeout_ms: 0, notify: PortName::NULL };
+        let words = MsgRequest::Send(send).pack();
+        let Ok(MsgRequest::Send(send)) = MsgRequest::unpack(MACH_MSG_SEND, words.as_slice()) else {
+            panic!("the message is well formed");
+        };
+        assert!(!send.message.header.is_from_server);
     }
 
     #[test]

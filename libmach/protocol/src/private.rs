@@ -8,6 +8,10 @@
 //! | 7130–7133 | what Mach's traps answer: reply port, task, thread, host | null: the caller |
 //! | 7140–7141 | parking | null: the caller; the thread to wake |
 //! | 7150–7152 | processor time | thread |
+//! | 7160 | a signal when messages wait | the port or port set |
+//! | 7161 | the answer to a request with the wait for the next: [`crate::memory_object::SupplyAndReceive`] | control port |
+//! | 7162 | how long a memory manager may be silent | object or control port |
+//! | 7163 | what the server has in use | null: anybody |
 //! | 7190 | the message that tells of a task's end: [`TaskEnded`] | |
 
 use crate::PortName;
@@ -145,6 +149,52 @@ subsystem! {
         ThreadCpuTime = 7152 {} -> ThreadCpuTimeReply {
             /// Microseconds.
             microseconds: u64,
+        }
+
+        /// Has a notification signalled whenever a message comes to the empty queue of the target, a receive right or
+        /// a port set of the caller's; at once if one waits. The calling thread waits for it with the kernel's own
+        /// `Wait` or `Poll`, and then receives until nothing is left. A second call gives the same slot.
+        ///
+        /// Checks: the caller receives from the target, else INVALID_RIGHT; a slot is free, else NO_SPACE.
+        PortDoorbell = 7160 {} -> PortDoorbellReply {
+            /// The slot of the notification in the calling thread's CSpace.
+            slot: u32,
+        }
+
+        /// Sets how long the manager of a memory object may leave a waiting client without any answer. The target is
+        /// the object's port or its control port.
+        ///
+        /// Checks: `host_priv` is the privileged host port, else INVALID_HOST; the target is an object with a
+        /// manager, else INVALID_ARGUMENT.
+        MemoryObjectSetDeadline = 7162 {
+            /// The caller's name of the privileged host port.
+            host_priv: PortName,
+            /// Milliseconds; 0 for no limit.
+            milliseconds: u32,
+        } -> MemoryObjectSetDeadlineReply {}
+
+        /// What the Mach server has in use, by type: what ends must give back.
+        ServerUsage = 7163 {} -> ServerUsageReply {
+            /// Frames.
+            frames: u32,
+            /// Page tables and root tables.
+            tables: u32,
+            /// Capability slots beyond those of frames, kernel objects and reply objects.
+            slots: u32,
+            /// Kernel objects of threads.
+            threads: u32,
+            /// Tasks, with those that are ending.
+            tasks: u32,
+            /// Ports.
+            ports: u32,
+            /// Messages in queues.
+            messages: u32,
+            /// Virtual memory objects.
+            objects: u32,
+            /// Associations of memory objects with managers.
+            associations: u32,
+            /// Calls and faults that wait, the calling one not counted.
+            operations: u32,
         }
     }
 }

@@ -17,6 +17,9 @@ pub trait Routine: Wire {
     type Reply: Wire;
 }
 
+/// The highest label by which the kernel answers that it refused a call: the call never left.
+pub const LAST_KERNEL_ERROR: u64 = 10;
+
 /// What is added to a request's id to make its reply's.
 pub const REPLY_OFFSET: u32 = 100;
 
@@ -89,7 +92,6 @@ pub fn unpack_reply<R: Routine>(label: u64, words: &[u64]) -> Result<R::Reply, K
 ///
 /// As [`unpack_reply`].
 pub fn unpack_reply_to<R: Routine>(id: u32, label: u64, words: &[u64]) -> Result<R::Reply, KernReturn> {
-    const LAST_KERNEL_ERROR: u64 = 10;
     if label <= LAST_KERNEL_ERROR {
         return Err(KernReturn::SEND_INVALID_DEST);
     }

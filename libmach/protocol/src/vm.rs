@@ -31,6 +31,10 @@ impl VmProt {
     pub const ALL: Self = Self::DEFAULT.union(Self::EXECUTE);
     /// In `vm_protect` by its XNU ids: make the range private first.
     pub const COPY: Self = Self::from_bits_retain(0x10);
+    /// In `memory_object_lock_request`: the locks stay as they are.
+    pub const NO_CHANGE: Self = Self::from_bits_retain(0x08);
+    /// The same as Mac OS X's headers have it; accepted, never sent.
+    pub const NO_CHANGE_LEGACY: Self = Self::from_bits_retain(0x0100_0000);
 }
 
 bitflags! {

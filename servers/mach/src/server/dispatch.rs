@@ -54,6 +54,9 @@ impl<M: Machine> Server<M> {
             Call::Port(call) => self.port_call(caller, request, target, &call),
             Call::Private(call) => self.private_call(caller, request, target, &call),
             Call::Message(call) => self.message_call(caller, request, call),
+            Call::MemoryObject(_) | Call::SupplyAndReceive(_) => {
+                self.answer_code(thread, request, KernReturn::NOT_SUPPORTED);
+            }
         }
     }
 

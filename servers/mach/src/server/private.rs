@@ -77,6 +77,9 @@ impl<M: Machine> Server<M> {
                 let answer = answer.map(|microseconds| wire::ThreadCpuTimeReply { microseconds });
                 self.answer_result(reply, request, &answer);
             }
+            PrivateRequest::PortDoorbell(_)
+            | PrivateRequest::MemoryObjectSetDeadline(_)
+            | PrivateRequest::ServerUsage(_) => self.answer_code(reply, request, KernReturn::NOT_SUPPORTED),
         }
     }
 
