@@ -6,6 +6,8 @@
 //! ([`cap::cdt`]), `DEL-*` ([`cap::delete`]), `UT-*` ([`object::untyped`]), and so on per object.
 #![no_std]
 
+// The kernel's memcpy and memset.
+extern crate mem_routines as _;
 #[cfg(not(target_os = "none"))]
 extern crate std;
 

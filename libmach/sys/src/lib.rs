@@ -17,6 +17,9 @@
 //! memory) and in [`bootinfo`] (the kernel's pages), and nowhere else.
 #![cfg_attr(not(test), no_std)]
 
+// For every program: its memcpy and memset.
+extern crate mem_routines as _;
+
 pub use sel4_abi as abi;
 pub use sel4_abi::{CPtr, CapRights, MessageInfo, ObjectType, VmAttributes};
 

@@ -26,6 +26,7 @@ mod map;
 mod protect;
 mod read;
 mod region;
+mod routines;
 mod support;
 mod write;
 
@@ -38,7 +39,7 @@ type Outcome = Result<(), String>;
 type Case = (&'static str, fn() -> Outcome);
 
 /// Every case, by the sections of the specification.
-const CASES: [&[Case]; 11] = [
+const CASES: [&[Case]; 12] = [
     allocate::CASES,
     deallocate::CASES,
     map::CASES,
@@ -50,6 +51,7 @@ const CASES: [&[Case]; 11] = [
     region::CASES,
     faults::CASES,
     cow::CASES,
+    routines::CASES,
 ];
 
 fn main() -> i32 {
