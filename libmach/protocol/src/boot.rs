@@ -70,8 +70,19 @@ pub mod slot {
     pub const ROOT_CNODE: u32 = 12;
     /// A slot that is free for passing use.
     pub const SCRATCH: u32 = 13;
+    /// The endpoint of root's watcher, which prints what the server has to say: see [`log`](super::log).
+    pub const LOG: u32 = 14;
     /// The first untyped; the others follow.
     pub const UNTYPED: u32 = 64;
+}
+
+/// Labels of the messages that the Mach server sends through [`slot::LOG`]. The words are the bytes of a line of text,
+/// the last one filled up with zeros.
+pub mod log {
+    /// A line for the log.
+    pub const LINE: u64 = 1;
+    /// The reason why the server cannot go on: the run ends.
+    pub const STOPPED: u64 = 2;
 }
 
 /// Tells a boot page from other memory: "mach" and the version of its layout.

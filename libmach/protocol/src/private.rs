@@ -14,10 +14,14 @@
 //! | 7163 | what the server has in use | null: anybody |
 //! | 7190 | the message that tells of a task's end: [`TaskEnded`] | |
 
+use core::fmt;
+
 use crate::PortName;
+use crate::exception::ExceptionType;
 use crate::kern_return::KernReturn;
 use crate::message::PortMessage;
 use crate::table::subsystem;
+use crate::vm::VmProt;
 
 /// The first slot of a thread's CSpace that takes granted capabilities. Slot 1 is the server's endpoint.
 pub const FIRST_GRANT_SLOT: u32 = 4;
@@ -222,6 +226,33 @@ pub enum TaskEnd {
         /// [`crate::vm::VmProt`] bits of the access; 0 where it was none.
         access: u32,
     },
+}
+
+impl fmt::Display for TaskEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (exception, code, subcode, pc, access) = match *self {
+            Self::Exited { status } => return write!(f, "exit status {status}"),
+            Self::Terminated => return f.write_str("terminated by another task"),
+            Self::Killed { exception, code, subcode, pc, access } => (exception, code, subcode, pc, access),
+        };
+        let kind = ExceptionType(exception);
+        write!(f, "killed: {kind:?}")?;
+        if kind != ExceptionType::BAD_ACCESS {
+            return write!(f, " (code {code}, subcode {subcode:#x}) pc {pc:#x}");
+        }
+        let access = match VmProt::from_bits_retain(access) {
+            VmProt::WRITE => "write",
+            VmProt::EXECUTE => "execute",
+            _ => "read",
+        };
+        let why = KernReturn(code);
+        match (why.explanation(), code) {
+            (Some(explanation), 1..100) => {
+                write!(f, " ({why:?}) {access} at {subcode:#x} pc {pc:#x}: {explanation}")
+            }
+            _ => write!(f, " (code {code}) {access} at {subcode:#x} pc {pc:#x}: the address is misaligned"),
+        }
+    }
 }
 
 /// The message [`TASK_ENDED`]: a watched task has ended. It carries seven words and no rights.

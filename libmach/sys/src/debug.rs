@@ -1,6 +1,6 @@
 //! Output on the kernel's console, and the ways to end a run.
 //!
-//! Only kernels built for debugging have the console calls. On others they raise a fault.
+//! Only kernels built for debugging have the console calls. On others they raise a fault, so the servers use none.
 
 use core::fmt;
 

@@ -55,6 +55,8 @@ pub(crate) struct Fake {
     pub(crate) wakes: u32,
     /// Bytes of heap that are said to be left.
     pub(crate) heap: usize,
+    /// Why nothing can go on.
+    pub(crate) stopped: Option<alloc::string::String>,
 }
 
 const INVALID_CAPABILITY: Refused = Refused(2);
@@ -310,4 +312,8 @@ impl Machine for Fake {
     }
 
     fn log(&mut self, _: core::fmt::Arguments<'_>) {}
+
+    fn stop(&mut self, why: core::fmt::Arguments<'_>) {
+        self.stopped = Some(alloc::format!("{why}"));
+    }
 }

@@ -200,6 +200,8 @@ pub trait Machine {
     fn adopt(&mut self, from_cptr: u64, to: Slot) -> Result<(), Refused>;
     /// Writes a line to the log.
     fn log(&mut self, line: core::fmt::Arguments<'_>);
+    /// Says why nothing can go on, and ends the run. It may return only where there is no run to end: in tests.
+    fn stop(&mut self, why: core::fmt::Arguments<'_>);
 }
 
 impl Access {

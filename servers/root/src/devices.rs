@@ -46,6 +46,12 @@ pub struct Serial {
     pub console: Uart,
 }
 
+/// The page that holds a physical address.
+#[must_use]
+pub const fn page_of(address: u64) -> u64 {
+    address & !0xfff
+}
+
 /// First interrupt number of those that the interrupt controller shares between processors, and of the others.
 const FIRST_SHARED: u64 = 32;
 const FIRST_PRIVATE: u64 = 16;

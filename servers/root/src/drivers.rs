@@ -9,14 +9,9 @@ use libmach::rpc::call;
 use libmach::thread::thread_grant_cap;
 use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::private::{DEVICE_BASE, FIRST_GRANT_SLOT, TaskMapDevice};
-use root::devices::{Serial, Uart};
+use root::devices::{Serial, Uart, page_of};
 
 use crate::kernel::{Failure, Kernel};
-
-/// The page that holds a physical address.
-const fn page_of(address: u64) -> u64 {
-    address & !0xfff
-}
 
 /// The serial line of the console, if `name` is the console.
 fn console_line(name: &str, serial: Option<&Serial>) -> Option<Uart> {

@@ -10,7 +10,10 @@ use mach_sys::cap::{
     CNode, Frame, IrqControl, IrqHandler, Notification, PageTable, SchedControl, Tcb, Untyped as UntypedKind, VSpace,
 };
 use mach_sys::{Cap, CapRights, Error, ObjectType, VmAttributes};
+use root::devices::{Uart, page_of};
 use root::untyped::{NoPiece, Untyped, Untypeds};
+
+use crate::log;
 
 /// Why root cannot start something.
 #[derive(Debug)]
@@ -63,6 +66,12 @@ const OWN_BITS: u32 = 22;
 /// Where root maps a page for a moment, far from its image.
 const WINDOW: u64 = 0x80_0000_0000;
 pub(crate) const PAGE: usize = 4096;
+/// Where root maps the registers of the log's line.
+const LOG_LINE: u64 = WINDOW + PAGE as u64;
+/// Where root maps what the watcher uses.
+pub(crate) const WATCHER: u64 = WINDOW + 16 * PAGE as u64;
+/// Pages of device memory that root makes at the most.
+const MAX_DEVICE_PAGES: usize = 16;
 
 /// Root's capabilities.
 pub(crate) struct Kernel {
@@ -71,6 +80,8 @@ pub(crate) struct Kernel {
     next_slot: u64,
     end_slot: u64,
     sched_control: u64,
+    /// Pages of device memory, by their physical addresses.
+    devices: heapless::Vec<(u64, Cap<Frame>), MAX_DEVICE_PAGES>,
 }
 
 pub(crate) const CNODE: Cap<CNode> = Cap::new(InitSlot::CNode.number());
@@ -88,6 +99,7 @@ impl Kernel {
             next_slot: empty.start,
             end_slot: empty.end,
             sched_control: boot.info().schedcontrol.start,
+            devices: heapless::Vec::new(),
         };
         for (slot, untyped) in boot.untypeds() {
             let known = Untyped {
@@ -130,8 +142,11 @@ impl Kernel {
         self.untypeds.take(bits, |parent, half| halve(next, end, parent, half)).map_err(Failure::Memory)
     }
 
-    /// The page of device memory at a physical address.
+    /// The page of device memory at a physical address. It may be mapped already: map a copy of it.
     pub(crate) fn device_page(&mut self, address: u64) -> Result<Cap<Frame>, Failure> {
+        if let Some((_, page)) = self.devices.iter().find(|(known, _)| *known == address) {
+            return Ok(*page);
+        }
         let (next, end) = (&mut self.next_slot, self.end_slot);
         let piece = self
             .untypeds
@@ -142,7 +157,17 @@ impl Kernel {
         untyped
             .retype(ObjectType::SmallPage, 0, NodePath::root(CNODE), slot.index, 1)
             .during("making a page of device memory")?;
+        self.devices.push((address, slot.cap())).map_err(|_| Failure::Slots)?;
         Ok(slot.cap())
+    }
+
+    /// Opens the log on a serial line.
+    pub(crate) fn open_log(&mut self, line: &Uart) -> Result<(), Failure> {
+        let page = page_of(line.address);
+        let frame = self.device_page(page)?;
+        self.map(frame, VSPACE, LOG_LINE, CapRights::READ_WRITE, VmAttributes::EXECUTE_NEVER)?;
+        log::open(line.kind, LOG_LINE + (line.address - page));
+        Ok(())
     }
 
     /// A notification that an interrupt signals, and the interrupt's handler.
@@ -209,8 +234,8 @@ mod view {
     /// Copies bytes into the page mapped at `window`; what does not fit is left out.
     pub(super) fn write(window: usize, offset: usize, bytes: &[u8]) {
         let page = core::ptr::with_exposed_provenance_mut::<[u8; PAGE]>(window);
-        // SAFETY: `Kernel::fill` maps a frame of this size read-write there before it calls, root has one thread, and
-        // no other reference to the window exists.
+        // SAFETY: `Kernel::fill` maps a frame of this size read-write there before it calls, and only root's first thread
+        // has a `Kernel`, so no other reference to the window exists.
         let page = unsafe { &mut *page };
         if let Some(to) = page.get_mut(offset..) {
             to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);

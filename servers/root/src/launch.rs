@@ -14,6 +14,7 @@ use mach_sys::{Cap, CapRights, ObjectType, VmAttributes};
 
 use crate::kernel::{CNODE, During, Failure, Kernel, TCB, VSPACE};
 use crate::process::{self, Program};
+use crate::watch::{Speaker, Watcher};
 
 /// The part of root's address space that becomes a Mach map. Nothing is mapped there yet.
 pub(crate) const ROOT_MAP: (u64, u64) = (0x100_0000_0000, 0x200_0000_0000);
@@ -40,9 +41,11 @@ pub(crate) fn start(kernel: &mut Kernel, mach: &[u8], ticker: &[u8]) -> Result<(
     let endpoint: Cap<Endpoint> = kernel.make(ObjectType::Endpoint, 0)?;
     let tick: Cap<Notification> = kernel.make(ObjectType::Notification, 0)?;
     let wake: Cap<Notification> = kernel.make(ObjectType::Notification, 0)?;
-    start_ticker(kernel, ticker, wake, tick)?;
+    let watcher = Watcher::start(kernel)?;
+    start_ticker(kernel, ticker, watcher, wake, tick)?;
     let own_tcb = kernel.slot()?;
-    start_mach(kernel, mach, endpoint, wake, tick)?;
+    let fault = kernel.slot()?;
+    start_mach(kernel, mach, watcher, endpoint, wake, tick)?;
 
     // From here on slot 1 holds the call capability, as in every thread of a task.
     own_tcb.move_from(CNODE.slot_of(TCB)).during("moving root's TCB")?;
@@ -50,7 +53,6 @@ pub(crate) fn start(kernel: &mut Kernel, mach: &[u8], ticker: &[u8]) -> Result<(
     let rights = CapRights::WRITE | CapRights::GRANT_REPLY;
     let call = CNODE.slot(CALL_SLOT);
     call.mint_from(CNODE.slot_of(endpoint), rights, ROOT_CALL_BADGE).during("making root's call capability")?;
-    let fault = kernel.slot()?;
     fault.mint_from(CNODE.slot_of(endpoint), rights, ROOT_FAULT_BADGE).during("making root's fault capability")?;
     let context: Cap<SchedContext> = Cap::new(InitSlot::SchedContext.number());
     let level = u64::from(priority::SERVER);
@@ -61,6 +63,7 @@ pub(crate) fn start(kernel: &mut Kernel, mach: &[u8], ticker: &[u8]) -> Result<(
 fn start_mach(
     kernel: &mut Kernel,
     image: &[u8],
+    watcher: Watcher,
     endpoint: Cap<Endpoint>,
     wake: Cap<Notification>,
     tick: Cap<Notification>,
@@ -86,6 +89,8 @@ fn start_mach(
     give(slot::ROOT_TCB, CNODE.slot_of(TCB))?;
     give(slot::ROOT_VSPACE, CNODE.slot_of(VSPACE))?;
     give(slot::ROOT_CNODE, CNODE.slot_of(CNODE))?;
+    let (log, fault) = (watcher.capability(kernel, Speaker::MachLog)?, watcher.capability(kernel, Speaker::Mach)?);
+    give(slot::LOG, CNODE.slot_of(log))?;
     tcb.bind_notification(tick).during("binding the ticker's notification")?;
 
     // All ordinary memory that root has not used goes over, so this comes after everything that is made of memory.
@@ -95,8 +100,7 @@ fn start_mach(
         tcb,
         top,
         zero_guard(GUARD_BITS),
-        priority::MACH,
-        &Budget::round_robin(MACH_SLICE_US),
+        Terms { priority: priority::MACH, budget: Budget::round_robin(MACH_SLICE_US), fault },
     )?;
     let page = process::fresh(kernel, 0, &[])?;
     let mut sizes = heapless::Vec::<u64, MAX_UNTYPEDS>::new();
@@ -115,6 +119,7 @@ fn start_mach(
 fn start_ticker(
     kernel: &mut Kernel,
     image: &[u8],
+    watcher: Watcher,
     wake: Cap<Notification>,
     tick: Cap<Notification>,
 ) -> Result<(), Failure> {
@@ -127,8 +132,16 @@ fn start_ticker(
         .mint_from(CNODE.slot_of(tick), CapRights::WRITE, TICKER_BADGE)
         .during("giving the ticker its signal")?;
     let budget = Budget::periodic(TICK_BUDGET_US, TICK_PERIOD_US);
-    let buffer = prepare(kernel, &program, tcb, table, zero_guard(64 - TICKER_RADIX), priority::TICKER, &budget)?;
+    let terms = Terms { priority: priority::TICKER, budget, fault: watcher.capability(kernel, Speaker::Ticker)? };
+    let buffer = prepare(kernel, &program, tcb, table, zero_guard(64 - TICKER_RADIX), terms)?;
     run(&program, tcb, [buffer, 0])
+}
+
+/// On what terms a thread runs: when, how long, and who is told of its faults.
+struct Terms {
+    priority: u8,
+    budget: Budget,
+    fault: Cap<Endpoint>,
 }
 
 /// Gives a thread its stack, IPC buffer, spaces, budget and priority. Answers the address of the IPC buffer.
@@ -138,8 +151,7 @@ fn prepare(
     tcb: Cap<Tcb>,
     cspace: Cap<CNode>,
     cspace_data: u64,
-    level: u8,
-    budget: &Budget,
+    terms: Terms,
 ) -> Result<u64, Failure> {
     process::map_fresh(kernel, program.space, STACK, STACK_PAGES)?;
     let frame: Cap<Frame> = process::fresh(kernel, 0, &[])?;
@@ -149,9 +161,9 @@ fn prepare(
     tcb.configure(&spaces).during("configuring a thread")?;
     let context: Cap<SchedContext> = kernel.make(ObjectType::SchedContext, SCHED_CONTEXT_BITS)?;
     let control: Cap<SchedControl> = kernel.sched_control();
-    control.configure(context, budget).during("setting a budget")?;
-    let level = u64::from(level);
-    tcb.set_sched_params(TCB, level, level, context, Cap::null()).during("setting a priority")?;
+    control.configure(context, &terms.budget).during("setting a budget")?;
+    let level = u64::from(terms.priority);
+    tcb.set_sched_params(TCB, level, level, context, terms.fault).during("setting a priority")?;
     Ok(IPC_BUFFER)
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`archive`] | the boot archive in root's image |
 //! | [`devices`] | the serial lines in the device tree |
+//! | [`fault`] | fault messages in words |
 //! | [`system`] | the system description in the archive |
 //! | [`untyped`] | the memory that the kernel gave root |
 //!
@@ -13,5 +14,6 @@
 
 pub mod archive;
 pub mod devices;
+pub mod fault;
 pub mod system;
 pub mod untyped;

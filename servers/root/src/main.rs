@@ -26,6 +26,8 @@ mod shell;
 #[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "entry, the thread block, the boot archive and the panic handler")]
 mod start;
+#[cfg(target_os = "none")]
+mod watch;
 
 #[cfg(not(target_os = "none"))]
 fn main() {}

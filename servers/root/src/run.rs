@@ -15,7 +15,7 @@ use libmach::port::{
 use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_set_special_port, task_watch};
 use libmach::thread::thread_set_priority;
 use mach_protocol::boot::{HOST_PRIV, priority};
-use mach_protocol::private::{TASK_ENDED, TaskEnded};
+use mach_protocol::private::{TASK_ENDED, TaskEnd, TaskEnded};
 use mach_protocol::service::CONSOLE;
 use mach_sys::bootinfo::Boot;
 use mach_sys::debug;
@@ -47,7 +47,7 @@ enum Problem {
     /// A line of the system description is none.
     Description(String),
     /// A server ended.
-    ServerEnded(String),
+    ServerEnded(TaskEnd, String),
 }
 
 impl fmt::Display for Problem {
@@ -58,7 +58,7 @@ impl fmt::Display for Problem {
             Self::Missing(name) => write!(f, "the boot archive has no entry `{name}`"),
             Self::Load(name, error) => write!(f, "`{name}` cannot be loaded: {error}"),
             Self::Description(line) => f.write_str(line),
-            Self::ServerEnded(name) => write!(f, "the server `{name}` has ended"),
+            Self::ServerEnded(end, name) => write!(f, "the server `{name}` has ended: {end}"),
         }
     }
 }
@@ -94,11 +94,14 @@ pub(crate) fn run(boot: &Boot, archive: Archive<'_>) -> ! {
 
 fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
     let mut kernel = Kernel::new(boot)?;
+    let serial = boot.device_tree().and_then(devices::serial);
+    if let Some(serial) = &serial {
+        kernel.open_log(&serial.log)?;
+    }
     let mach = archive.find("mach").ok_or(Failure::Missing("mach"))?;
     let ticker = archive.find("ticker").ok_or(Failure::Missing("ticker"))?;
     launch::start(&mut kernel, mach, ticker)?;
     log!("root: the Mach server runs");
-    let serial = boot.device_tree().and_then(devices::serial);
     let mut first = FirstTask::new(archive)?;
     let description = archive.find("system").ok_or(Failure::Missing("system"))?;
     let description = core::str::from_utf8(description).unwrap_or_default();
@@ -269,8 +272,7 @@ impl<'a> FirstTask<'a> {
             Some(ended) if ended.cookie == TASK => Ok(Some(ended)),
             Some(ended) => {
                 let name = self.servers.get((ended.cookie as usize).wrapping_sub(1)).cloned().unwrap_or_default();
-                log!("{}", report::Ended { name: &name, end: ended.end });
-                Err(Problem::ServerEnded(name))
+                Err(Problem::ServerEnded(ended.end, name))
             }
             None => Ok(None),
         }

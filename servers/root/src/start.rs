@@ -49,7 +49,7 @@ extern "C" fn main(boot_info: usize) -> ! {
     // SAFETY: this is x0 of the kernel's initial task, and root writes nowhere near the boot information.
     let boot = unsafe { Boot::from_address(boot_info) };
     let block = &raw mut BLOCK;
-    // SAFETY: root has one thread, which is here for the only time: nothing else refers to the block.
+    // SAFETY: root's first thread is here for the only time; its second has a block of its own.
     unsafe { (*block).ipc_buffer = boot.info().ipc_buffer };
     if let Some(block) = NonNull::new(block) {
         // SAFETY: a static stays; the address is the kernel's own word for this thread's IPC buffer.

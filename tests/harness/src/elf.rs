@@ -91,6 +91,16 @@ pub(crate) fn with_archive(root: &[u8], archive: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// Replaces the instructions at a program's entry point.
+pub(crate) fn set_first_instructions(bytes: &mut [u8], instructions: &[u32]) -> Result<()> {
+    let elf = open(bytes)?;
+    let entry = elf.ehdr.e_entry;
+    let holds = |s: &ProgramHeader| (s.p_vaddr..s.p_vaddr + s.p_filesz).contains(&entry);
+    let segment = segments(&elf)?.into_iter().find(holds).context("no segment holds the entry point")?;
+    let at = usize::try_from(segment.p_offset + (entry - segment.p_vaddr))?;
+    put(bytes, at, &instructions.iter().flat_map(|i| i.to_le_bytes()).collect::<Vec<_>>())
+}
+
 fn segments(elf: &Elf<'_>) -> Result<Vec<ProgramHeader>> {
     Ok(elf.segments().context("an ELF file without segments")?.iter().collect())
 }

@@ -37,6 +37,7 @@ pub(crate) struct Suite {
     pub(crate) killed: Option<String>,
     pub(crate) stops: Option<String>,
     pub(crate) damage: Option<Damage>,
+    pub(crate) faulty: Option<String>,
     #[serde(default)]
     pub(crate) report: bool,
     #[serde(default = "a_minute")]

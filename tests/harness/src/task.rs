@@ -13,6 +13,9 @@ const ROOT: &str = "root";
 const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
 const SERVERS: [&str; 1] = ["console"];
 
+/// `mov x0, #0x120; str x0, [x0]`: a write to the first page, where no program has memory.
+const WRITE_TO_NOWHERE: [u32; 2] = [0xd280_2400, 0xf900_0000];
+
 /// What a user named.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Task {
@@ -106,9 +109,23 @@ impl System {
 
     /// Root's ELF with an archive in it that starts the task of that name with these arguments.
     pub(crate) fn root(&self, task: Option<(&str, &[String])>, then: Then) -> Result<Vec<u8>> {
+        self.root_with(task, then, None)
+    }
+
+    /// The same, with a program of the system that begins with a write to address 0x120.
+    pub(crate) fn root_with(
+        &self,
+        task: Option<(&str, &[String])>,
+        then: Then,
+        faulty: Option<&str>,
+    ) -> Result<Vec<u8>> {
         let mut archive = Archive::default();
         for name in KERNEL_SIDE.iter().chain(&SERVERS) {
-            archive.add(name, &elf::strip(&self.executable(name)?)?);
+            let mut program = elf::strip(&self.executable(name)?)?;
+            if faulty == Some(name) {
+                elf::set_first_instructions(&mut program, &WRITE_TO_NOWHERE)?;
+            }
+            archive.add(name, &program);
         }
         for program in &self.programs {
             archive.add(&program.name, &elf::strip(&program.elf).with_context(|| program.name.clone())?);

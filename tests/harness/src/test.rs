@@ -208,7 +208,7 @@ impl Images {
         let root = match suite.image()? {
             Image::Example(name) | Image::Task(name) => {
                 let Some(system) = &self.system else { bail!("the system was not built") };
-                system.root(Some((&name, &suite.arguments)), Then::Semihosting)?
+                system.root_with(Some((&name, &suite.arguments)), Then::Semihosting, suite.faulty.as_deref())?
             }
             Image::Shell => {
                 let Some(system) = &self.system else { bail!("the system was not built") };

@@ -62,6 +62,10 @@ impl<M: Machine> Server<M> {
             return;
         }
         task.end = Some(end);
+        if id == self.root {
+            // Nobody is left to report ends of tasks, this one included.
+            self.hw.machine.stop(format_args!("root: stopped: the first task has ended: {end}"));
+        }
         let (port, threads) = (task.port, task.threads.clone());
         self.ports.destroy_port(port);
         let caller = caller.filter(|(thread, _)| !threads.contains(thread));

@@ -194,6 +194,15 @@ fn an_exception_without_handler_ends_the_task_and_tells_the_watcher() {
     assert_eq!(host.ended(port), None);
 }
 
+#[test]
+fn the_end_of_the_first_task_is_reported_at_once() {
+    let mut host = Host::new();
+    assert!(!host.touch(ROOT, 0xdead_0000));
+    let why = host.fake().stopped.clone().expect("the run is to end");
+    assert!(why.starts_with("root: stopped: the first task has ended: killed: EXC_BAD_ACCESS"), "{why}");
+    assert!(why.contains("0xdead0000"), "{why}");
+}
+
 /// Sets a port of root's as handler by `set`, lets a thread fault, and answers the exception with `code`.
 fn handled(
     host: &mut Host,

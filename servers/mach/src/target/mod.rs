@@ -13,8 +13,8 @@ use mach::machine::Slot;
 use mach::server::{NoStart, Server, Start};
 use mach_protocol::boot::{BootPage, slot};
 use mach_protocol::wire::MAX_WORDS;
+use mach_sys::Cap;
 use mach_sys::cap::{Endpoint, Reply};
-use mach_sys::{Cap, debug};
 
 /// The endpoint that everybody calls.
 const ENDPOINT: Cap<Endpoint> = Cap::new(slot::ENDPOINT as u64);
@@ -34,8 +34,7 @@ fn run(boot: &BootPage<'_>) -> ! {
         Ok(server) => server,
         Err(failure) => {
             let failure = failure.unwrap_or(bring_up::Failure::TooLittle);
-            system::write_log(format_args!("mach: stopped: {failure}"));
-            debug::halt()
+            system::stop(format_args!("mach: stopped: {failure}"))
         }
     };
     let mut words = [0; MAX_WORDS];

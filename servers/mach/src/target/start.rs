@@ -4,7 +4,6 @@ use core::panic::PanicInfo;
 use core::ptr::NonNull;
 
 use mach_protocol::boot::{BootPage, WORDS};
-use mach_sys::debug;
 use mach_sys::ipc_buffer::{self, ThreadBlock};
 
 use super::system;
@@ -27,15 +26,11 @@ extern "C" fn _start(boot_page: usize, ipc_buffer: usize) -> ! {
     let words = unsafe { &*words };
     match BootPage::from_words(words) {
         Some(page) => super::run(&page),
-        None => {
-            system::write_log(format_args!("mach: stopped: the boot page of root is not one of this version"));
-            debug::halt()
-        }
+        None => system::stop(format_args!("mach: stopped: the boot page of root is not one of this version")),
     }
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    system::write_log(format_args!("mach: stopped: {info}"));
-    debug::halt()
+    system::stop(format_args!("mach: stopped: {info}"))
 }

@@ -2,9 +2,12 @@
 
 use core::fmt::{self, Write};
 
+use heapless::String;
+
 use mach::machine::{Access, Budget, Machine, Object, Refused, Registers, Slot, ThreadParts};
 use mach::memory::{PAGE, Unit};
-use mach_protocol::boot::{priority, slot};
+use mach_protocol::boot::{log, priority, slot};
+use mach_sys::abi::message::MSG_MAX_LENGTH;
 use mach_sys::abi::object::PAGE_BITS;
 use mach_sys::cap::cnode::zero_guard;
 use mach_sys::cap::sched::Budget as KernelBudget;
@@ -13,8 +16,7 @@ use mach_sys::cap::vspace::Span;
 use mach_sys::cap::{
     AsidPool, CNode, Endpoint, Frame, Notification, PageTable, Reply, SchedContext, SchedControl, Tcb, Untyped, VSpace,
 };
-use mach_sys::debug::DebugConsole;
-use mach_sys::{Cap, CapRights, Error, Message, ObjectType, VmAttributes};
+use mach_sys::{Cap, CapRights, Error, Message, ObjectType, VmAttributes, debug};
 
 use super::bring_up::{CNODE, VSPACE, leaf_of};
 use super::{ENDPOINT, heap, window};
@@ -23,6 +25,7 @@ const TCB: Cap<Tcb> = Cap::new(slot::TCB as u64);
 const POOL: Cap<AsidPool> = Cap::new(slot::ASID_POOL as u64);
 const SCHED_CONTROL: Cap<SchedControl> = Cap::new(slot::SCHED_CONTROL as u64);
 const TICKER: Cap<Notification> = Cap::new(slot::TICKER as u64);
+const LOG: Cap<Endpoint> = Cap::new(slot::LOG as u64);
 const ROOT_CNODE: Cap<CNode> = Cap::new(slot::ROOT_CNODE as u64);
 
 /// log2 of the slots of a thread's capability table.
@@ -39,10 +42,25 @@ const HEAP_MARGIN: usize = 256 * 1024;
 /// The kernel below the server.
 pub(super) struct System {}
 
-/// Writes a line to the log.
-pub(super) fn write_log(line: fmt::Arguments<'_>) {
-    // The kernel's console takes everything, so there is no error to look at.
-    let _ = writeln!(DebugConsole, "{line}");
+/// Sends a line to root's watcher, which prints it; what is too long is cut.
+fn tell_watcher(label: u64, line: fmt::Arguments<'_>) {
+    let mut text = String::<{ 8 * MSG_MAX_LENGTH }>::new();
+    // A line that is too long for a message is cut.
+    let _ = text.write_fmt(line);
+    let mut words = [0; MSG_MAX_LENGTH];
+    for (word, bytes) in words.iter_mut().zip(text.as_bytes().chunks(8)) {
+        let mut filled = [0; 8];
+        filled.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        *word = u64::from_le_bytes(filled);
+    }
+    let count = text.len().div_ceil(8);
+    let _ = LOG.call(&Message::new(label, words.get(..count).unwrap_or_default()));
+}
+
+/// Says why the server cannot go on: root ends the run.
+pub(super) fn stop(why: fmt::Arguments<'_>) -> ! {
+    tell_watcher(log::STOPPED, why);
+    debug::halt()
 }
 
 impl System {
@@ -244,6 +262,10 @@ impl Machine for System {
     }
 
     fn log(&mut self, line: fmt::Arguments<'_>) {
-        write_log(line);
+        tell_watcher(log::LINE, line);
+    }
+
+    fn stop(&mut self, why: fmt::Arguments<'_>) {
+        stop(why)
     }
 }
