@@ -187,6 +187,8 @@ subsystem! {
             slots: u32,
             /// Kernel objects of threads.
             threads: u32,
+            /// Kernel objects of doorbells.
+            notifications: u32,
             /// Tasks, with those that are ending.
             tasks: u32,
             /// Ports.

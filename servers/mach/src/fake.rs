@@ -1,5 +1,6 @@
 //! A machine of ordinary memory, for tests: it refuses what the kernel would refuse, and counts what is left.
 
+use alloc::collections::btree_map::Entry::{Occupied, Vacant};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -53,6 +54,10 @@ pub(crate) struct Fake {
     pub(crate) replies: Vec<Reply>,
     /// Ticks that were asked for.
     pub(crate) wakes: u32,
+    /// Capability tables of threads: which places of which are taken by a notification.
+    given: BTreeMap<(Slot, u64), Slot>,
+    /// Notifications that were signalled since somebody looked.
+    pub(crate) signals: BTreeSet<Slot>,
     /// Bytes of heap that are said to be left.
     pub(crate) heap: usize,
     /// Why nothing can go on.
@@ -173,6 +178,8 @@ impl Machine for Fake {
         }
         self.running.remove(&slot);
         self.registers.remove(&slot);
+        self.signals.remove(&slot);
+        self.given.retain(|(cnode, _), notification| *cnode != slot && *notification != slot);
     }
 
     fn copy(&mut self, from: Slot, to: Slot) -> Result<(), Refused> {
@@ -305,6 +312,23 @@ impl Machine for Fake {
 
     fn grant(&mut self, _: u64, _: Slot, _: u64) -> Result<(), Refused> {
         Err(INVALID_CAPABILITY)
+    }
+
+    fn give_notification(&mut self, notification: Slot, cnode: Slot, index: u64) -> Result<(), Refused> {
+        self.object_of(notification, Object::Notification)?;
+        self.object_of(cnode, Object::CNode)?;
+        match self.given.entry((cnode, index)) {
+            Occupied(_) => Err(DELETE_FIRST),
+            Vacant(place) => {
+                place.insert(notification);
+                Ok(())
+            }
+        }
+    }
+
+    fn signal(&mut self, notification: Slot) {
+        assert!(self.object_of(notification, Object::Notification).is_ok(), "a bell that is rung exists");
+        self.signals.insert(notification);
     }
 
     fn adopt(&mut self, _: u64, _: Slot) -> Result<(), Refused> {

@@ -43,6 +43,8 @@ pub enum Object {
     SchedContext,
     /// A reply object. It is made in numbers, by the pool of replies in `memory`.
     Reply,
+    /// A notification: a doorbell.
+    Notification,
 }
 
 /// What a mapping lets a task do.
@@ -193,6 +195,13 @@ pub trait Machine {
     /// # Errors
     /// What the kernel said.
     fn grant(&mut self, from_cptr: u64, cnode: Slot, index: u64) -> Result<(), Refused>;
+    /// Copies a notification into a thread's capability table, to be waited for.
+    ///
+    /// # Errors
+    /// What the kernel said; the slot may hold something else.
+    fn give_notification(&mut self, notification: Slot, cnode: Slot, index: u64) -> Result<(), Refused>;
+    /// Signals a notification.
+    fn signal(&mut self, notification: Slot);
     /// Copies a capability of the first task into a slot of the server's.
     ///
     /// # Errors

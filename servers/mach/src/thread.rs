@@ -21,7 +21,7 @@ use crate::handlers::{Form, Handlers};
 use crate::machine::{Budget, Slot};
 use crate::memory::{Kit, Unit};
 use crate::port::PortId;
-use crate::server::OpId;
+use crate::server::{DoorbellId, OpId};
 use crate::task::TaskId;
 
 /// What a thread that waits in the server gets.
@@ -104,4 +104,6 @@ pub struct Thread {
     pub budget: Budget,
     /// Microseconds of processor time that it was seen to use.
     pub used_us: u64,
+    /// Its doorbells.
+    pub doorbells: Vec<DoorbellId>,
 }

@@ -61,6 +61,12 @@ impl Statistics {
 }
 
 impl Vm {
+    /// Number of objects, with those that are about to be freed.
+    #[must_use]
+    pub fn object_count(&self) -> usize {
+        self.objects.len()
+    }
+
     /// `vm_statistics` (2030).
     ///
     /// # Errors

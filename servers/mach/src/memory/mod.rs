@@ -86,6 +86,8 @@ pub struct Usage {
     pub tables: u32,
     /// Threads' objects in use.
     pub threads: u32,
+    /// Notifications in use.
+    pub notifications: u32,
     /// Reply objects that exist; they are kept for later threads.
     pub replies: u32,
     /// Slots in use beyond those of units and of reply objects.
@@ -174,21 +176,48 @@ impl Memory {
     /// # Errors
     /// [`Shortage`]: no memory of this kind is left.
     pub fn take_table(&mut self, machine: &mut impl Machine, object: Object, need: Need) -> Result<Unit, Shortage> {
-        let unit = self.take(machine, Kind::Objects, need).ok_or(Shortage)?;
-        if machine.retype(self.layout.first(unit), object, self.layout.second(unit), 1).is_err() {
-            self.pools.put(unit);
-            return Err(Shortage);
-        }
+        let unit = self.take_object(machine, object, need)?;
         self.usage.tables += 1;
         Ok(unit)
     }
 
     /// Destroys a table and gives its memory back.
     pub fn put_table(&mut self, machine: &mut impl Machine, unit: Unit) {
-        machine.revoke(self.layout.first(unit));
-        if self.pools.put(unit) {
+        if self.put_object(machine, unit) {
             self.usage.tables -= 1;
         }
+    }
+
+    /// Makes a notification. It gets a unit of its own, so that revoking that takes it from everybody who has it.
+    ///
+    /// # Errors
+    /// [`Shortage`]: no memory of this kind is left.
+    pub fn take_notification(&mut self, machine: &mut impl Machine, need: Need) -> Result<Unit, Shortage> {
+        let unit = self.take_object(machine, Object::Notification, need)?;
+        self.usage.notifications += 1;
+        Ok(unit)
+    }
+
+    /// Destroys a notification, with all copies of its capability, and gives its memory back.
+    pub fn put_notification(&mut self, machine: &mut impl Machine, unit: Unit) {
+        if self.put_object(machine, unit) {
+            self.usage.notifications -= 1;
+        }
+    }
+
+    /// Makes the one object of a unit.
+    fn take_object(&mut self, machine: &mut impl Machine, object: Object, need: Need) -> Result<Unit, Shortage> {
+        let unit = self.take(machine, Kind::Objects, need).ok_or(Shortage)?;
+        if machine.retype(self.layout.first(unit), object, self.layout.second(unit), 1).is_err() {
+            self.pools.put(unit);
+            return Err(Shortage);
+        }
+        Ok(unit)
+    }
+
+    fn put_object(&mut self, machine: &mut impl Machine, unit: Unit) -> bool {
+        machine.revoke(self.layout.first(unit));
+        self.pools.put(unit)
     }
 
     /// Makes a thread's objects.

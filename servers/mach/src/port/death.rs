@@ -26,12 +26,14 @@ impl Ports {
         for waiter in dead.senders {
             self.events.push_back(Event::Wake(waiter));
         }
+        self.events.extend(dead.bells.into_iter().map(Event::Ring));
         for (space, name) in dead.dead_name_requests {
             self.name_died(space, name, port);
         }
         if let Some(request) = dead.no_senders {
             self.doomed.push(Right::SendOnce(request));
         }
+        self.queued -= dead.queue.len();
         for message in dead.queue {
             self.doom_message(message);
         }
@@ -65,6 +67,7 @@ impl Ports {
         for waiter in core::mem::take(&mut p.receivers) {
             self.events.push_back(Event::ReceiveFails(waiter, KernReturn::RCV_PORT_DIED));
         }
+        self.events.extend(core::mem::take(&mut p.bells).into_iter().map(Event::Ring));
     }
 
     /// Destroys a message that will not be delivered, and every right in it.
@@ -74,7 +77,10 @@ impl Ports {
     }
 
     pub(super) fn doom_message(&mut self, message: Message) {
-        let Message { destination, reply, rights, .. } = message;
+        let Message { destination, reply, rights, mark, .. } = message;
+        if let Some(mark) = mark {
+            self.events.push_back(Event::Destroyed(mark.number));
+        }
         // A send-once right that addressed the message is destroyed unused: its port, if it lives, gets a 71.
         self.doomed.push(destination);
         self.doomed.push(reply);

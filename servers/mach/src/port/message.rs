@@ -31,6 +31,24 @@ pub struct Header {
     pub id: i32,
 }
 
+/// The server's own mark on a message: how it hears what became of it, by [`Event::Delivered`] or [`Event::Destroyed`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// The server's number for the message.
+    pub number: u64,
+    /// Memory comes with the message: this word of the data gets its address, the next one has its size.
+    pub address_word: Option<usize>,
+}
+
+/// Who made a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A task.
+    Task,
+    /// The server. Nobody else's message says so.
+    Server,
+}
+
 /// A message that belongs to no task: its rights are taken out of spaces.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use = "a message that is dropped loses its rights; destroy or send it"]
@@ -47,13 +65,33 @@ pub struct Message {
     pub rights: Vec<Right>,
     /// Port's sequence number, set when received.
     pub sequence: u32,
+    pub(super) origin: Origin,
+    pub(super) mark: Option<Mark>,
 }
 
 impl Message {
-    /// A message out of rights that the caller holds.
+    /// A message of the server's, out of rights that it holds.
     pub fn new(destination: Right, reply: Right, id: i32, words: Vec<u64>, rights: Vec<Right>) -> Self {
         let bytes = words.len() * 8;
-        Message { destination, reply, id, words, bytes, rights, sequence: 0 }
+        Message { destination, reply, id, words, bytes, rights, sequence: 0, origin: Origin::Server, mark: None }
+    }
+
+    /// The message, marked.
+    pub fn with_mark(self, mark: Mark) -> Self {
+        Message { mark: Some(mark), ..self }
+    }
+
+    /// The mark of a message that brings memory, until the memory has its place.
+    pub(super) fn awaits_memory(&self) -> Option<Mark> {
+        self.mark.filter(|mark| mark.address_word.is_some())
+    }
+
+    /// Tells the receiver where the memory is that came with the message; `None`: there was no room for it.
+    pub(super) fn place_memory(&mut self, address: Option<u64>) {
+        let Some(at) = self.mark.as_mut().and_then(|mark| mark.address_word.take()) else { return };
+        if let Some([to, size]) = self.words.get_mut(at..).and_then(|words| words.first_chunk_mut()) {
+            (*to, *size) = address.map_or((0, 0), |address| (address, *size));
+        }
     }
 
     /// The message after its destination right was used up.
@@ -119,6 +157,8 @@ pub struct Delivered {
     pub bytes: usize,
     /// Rights in the body.
     pub rights: Vec<DeliveredRight>,
+    /// Who made it.
+    pub origin: Origin,
 }
 
 impl Ports {
@@ -148,6 +188,7 @@ impl Ports {
         }
         let (destination, reply) = self.copy_in_header(space, header)?;
         let mut message = Message::new(destination, reply, header.id, words, Vec::new());
+        message.origin = Origin::Task;
         for &(name, disposition) in body {
             let right = match Disposition::from_number(disposition) {
                 None => Err(KernReturn::SEND_INVALID_TYPE),
@@ -268,15 +309,11 @@ impl Ports {
                 p.receiver = Receiver::Transit { within: Some(port) };
             }
         }
+        self.ring_if_empty(port);
         let Some(p) = self.ports.get_mut(port) else { return self.doom_message(message) };
         p.queue.push_back(message);
-        let waiter = match p.receivers.pop_front() {
-            Some(waiter) => Some(waiter),
-            None => p.set.and_then(|set| self.sets.get_mut(set)).and_then(|set| set.receivers.pop_front()),
-        };
-        if let Some(waiter) = waiter {
-            self.events.push_back(Event::Wake(waiter));
-        }
+        self.queued += 1;
+        self.wake_receiver(port);
     }
 
     /// Whether `port` could be received from only by receiving `message`.
@@ -342,20 +379,35 @@ impl Ports {
         Received::Nothing
     }
 
-    /// Puts a message that was just received back to the front of its queue, as if it had not been.
+    /// Puts a message that was just received back to the front of its queue, as if it had not been. Another receiver
+    /// may have come to wait meanwhile: it is woken.
     pub(super) fn put_back(&mut self, port: PortId, message: Message) {
-        match self.ports.get_mut(port) {
-            Some(p) => {
-                p.sequence = p.sequence.wrapping_sub(1);
-                p.queue.push_front(message);
-            }
-            None => self.destroy_message(message),
+        self.ring_if_empty(port);
+        let Some(p) = self.ports.get_mut(port) else { return self.destroy_message(message) };
+        if p.sequence == message.sequence.wrapping_add(1) {
+            p.sequence = message.sequence;
+        }
+        p.queue.push_front(message);
+        self.queued += 1;
+        self.wake_receiver(port);
+    }
+
+    /// Wakes one of those who wait for a message of the port, directly or through its set.
+    fn wake_receiver(&mut self, port: PortId) {
+        let Some(p) = self.ports.get_mut(port) else { return };
+        let waiter = match p.receivers.pop_front() {
+            Some(waiter) => Some(waiter),
+            None => p.set.and_then(|set| self.sets.get_mut(set)).and_then(|set| set.receivers.pop_front()),
+        };
+        if let Some(waiter) = waiter {
+            self.events.push_back(Event::Wake(waiter));
         }
     }
 
     fn dequeue(&mut self, port: PortId) -> Option<Message> {
         let p = self.ports.get_mut(port)?;
         let mut message = p.queue.pop_front()?;
+        self.queued -= 1;
         message.sequence = p.sequence;
         p.sequence = p.sequence.wrapping_add(1);
         if p.queue.len() < p.limit as usize
@@ -372,6 +424,9 @@ impl Ports {
         let local_disposition = message.destination.received_disposition();
         let local = self.spaces.get(space).and_then(|s| s.table.name_of(local)).unwrap_or(DEAD);
         self.use_destination(&mut message);
+        if let Some(mark) = message.mark.take() {
+            self.events.push_back(Event::Delivered(mark.number));
+        }
         let mut trouble = None;
         let reply = message.take_reply();
         let mut remote = DeliveredRight { name: NULL, disposition: reply.received_disposition() };
@@ -382,7 +437,7 @@ impl Ports {
             Ok(name) => remote.name = name,
             Err(_) => {
                 let id = message.id;
-                let sequence = message.sequence;
+                let (sequence, origin) = (message.sequence, message.origin);
                 self.destroy_message(message);
                 let trouble = Some(HEADER_NO_SPACE);
                 return Delivered {
@@ -395,6 +450,7 @@ impl Ports {
                     words: Vec::new(),
                     bytes: 0,
                     rights: Vec::new(),
+                    origin,
                 };
             }
         }
@@ -407,14 +463,14 @@ impl Ports {
             });
             rights.push(DeliveredRight { name, disposition });
         }
-        let Message { id, sequence, words, bytes, .. } = message;
-        Delivered { trouble, remote, local, local_disposition, id, sequence, words, bytes, rights }
+        let Message { id, sequence, words, bytes, origin, .. } = message;
+        Delivered { trouble, remote, local, local_disposition, id, sequence, words, bytes, rights, origin }
     }
 
     /// Gives a message back to its sender, whose send timed out or was interrupted: the pseudo-receive of D.6.
     /// Destination and reply are not swapped.
     pub fn give_back(&mut self, space: SpaceId, message: Message) -> Delivered {
-        let Message { destination, reply, id, words, bytes, rights, .. } = message;
+        let Message { destination, reply, id, words, bytes, rights, origin, .. } = message;
         let mut trouble = None;
         let mut out = |ports: &mut Self, right: Right| {
             let disposition = if right == Right::Null { 0 } else { right.received_disposition() };
@@ -437,6 +493,7 @@ impl Ports {
             words,
             bytes,
             rights,
+            origin,
         }
     }
 

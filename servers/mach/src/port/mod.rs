@@ -17,6 +17,7 @@
 //! | `message` | copy-in, queueing, receiving, copy-out |
 //! | `notify` | requests for notifications, and the notifications |
 //! | `calls` | the wire form of the calls on spaces |
+//! | `bell` | doorbells: who is told that a queue is no longer empty |
 //! | `operation` | `mach_msg` as an operation that can wait |
 //! | `death` | what happens when a port or a space goes |
 //!
@@ -29,6 +30,7 @@
 //! - PORT-5: an entry that names a port that is gone counts as a dead name with the entry's send references; it is rewritten when next looked at.
 //! - PORT-6: a member's `set` and the set's `members` agree, and both belong to one space.
 
+mod bell;
 mod calls;
 mod death;
 mod message;
@@ -45,8 +47,11 @@ mod transfer;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+pub use bell::{Bell, Hook};
 pub use calls::{Answer, serve};
-pub use message::{BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Message, Received, Sent};
+pub use message::{
+    BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Mark, Message, Origin, Received, Sent,
+};
 pub use notify::{Notification, RequestKind};
 pub use operation::{MessageOperation, Progress};
 pub use right::{Disposition, Right, RightKind};
@@ -64,6 +69,8 @@ pub const NULL: Name = Name::NULL;
 pub const DEAD: Name = Name::DEAD;
 /// `MACH_RCV_BODY_ERROR`: the space is full, rights of the body came as `NULL`.
 pub const BODY_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_BODY_ERROR.0 | 0x2000);
+/// `MACH_RCV_BODY_ERROR`: the map is full, the memory that came with the message is gone, its address came as 0.
+pub const BODY_NO_ROOM: KernReturn = KernReturn(KernReturn::RCV_BODY_ERROR.0 | 0x1000);
 /// `MACH_RCV_HEADER_ERROR`: the space is full, the reply right did not fit; the message is gone.
 pub const HEADER_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_HEADER_ERROR.0 | 0x2000);
 /// User references to one send right or dead name stop here (GNU's limit).
@@ -137,6 +144,12 @@ pub enum Event {
     NoSenders(Object),
     /// A port with a receiver is gone that the server asked to be told about.
     PortDied(PortId),
+    /// A marked message was received.
+    Delivered(u64),
+    /// A marked message was destroyed, and nobody received it.
+    Destroyed(u64),
+    /// A queue that was empty has a message: ring this bell.
+    Ring(Bell),
 }
 
 /// One port.
@@ -159,6 +172,7 @@ pub struct Port {
     watched: bool,
     senders: VecDeque<Waiter>,
     receivers: VecDeque<Waiter>,
+    bells: Vec<Bell>,
 }
 
 impl Port {
@@ -178,6 +192,7 @@ impl Port {
             watched: false,
             senders: VecDeque::new(),
             receivers: VecDeque::new(),
+            bells: Vec::new(),
         }
     }
 }
@@ -189,6 +204,7 @@ pub struct PortSet {
     /// Where the next search for a message starts, so that no member starves the others.
     next: usize,
     receivers: VecDeque<Waiter>,
+    bells: Vec<Bell>,
 }
 
 /// A task's name space.
@@ -203,6 +219,8 @@ pub struct Ports {
     sets: Arena<PortSet>,
     spaces: Arena<Space>,
     events: VecDeque<Event>,
+    /// Messages in all queues.
+    queued: usize,
     /// Rights to release that were found while releasing others: a list instead of recursion.
     doomed: Vec<Right>,
 }
@@ -306,6 +324,11 @@ impl Ports {
             p.watched = true;
             true
         })
+    }
+
+    /// Number of messages in all queues.
+    pub fn queued(&self) -> usize {
+        self.queued
     }
 
     /// Numbers of live ports, sets and spaces: what a leak would show in.

@@ -7,6 +7,9 @@
 //! | `Sending` | queued, or the port died | `Receiving`, or done without one |
 //! | `Sending` | full | waits; poll or time-out: done with `SEND_TIMED_OUT` and the message given back |
 //! | `Receiving` | message | done |
+//! | `Receiving` | message that brings memory | `Attaching` |
+//! | `Attaching` | the memory has its place in the receiver, or there is no room | done; `RCV_BODY_ERROR` without |
+//! | `Attaching` | interrupted | done with `RCV_INTERRUPTED`, the message is back at the front of its queue |
 //! | `Receiving` | nothing | waits; poll or time-out: done with `RCV_TIMED_OUT` |
 //! | waiting | interrupted | done with `SEND_INTERRUPTED` (message given back) or `RCV_INTERRUPTED` |
 
@@ -17,13 +20,15 @@ use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgReply, MsgR
 use mach_protocol::port::Disposition as WireDisposition;
 
 use super::{
-    Delivered, DeliveredRight, Header, KernReturn, Message, Name, Object, Ports, Received, Sent, SpaceId, Waiter,
+    BODY_NO_ROOM, Delivered, DeliveredRight, Header, KernReturn, Message, Name, Object, Origin, PortId, Ports,
+    Received, Sent, SpaceId, Waiter,
 };
 
 enum Phase {
     CopyIn(Box<MsgSend>),
     Sending { message: Message, option: MsgOption, timeout_ms: u32 },
     Receiving,
+    Attaching { message: Message, port: PortId },
     Over,
 }
 
@@ -45,6 +50,9 @@ pub enum Progress {
     Wait(Option<u32>),
     /// The message is a call on an object of the server's. Serve or destroy it, then step again.
     Serve(Object, Message),
+    /// A message with this mark was received that brings memory: give the memory a place in the receiver, then call
+    /// [`MessageOperation::attached`].
+    Attach(u64),
 }
 
 impl MessageOperation {
@@ -91,9 +99,27 @@ impl MessageOperation {
                     None => return done(KernReturn::SUCCESS),
                     Some(receive) => return self.step_receive(ports, receive),
                 },
+                Phase::Attaching { message, port } => {
+                    let mark = message.mark.map_or(0, |mark| mark.number);
+                    self.phase = Phase::Attaching { message, port };
+                    return Progress::Attach(mark);
+                }
                 Phase::Over => return done(KernReturn::FAILURE),
             }
         }
+    }
+
+    /// The memory that came with the message is at this address of the receiver's; `None`: there was no room for it,
+    /// and it is gone.
+    pub fn attached(&mut self, ports: &mut Ports, address: Option<u64>) -> MsgReply {
+        let Phase::Attaching { mut message, port } = core::mem::replace(&mut self.phase, Phase::Over) else {
+            return MsgReply { code: KernReturn::FAILURE, message: None };
+        };
+        message.place_memory(address);
+        let delivered = ports.deliver(self.space, message, port);
+        let no_room = address.is_none().then_some(BODY_NO_ROOM);
+        let code = delivered.trouble.or(no_room).unwrap_or(KernReturn::SUCCESS);
+        MsgReply { code, message: Some(to_wire(&delivered)) }
     }
 
     fn step_receive(&mut self, ports: &mut Ports, receive: MsgReceive) -> Progress {
@@ -108,6 +134,10 @@ impl MessageOperation {
             }
             Ok(Received::Message(message, port)) => {
                 if message.bytes <= receive.size as usize {
+                    if let Some(mark) = message.awaits_memory() {
+                        self.phase = Phase::Attaching { message, port };
+                        return Progress::Attach(mark.number);
+                    }
                     let delivered = ports.deliver(self.space, message, port);
                     return done_with(delivered.trouble.unwrap_or(KernReturn::SUCCESS), &delivered);
                 }
@@ -149,8 +179,10 @@ impl MessageOperation {
     /// Nobody wants the answer any more: what it holds is destroyed.
     pub fn cancel(&mut self, ports: &mut Ports) {
         self.leave_queues(ports);
-        if let Phase::Sending { message, .. } = core::mem::replace(&mut self.phase, Phase::Over) {
-            ports.destroy_message(message);
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Sending { message, .. } => ports.destroy_message(message),
+            Phase::Attaching { message, port } => ports.put_back(port, message),
+            _ => {}
         }
     }
 
@@ -158,6 +190,10 @@ impl MessageOperation {
         self.leave_queues(ports);
         let progress = match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Sending { message, .. } => self.return_message(ports, message, sending),
+            Phase::Attaching { message, port } => {
+                ports.put_back(port, message);
+                done(receiving)
+            }
             _ => done(receiving),
         };
         match progress {
@@ -217,6 +253,7 @@ fn to_wire(delivered: &Delivered) -> PortMessage {
     message.header.local =
         CarriedRight { name: delivered.local, disposition: WireDisposition(u32::from(delivered.local_disposition)) };
     message.header.seqno = delivered.sequence;
+    message.header.is_from_server = delivered.origin == Origin::Server;
     for r in &delivered.rights {
         // What was copied in together fits together.
         let _ = message.push_right(right(r));

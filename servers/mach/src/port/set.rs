@@ -46,6 +46,7 @@ impl Ports {
         if let Some(waiter) = wake {
             self.events.push_back(Event::Wake(waiter));
         }
+        self.ring_if_waiting(port, id);
         Ok(())
     }
 
@@ -68,5 +69,6 @@ impl Ports {
         for waiter in set.receivers {
             self.events.push_back(Event::ReceiveFails(waiter, KernReturn::RCV_PORT_DIED));
         }
+        self.events.extend(set.bells.into_iter().map(Event::Ring));
     }
 }

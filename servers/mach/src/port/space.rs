@@ -168,6 +168,7 @@ impl Ports {
                 members: Vec::new(),
                 next: 0,
                 receivers: Default::default(),
+                bells: Vec::new(),
             })),
             RightKind::DeadName => Entry::DeadName { references: 1 },
             _ => {

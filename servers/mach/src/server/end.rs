@@ -161,6 +161,7 @@ impl<M: Machine> Server<M> {
     fn destroy_thread(&mut self, id: ThreadId) {
         let Some(thread) = self.threads.remove(id) else { return };
         thread.exception.release(&mut self.ports);
+        self.remove_doorbells(&thread.doorbells);
         let hw = &mut self.hw;
         if let Some(kit) = thread.kit {
             // With the TCB goes its copy of the IPC buffer's frame, which therefore goes first.

@@ -62,6 +62,9 @@ impl<M: Machine> Server<M> {
             match work.operation.step(&mut self.ports) {
                 port::Progress::Done(reply) => return Progress::Done(reply.pack()),
                 port::Progress::Serve(object, message) => self.serve(object, message),
+                port::Progress::Attach(_) => {
+                    return Progress::Done(work.operation.attached(&mut self.ports, None).pack());
+                }
                 port::Progress::Wait(limit) => {
                     // The limit counts from the first wait of its half.
                     let is_new_half = work.operation.is_receiving() && !work.is_receiving;

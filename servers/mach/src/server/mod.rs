@@ -5,6 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `operation` | operations, and what they wait for |
+//! | `doorbells` | signals when messages wait |
 //! | `dispatch` | from a message to a call or a fault |
 //! | `work` | calls on maps |
 //! | `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
@@ -16,6 +17,7 @@
 
 mod arrays;
 mod dispatch;
+mod doorbells;
 mod end;
 mod faults;
 mod message;
@@ -30,6 +32,8 @@ mod tests;
 mod threads;
 mod work;
 
+use alloc::vec::Vec;
+
 use arena::Arena;
 use mach_protocol::{KernReturn, PortName};
 use vm::{Config, Vm};
@@ -41,6 +45,7 @@ use crate::memory::{Memory, PAGE};
 use crate::port::{Event, Object, ObjectKind, PortId, Ports, SpaceId};
 use crate::task::{Task, TaskId};
 use crate::thread::{Thread, ThreadId};
+pub use doorbells::{Doorbell, DoorbellId};
 pub(crate) use operation::OpId;
 use operation::{Op, Ops, Progress};
 
@@ -80,6 +85,7 @@ pub struct Server<M> {
     tasks: Arena<Task>,
     threads: Arena<Thread>,
     ops: Ops,
+    doorbells: Arena<doorbells::Doorbell>,
     names: names::Names,
     /// The reply object of the next receive.
     spare: Slot,
@@ -121,6 +127,7 @@ impl<M: Machine> Server<M> {
             tasks: Arena::new(),
             threads: Arena::new(),
             ops: Ops::new(),
+            doorbells: Arena::new(),
             names: names::Names::default(),
             spare: start.reply,
             now: 0,
@@ -273,7 +280,8 @@ impl<M: Machine> Server<M> {
                 self.forget_name(vm::ObjectId::from_word(id));
             }
             // Ports of tasks and threads live as long as what they stand for, senders or not.
-            Event::NoSenders(_) | Event::PortDied(_) => {}
+            Event::Ring(bell) => self.ring(bell),
+            Event::NoSenders(_) | Event::PortDied(_) | Event::Delivered(_) | Event::Destroyed(_) => {}
         }
     }
 
@@ -336,6 +344,7 @@ impl<M: Machine> Server<M> {
             priority,
             budget: Budget { budget_us: SLICE_US, period_us: SLICE_US },
             used_us: 0,
+            doorbells: Vec::new(),
         });
         self.tasks.get_mut(task)?.threads.push(id);
         Some(id)

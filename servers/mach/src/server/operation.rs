@@ -109,6 +109,11 @@ impl Ops {
         self.table.is_empty()
     }
 
+    /// Number of operations.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
     /// Whether there is anything to step.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()

@@ -14,7 +14,7 @@ use crate::port::Right;
 use crate::thread::ThreadId;
 
 /// Slots of a thread's capability table.
-const THREAD_SLOTS: u32 = 16;
+pub(super) const THREAD_SLOTS: u32 = 16;
 /// Device pages of a task.
 const MAX_DEVICE_PAGES: u64 = 256;
 /// The highest priority that a thread can get, and the highest without privilege.
@@ -77,9 +77,34 @@ impl<M: Machine> Server<M> {
                 let answer = answer.map(|microseconds| wire::ThreadCpuTimeReply { microseconds });
                 self.answer_result(reply, request, &answer);
             }
-            PrivateRequest::PortDoorbell(_)
-            | PrivateRequest::MemoryObjectSetDeadline(_)
-            | PrivateRequest::ServerUsage(_) => self.answer_code(reply, request, KernReturn::NOT_SUPPORTED),
+            PrivateRequest::PortDoorbell(_) => {
+                let answer = self.port_doorbell(caller, target);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::MemoryObjectSetDeadline(_) => self.answer_code(reply, request, KernReturn::NOT_SUPPORTED),
+            PrivateRequest::ServerUsage(_) => {
+                let usage = self.usage();
+                self.answer_result(reply, request, &Ok(usage));
+            }
+        }
+    }
+
+    /// What is in use, by type.
+    fn usage(&self) -> wire::ServerUsageReply {
+        let usage = self.hw.memory.usage();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        wire::ServerUsageReply {
+            frames: usage.frames,
+            tables: usage.tables,
+            slots: usage.slots,
+            threads: usage.threads,
+            notifications: usage.notifications,
+            tasks: count(self.tasks.len()),
+            ports: count(self.ports.counts().0),
+            messages: count(self.ports.queued()),
+            objects: count(self.vm.object_count()),
+            associations: 0,
+            operations: count(self.ops.len()),
         }
     }
 

@@ -23,6 +23,8 @@ use crate::badge::{Badge, TICKER};
 use crate::fake::{Fake, Reply};
 use crate::memory::{Layout, Usage};
 
+mod doorbells;
+
 const CHUNKS: u32 = 24;
 const ROOT: ThreadId = ThreadId::new(0, 1);
 const PAGES: u64 = PAGE;

@@ -118,6 +118,7 @@ impl Machine for System {
             Object::CNode => (ObjectType::CNode, THREAD_RADIX),
             Object::SchedContext => (ObjectType::SchedContext, CONTEXT_BITS),
             Object::Reply => (ObjectType::Reply, 0),
+            Object::Notification => (ObjectType::Notification, 0),
         };
         let offset = u64::from(first.0) % (1 << mach_protocol::boot::LEAF_RADIX);
         cap::<Untyped>(untyped).retype(kind, size, leaf_of(first), offset, u64::from(count)).map_err(refused)
@@ -255,6 +256,15 @@ impl Machine for System {
     fn grant(&mut self, from_cptr: u64, cnode: Slot, index: u64) -> Result<(), Refused> {
         let to = cap::<CNode>(cnode).slot_at(index, THREAD_RADIX);
         to.copy_from(ROOT_CNODE.slot(from_cptr), CapRights::ALL).map_err(refused)
+    }
+
+    fn give_notification(&mut self, notification: Slot, cnode: Slot, index: u64) -> Result<(), Refused> {
+        let to = cap::<CNode>(cnode).slot_at(index, THREAD_RADIX);
+        to.copy_from(CNODE.slot(u64::from(notification.0)), CapRights::READ).map_err(refused)
+    }
+
+    fn signal(&mut self, notification: Slot) {
+        cap::<Notification>(notification).signal();
     }
 
     fn adopt(&mut self, from_cptr: u64, to: Slot) -> Result<(), Refused> {

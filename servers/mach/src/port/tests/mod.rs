@@ -7,6 +7,7 @@ use super::table::Entry;
 use super::*;
 use KernReturn as K;
 
+mod bells;
 mod operations;
 mod random;
 
