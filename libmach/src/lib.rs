@@ -14,6 +14,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`vm`], [`port`], [`msg`], [`task`], [`thread`], [`exception`], [`host`] | the calls, with `Result` for `kern_return_t` |
+//! | [`memory_object`] | memory objects: the calls, and a loop for their managers |
 //! | [`region`] | memory that is owned: it is deallocated when the value goes |
 //! | [`sync`] | a mutex over parking |
 //! | [`names`], [`console`] | clients of the first servers; `print!`, `println!`, `eprintln!` |
@@ -31,6 +32,7 @@ pub mod console;
 pub mod exception;
 pub mod host;
 pub mod loader;
+pub mod memory_object;
 pub mod msg;
 pub mod names;
 pub mod port;

@@ -6,10 +6,12 @@ pub use mach_protocol::message::{
     PortMessage,
 };
 
+use mach_protocol::memory_object::Upcall;
+
 use crate::port::{Disposition, mach_reply_port};
 use crate::rpc::exchange;
 use crate::rt::thread_data;
-use crate::{KernReturn, PortName, Result, port, task};
+use crate::{KernReturn, PortName, Result, port, task, vm};
 
 /// A time limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,6 +115,23 @@ pub fn reply_and_receive(request: &PortMessage, answer: &PortMessage, from: Port
     receive(from, Timeout::Never)
 }
 
+/// `mach_msg_destroy`: drops the rights that a received message brought, and the memory of returned pages.
+pub fn mach_msg_destroy(message: &PortMessage) {
+    let task = task::mach_task_self();
+    let header = [message.header.remote];
+    for right in header.iter().chain(message.rights()).filter(|right| right.name.is_valid()) {
+        // Rights that came with the message are the task's own: a failure means that they are gone already.
+        let _ = match right.disposition {
+            Disposition::PORT_RECEIVE => port::mach_port_mod_refs(task, right.name, port::Right::RECEIVE, -1),
+            _ => port::mach_port_deallocate(task, right.name),
+        };
+    }
+    let upcall = Upcall::from_words(message.header.id, message.data_words());
+    if let Some(Upcall::DataReturn(data)) = upcall.filter(|_| message.header.is_from_server) {
+        let _ = vm::vm_deallocate(task, data.data, data.size);
+    }
+}
+
 /// `answer` with the header that takes it to who sent `request`.
 fn addressed_reply(request: &PortMessage, answer: &PortMessage) -> PortMessage {
     let mut answer = answer.clone();
@@ -130,7 +149,7 @@ fn outgoing(message: &PortMessage, timeout: Timeout) -> MsgSend {
     }
 }
 
-fn incoming(name: PortName, timeout: Timeout) -> MsgReceive {
+pub(crate) fn incoming(name: PortName, timeout: Timeout) -> MsgReceive {
     MsgReceive {
         name,
         option: timeout.option(MsgOption::RCV_TIMEOUT),
@@ -139,7 +158,7 @@ fn incoming(name: PortName, timeout: Timeout) -> MsgReceive {
     }
 }
 
-fn received(reply: MsgReply) -> Result<PortMessage> {
+pub(crate) fn received(reply: MsgReply) -> Result<PortMessage> {
     reply.code.ok()?;
     reply.message.ok_or(KernReturn::MIG_TYPE_ERROR)
 }

@@ -32,6 +32,19 @@ impl Region {
         Ok(Self { address, size })
     }
 
+    /// Maps an object, or zero-filled memory: what the request says.
+    ///
+    /// A touch of an object's page for which its manager gives no data raises an exception.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`vm::vm_map`].
+    pub fn map(request: &vm::MapRequest) -> Result<Self> {
+        let address = vm::vm_map(mach_task_self(), request)?;
+        let size = request.size.checked_next_multiple_of(PAGE_SIZE).ok_or(crate::KernReturn::INVALID_ARGUMENT)?;
+        Ok(Self { address, size })
+    }
+
     /// Copies `size` bytes at `address` of the task `from` into new memory.
     ///
     /// # Errors
@@ -40,6 +53,11 @@ impl Region {
     pub fn read_from(from: crate::PortName, address: u64, size: u64) -> Result<Self> {
         let (data, count) = vm::vm_read(from, address, size)?;
         Ok(Self { address: data, size: count })
+    }
+
+    /// Takes over memory that the server has mapped for this task: whole pages that nobody else owns.
+    pub(crate) fn adopt(address: u64, size: u64) -> Self {
+        Self { address, size }
     }
 
     /// Where it starts.

@@ -151,6 +151,12 @@ pub struct MapRequest {
 }
 
 impl MapRequest {
+    /// The first `size` bytes of an object, anywhere, shared with everybody who maps it.
+    #[must_use]
+    pub const fn object(object: PortName, size: u64) -> Self {
+        Self { object, inheritance: VmInherit::SHARE, ..Self::anonymous(size) }
+    }
+
     /// Zero-filled memory anywhere, as [`vm_allocate`] makes it.
     #[must_use]
     pub const fn anonymous(size: u64) -> Self {
@@ -170,6 +176,8 @@ impl MapRequest {
 }
 
 /// Maps an object, or zero-filled memory. Answers where.
+///
+/// It does not wait for the object's manager, unless a snapshot is asked for.
 ///
 /// # Errors
 ///

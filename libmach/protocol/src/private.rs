@@ -32,6 +32,10 @@ pub const DEVICE_BASE: u64 = 0x7e00_0000_0000;
 /// Parking without a time limit.
 pub const PARK_FOREVER: u32 = u32::MAX;
 
+/// Milliseconds that the manager of a memory object may leave a waiting client without any answer, unless another limit
+/// is set.
+pub const MANAGER_DEADLINE_MS: u32 = 30_000;
+
 /// The id of the message [`TaskEnded`].
 pub const TASK_ENDED: i32 = 7190;
 
@@ -166,12 +170,14 @@ subsystem! {
         }
 
         /// Sets how long the manager of a memory object may leave a waiting client without any answer. The target is
-        /// the object's port or its control port.
+        /// the control port, or the object's port once it is mapped. A manager may always be stricter with itself.
         ///
-        /// Checks: `host_priv` is the privileged host port, else INVALID_HOST; the target is an object with a
-        /// manager, else INVALID_ARGUMENT.
+        /// Checks: the target is the control port of an object with a manager or its object port, else
+        /// INVALID_ARGUMENT; `host_priv` is the privileged host port, or else the limit is one of 1 ms to
+        /// [`MANAGER_DEADLINE_MS`] and the caller names the control port or receives from the object's port, else
+        /// INVALID_HOST.
         MemoryObjectSetDeadline = 7162 {
-            /// The caller's name of the privileged host port.
+            /// The caller's name of the privileged host port, or null.
             host_priv: PortName,
             /// Milliseconds; 0 for no limit.
             milliseconds: u32,

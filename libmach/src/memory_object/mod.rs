@@ -1,0 +1,323 @@
+//! Memory objects and their managers (`spec/mach-memory-objects.md` B).
+//!
+//! A memory object is a port. Whoever has a send right to it can map it with [`vm_map`](crate::vm::vm_map); whoever
+//! receives from it is its *manager*, gives the pages that clients touch, and takes those back that they wrote to.
+//! `docs/writing-a-pager.md` makes one step by step.
+//!
+//! | here | is |
+//! |---|---|
+//! | [`MemoryManager`], [`Server`] | what a manager does, a method a message, and the loop around it |
+//! | [`Pages`], [`ByPage`] | the same for managers that think in single pages |
+//! | [`Object`] | an object as its manager has it: the calls on its control port |
+//! | `memory_object_*` | the calls themselves, under Mach's names and in Mach's order of arguments |
+//!
+//! The calls are Mach's simpleroutines, but answer the code that Mach's kernel function returns: `SEND_INVALID_DEST`
+//! if the control port is dead, `INVALID_ARGUMENT` if it is none (any more). Offsets, sizes and addresses are in bytes,
+//! offsets those of the object.
+
+mod manager;
+mod pages;
+mod server;
+
+use mach_protocol::memory_object as proto;
+pub use mach_protocol::memory_object::{
+    ChangeCompleted, CopyStrategy, LockCompleted, MAX_OUTSTANDING, ShouldReturn, SupplyAndReceive, SupplyCompleted,
+    Upcall,
+};
+pub use mach_protocol::private::MANAGER_DEADLINE_MS;
+use mach_protocol::private::{MemoryObjectSetDeadline, PortDoorbell, ServerUsage, ServerUsageReply};
+use mach_protocol::wire::Words;
+use mach_sys::Cap;
+use mach_sys::cap::Notification;
+
+pub use manager::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Supply};
+pub use pages::{ByPage, Page, Pages};
+pub use server::{Served, Server};
+
+use crate::msg::{MsgReceive, MsgReply};
+use crate::port::Disposition;
+use crate::rpc::{call, call_for_caller, exchange};
+use crate::vm::VmProt;
+use crate::{KernReturn, PortName, Result};
+
+/// Where a completion is sent: a name, and what becomes of the right. `None`: no completion is wanted.
+pub type ReplyTo = Option<(PortName, Disposition)>;
+
+/// Data in the caller's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Data {
+    /// Where it is.
+    pub address: u64,
+    /// Its bytes.
+    pub size: u64,
+    /// Whether the memory goes with the call: it moves instead of being copied.
+    pub deallocate: bool,
+}
+
+/// Says that the object can be used.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` for an unknown strategy.
+pub fn memory_object_ready(control: PortName, may_cache: bool, copy_strategy: CopyStrategy) -> Result<()> {
+    call(control, &proto::MemoryObjectReady { may_cache, copy_strategy: copy_strategy.0 }).map(drop)
+}
+
+/// Changes the attributes; [`ChangeCompleted`] follows.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` for an unknown strategy.
+pub fn memory_object_change_attributes(
+    control: PortName,
+    may_cache: bool,
+    copy_strategy: CopyStrategy,
+    reply_to: ReplyTo,
+) -> Result<()> {
+    let (reply_to, reply_disposition) = proto::reply_words(reply_to);
+    let copy_strategy = copy_strategy.0;
+    let request = proto::MemoryObjectChangeAttributes { may_cache, copy_strategy, reply_to, reply_disposition };
+    call(control, &request).map(drop)
+}
+
+/// Whether the object is ready, and its attributes.
+///
+/// # Errors
+///
+/// Only those of every call here.
+pub fn memory_object_get_attributes(control: PortName) -> Result<(bool, Attributes)> {
+    call(control, &proto::MemoryObjectGetAttributes {}).map(|reply| {
+        let copy_strategy = CopyStrategy(reply.copy_strategy);
+        (reply.object_ready, Attributes { may_cache: reply.may_cache, copy_strategy })
+    })
+}
+
+/// Gives pages, of which `lock_value` are the accesses that are *not* allowed. [`SupplyCompleted`] follows.
+///
+/// Memory that is to be deallocated is gone unless the code is one that says that nothing was taken.
+///
+/// # Errors
+///
+/// Nothing is taken: `INVALID_ARGUMENT` for unknown lock bits, an offset or a size that is no multiple of a page;
+/// `INVALID_ADDRESS`, `PROTECTION_FAILURE`, `MEMORY_ERROR` if the data cannot be read. Only the pages in front are taken:
+/// `MEMORY_PRESENT` where one is there already, `RESOURCE_SHORTAGE` where one is beyond the quota of pages that
+/// nobody asked for.
+pub fn memory_object_data_supply(
+    control: PortName,
+    offset: u64,
+    data: Data,
+    lock_value: VmProt,
+    precious: bool,
+    reply_to: ReplyTo,
+) -> Result<()> {
+    call(control, &supply_request(offset, data, lock_value, precious, reply_to)).map(drop)
+}
+
+fn supply_request(
+    offset: u64,
+    data: Data,
+    lock_value: VmProt,
+    precious: bool,
+    reply_to: ReplyTo,
+) -> proto::MemoryObjectDataSupply {
+    let (reply_to, reply_disposition) = proto::reply_words(reply_to);
+    proto::MemoryObjectDataSupply {
+        offset,
+        data: data.address,
+        size: data.size,
+        deallocate: data.deallocate,
+        lock_value: lock_value.bits(),
+        precious,
+        reply_to,
+        reply_disposition,
+    }
+}
+
+/// The historic form of [`memory_object_data_supply`]: not precious, the data is copied, no completion.
+///
+/// # Errors
+///
+/// As there.
+pub fn memory_object_data_provided(
+    control: PortName,
+    offset: u64,
+    data: u64,
+    size: u64,
+    lock_value: VmProt,
+) -> Result<()> {
+    let request = proto::MemoryObjectDataProvided { offset, data, size, lock_value: lock_value.bits() };
+    call(control, &request).map(drop)
+}
+
+/// Says of requested pages that the manager has nothing for them: they are what lies below the object, or zeros.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if a bound is no multiple of a page.
+pub fn memory_object_data_unavailable(control: PortName, offset: u64, size: u64) -> Result<()> {
+    call(control, &proto::MemoryObjectDataUnavailable { offset, size }).map(drop)
+}
+
+/// Says of requested pages that they cannot be had now: who waits for them gets `MEMORY_ERROR`.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if a bound is no multiple of a page.
+pub fn memory_object_data_error(control: PortName, offset: u64, size: u64, error_value: KernReturn) -> Result<()> {
+    call(control, &proto::MemoryObjectDataError { offset, size, error_value: error_value.0 }).map(drop)
+}
+
+/// Returns, flushes and locks the resident pages of a range; [`LockCompleted`] follows, behind the pages.
+///
+/// [`VmProt::NO_CHANGE`] leaves the locks as they are. A page that was written to and is flushed without being returned
+/// is lost.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` for unknown lock bits or pages to return, or an offset that is no multiple of a page.
+pub fn memory_object_lock_request(
+    control: PortName,
+    offset: u64,
+    size: u64,
+    should_return: ShouldReturn,
+    should_flush: bool,
+    lock_value: VmProt,
+    reply_to: ReplyTo,
+) -> Result<()> {
+    let (reply_to, reply_disposition) = proto::reply_words(reply_to);
+    let request = proto::MemoryObjectLockRequest {
+        offset,
+        size,
+        should_return: should_return.0,
+        should_flush: u32::from(should_flush),
+        lock_value: lock_value.bits(),
+        reply_to,
+        reply_disposition,
+    };
+    call(control, &request).map(drop)
+}
+
+/// Gives the object up. Its mappings keep the pages that are resident; the others are `MEMORY_ERROR` from now on.
+///
+/// # Errors
+///
+/// Only those of every call here.
+pub fn memory_object_destroy(control: PortName, reason: KernReturn) -> Result<()> {
+    call(control, &proto::MemoryObjectDestroy { reason: reason.0 }).map(drop)
+}
+
+/// The historic form of [`memory_object_ready`].
+///
+/// # Errors
+///
+/// As there.
+pub fn memory_object_set_attributes(
+    control: PortName,
+    object_ready: bool,
+    may_cache: bool,
+    copy_strategy: CopyStrategy,
+) -> Result<()> {
+    let copy_strategy = copy_strategy.0;
+    call(control, &proto::MemoryObjectSetAttributes { object_ready, may_cache, copy_strategy }).map(drop)
+}
+
+/// A port by which `len` bytes of `object` from `start` on can be mapped, with at most `max_protection`. Answers a send
+/// right; the proxy goes with the last one.
+///
+/// # Errors
+///
+/// B.11: `INVALID_TASK`, `INVALID_NAME` if `object` is no send right, `INVALID_ARGUMENT` for an offset other than 0 or a
+/// range that wraps or leaves the proxy that `object` is.
+pub fn memory_object_create_proxy(
+    task: PortName,
+    max_protection: VmProt,
+    object: PortName,
+    offset: u64,
+    start: u64,
+    len: u64,
+) -> Result<PortName> {
+    let max_protection = max_protection.bits();
+    let request = proto::MemoryObjectCreateProxy { max_protection, counts: [1; 4], object, offset, start, len };
+    call(task, &request).map(|reply| reply.proxy)
+}
+
+/// A port by which memory that `task` has mapped can be mapped elsewhere, with at most `max_protection`.
+///
+/// # Errors
+///
+/// B.11: `NO_SPACE` if no memory is there, `INVALID_ARGUMENT` if it ends before `len` does.
+pub fn vm_region_create_proxy(task: PortName, address: u64, max_protection: VmProt, len: u64) -> Result<PortName> {
+    let request = proto::VmRegionCreateProxy { address, max_protection: max_protection.bits(), len };
+    call(task, &request).map(|reply| reply.proxy)
+}
+
+/// Sets how many milliseconds the manager of an object may leave a waiting client without any answer; 0 for no limit.
+/// `target` is the control port or the object's. The privileged host port is needed, unless the caller is the
+/// manager and the limit between 1 and [`MANAGER_DEADLINE_MS`], which it is to begin with.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no object that is mapped, `INVALID_HOST`.
+pub fn memory_object_set_deadline(target: PortName, host_priv: PortName, milliseconds: u32) -> Result<()> {
+    call(target, &MemoryObjectSetDeadline { host_priv, milliseconds }).map(drop)
+}
+
+/// What the Mach server has in use, by type.
+///
+/// # Errors
+///
+/// Only those of reaching the server.
+pub fn server_usage() -> Result<ServerUsageReply> {
+    call_for_caller(&ServerUsage {})
+}
+
+/// A signal for messages: see [`port_doorbell`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doorbell(Cap<Notification>);
+
+impl Doorbell {
+    /// Waits until a message comes, or whatever else signals. Only the thread that asked for the doorbell can.
+    ///
+    /// A message may have been received since the signal: receive without waiting.
+    pub fn wait(self) {
+        let _ = self.0.wait();
+    }
+
+    /// Whether it was signalled since the last wait or poll.
+    #[must_use]
+    pub fn poll(self) -> bool {
+        self.0.poll().0 != 0
+    }
+
+    /// The capability, in the CSpace of the thread that asked: to be signalled by an interrupt as well.
+    #[must_use]
+    pub fn notification(self) -> Cap<Notification> {
+        self.0
+    }
+}
+
+/// A notification for the calling thread that is signalled whenever a message comes to the empty queue of `name`, a
+/// receive right or a port set of the task's; at once if one waits already.
+///
+/// # Errors
+///
+/// `INVALID_RIGHT` if the task does not receive from `name`, `NO_SPACE` if the thread has no room for capabilities.
+pub fn port_doorbell(name: PortName) -> Result<Doorbell> {
+    call(name, &PortDoorbell {}).map(|reply| Doorbell(Cap::from_slot(u64::from(reply.slot))))
+}
+
+/// A data_supply and a receive in one call. Answers the code of the supply, and what the receive answers.
+///
+/// # Errors
+///
+/// Only those of reaching the server; those of the halves are in the answer.
+pub fn supply_and_receive(request: &SupplyAndReceive) -> Result<(KernReturn, MsgReply)> {
+    let words: Words = request.pack();
+    exchange(proto::SUPPLY_AND_RECEIVE, &words, proto::SupplyAndReceiveReply::unpack)
+        .map(|reply| (reply.supplied, reply.received))
+}
+
+/// The request of [`supply_and_receive`].
+fn with_receive(control: PortName, supply: proto::MemoryObjectDataSupply, receive: MsgReceive) -> SupplyAndReceive {
+    SupplyAndReceive { control, supply, receive }
+}

@@ -1,0 +1,375 @@
+//! The loop around a manager: receives, checks, calls a method, answers.
+//!
+//! What becomes of a message that arrives on an object's port:
+//!
+//! | message | what happens |
+//! |---|---|
+//! | not made by the server, whatever its id | its rights and its memory are destroyed |
+//! | names another control port than the object's, or is none of a manager's | the same |
+//! | init | the control and name ports are remembered; [`MemoryManager::init`], then ready or destroy |
+//! | request | [`MemoryManager::data_request`]; a supply goes with the next receive, in one call |
+//! | others but terminate | their method |
+//! | terminate | [`MemoryManager::terminate`]; control and name ports are destroyed; the object is kept or closed |
+//!
+//! Each message brings one more send right to the control port, which is dropped after the method; so is the
+//! memory that came with it, unless the method kept it.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+use mach_protocol::memory_object::{MemoryObjectDataSupply, Upcall};
+
+use super::manager::forget_if_taken;
+use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, port_doorbell};
+use super::{supply_and_receive, supply_request, with_receive};
+use crate::msg::{self, PortMessage, Timeout, mach_msg_destroy};
+use crate::port::{Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_destroy};
+use crate::port::{mach_port_insert_right, mach_port_move_member};
+use crate::task::mach_task_self;
+use crate::vm::VmProt;
+use crate::{KernReturn, PortName, Region, Result};
+
+/// What came next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Served {
+    /// A message for the manager, which has it.
+    Manager,
+    /// A message that no manager should hear of; it was destroyed.
+    Dropped,
+    /// A message at a port that is no object's: [`Server::add_port`]. Its rights are the caller's.
+    Other(Box<PortMessage>),
+    /// Nothing, within the time.
+    Nothing,
+    /// The last object was closed, and nobody waits on another port.
+    Done,
+}
+
+/// A supply that goes with the next receive.
+struct Pending {
+    control: PortName,
+    supply: MemoryObjectDataSupply,
+    moved: Option<Region>,
+}
+
+/// A manager, its objects, and the port set by which it hears of them.
+///
+/// The blocking form is [`Server::run`], or [`Server::next`] without a time limit. The other one, for a manager that
+/// waits for a device as well: [`Server::doorbell`], and after each of its signals [`Server::next`] with a limit of
+/// 0 until it answers [`Served::Nothing`].
+pub struct Server<M> {
+    manager: M,
+    objects: BTreeMap<PortName, Object>,
+    set: PortName,
+    other_ports: usize,
+    pending: Option<Pending>,
+    dropped: u64,
+}
+
+impl<M: MemoryManager> Server<M> {
+    /// A loop around `manager`, without objects yet.
+    ///
+    /// # Errors
+    ///
+    /// `NO_SPACE`, `RESOURCE_SHORTAGE`.
+    pub fn new(manager: M) -> Result<Self> {
+        let set = mach_port_allocate(mach_task_self(), Right::PORT_SET)?;
+        Ok(Self { manager, objects: BTreeMap::new(), set, other_ports: 0, pending: None, dropped: 0 })
+    }
+
+    /// Makes an object. Its port can be given to clients by its name, copying the send right. The tag comes back in
+    /// every [`Object`].
+    ///
+    /// # Errors
+    ///
+    /// `NO_SPACE`, `RESOURCE_SHORTAGE`.
+    pub fn add(&mut self, tag: u64) -> Result<Object> {
+        let task = mach_task_self();
+        let port = mach_port_allocate(task, Right::RECEIVE)?;
+        let inserted = mach_port_insert_right(task, port, port, Disposition::MAKE_SEND);
+        inserted.and_then(|()| self.adopt(port, tag)).inspect_err(|_| {
+            let _ = mach_port_destroy(task, port);
+        })
+    }
+
+    /// Makes an object of a port that the task receives from.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_NAME`, `INVALID_RIGHT`.
+    pub fn adopt(&mut self, port: PortName, tag: u64) -> Result<Object> {
+        mach_port_move_member(mach_task_self(), port, self.set)?;
+        let object = Object { port, control: PortName::NULL, name: PortName::NULL, tag };
+        self.objects.insert(port, object);
+        Ok(object)
+    }
+
+    /// Receives from `port` as well; its messages are [`Served::Other`].
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_NAME`, `INVALID_RIGHT`.
+    pub fn add_port(&mut self, port: PortName) -> Result<()> {
+        mach_port_move_member(mach_task_self(), port, self.set)?;
+        self.other_ports += 1;
+        Ok(())
+    }
+
+    /// The manager.
+    pub fn manager(&mut self) -> &mut M {
+        &mut self.manager
+    }
+
+    /// The object of this port, as it is now.
+    #[must_use]
+    pub fn object(&self, port: PortName) -> Option<Object> {
+        self.objects.get(&port).copied()
+    }
+
+    /// How many messages were thrown away because the server had not made them, or they made no sense.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// A signal for the calling thread whenever there is something for [`Server::next`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`port_doorbell`].
+    pub fn doorbell(&self) -> Result<Doorbell> {
+        port_doorbell(self.set)
+    }
+
+    /// Serves until the last object is closed.
+    ///
+    /// # Errors
+    ///
+    /// Those of receiving.
+    pub fn run(&mut self) -> Result<()> {
+        loop {
+            match self.next(Timeout::Never)? {
+                Served::Done => return Ok(()),
+                Served::Other(message) => mach_msg_destroy(&message),
+                Served::Manager | Served::Dropped | Served::Nothing => {}
+            }
+        }
+    }
+
+    /// Serves one message.
+    ///
+    /// # Errors
+    ///
+    /// Those of receiving, but for the time limit.
+    pub fn next(&mut self, timeout: Timeout) -> Result<Served> {
+        if self.objects.is_empty() && self.other_ports == 0 {
+            self.flush();
+            return Ok(Served::Done);
+        }
+        match self.receive(timeout) {
+            Ok(message) => Ok(self.serve(message)),
+            Err(KernReturn::RCV_TIMED_OUT) => Ok(Served::Nothing),
+            Err(code) => Err(code),
+        }
+    }
+
+    /// The next message, by the call that also gives what was promised last.
+    fn receive(&mut self, timeout: Timeout) -> Result<PortMessage> {
+        let Some(Pending { control, supply, moved }) = self.pending.take() else {
+            return msg::receive(self.set, timeout);
+        };
+        let (supplied, received) =
+            supply_and_receive(&with_receive(control, supply, msg::incoming(self.set, timeout)))?;
+        // A page that nobody wants any more is nobody's loss.
+        forget_if_taken(moved, supplied.ok());
+        msg::received(received)
+    }
+
+    /// Gives what was promised last, without waiting for anything.
+    fn flush(&mut self) {
+        if let Some(Pending { control, supply, moved }) = self.pending.take() {
+            forget_if_taken(moved, crate::rpc::call(control, &supply).map(drop));
+        }
+    }
+
+    fn serve(&mut self, message: PortMessage) -> Served {
+        let port = message.header.local.name;
+        let Some(object) = self.objects.get(&port).copied() else {
+            return Served::Other(Box::new(message));
+        };
+        let upcall = Upcall::from_words(message.header.id, message.data_words())
+            .filter(|upcall| message.header.is_from_server && is_about(&object, upcall, &message));
+        let Some(upcall) = upcall else {
+            mach_msg_destroy(&message);
+            self.dropped += 1;
+            return Served::Dropped;
+        };
+        self.dispatch(object, upcall, &message);
+        Served::Manager
+    }
+
+    fn dispatch(&mut self, object: Object, upcall: Upcall, message: &PortMessage) {
+        match upcall {
+            Upcall::Init(_) => self.init(object, message),
+            Upcall::Terminate(_) => self.terminate(object, message),
+            Upcall::DataRequest(request) => {
+                let access = VmProt::from_bits_retain(request.desired_access);
+                let answer = self.manager.data_request(&object, request.offset, request.length, access);
+                self.answer(object, request.offset, request.length, answer);
+            }
+            Upcall::DataUnlock(unlock) => {
+                let access = VmProt::from_bits_retain(unlock.desired_access);
+                self.manager.data_unlock(&object, unlock.offset, unlock.length, access);
+            }
+            Upcall::DataReturn(data) => {
+                let (dirty, kernel_copy) = (data.dirty, data.kernel_copy);
+                let region = Region::adopt(data.data, data.size);
+                self.manager.data_return(&object, Returned { offset: data.offset, data: region, dirty, kernel_copy });
+            }
+            Upcall::CopyObject(copy) => {
+                let Some(new) = message.rights().get(1) else { return };
+                if let Ok(new) = self.adopt(new.name, object.tag) {
+                    let tag = self.manager.copy(&object, copy.offset, copy.length, &new);
+                    self.objects.insert(new.port, Object { tag, ..new });
+                }
+            }
+            Upcall::LockCompleted(completed) => self.manager.lock_completed(&object, completed),
+            Upcall::SupplyCompleted(completed) => self.manager.supply_completed(&object, completed),
+            Upcall::ChangeCompleted(completed) => self.manager.change_completed(&object, completed),
+        }
+        // The surplus send right to the control port. Init's is kept, and terminate's rights are gone.
+        if !matches!(upcall, Upcall::Init(_) | Upcall::Terminate(_) | Upcall::ChangeCompleted(_)) {
+            let _ = mach_port_deallocate(mach_task_self(), object.control);
+        }
+    }
+
+    fn init(&mut self, object: Object, message: &PortMessage) {
+        let &[control, name] = message.rights() else { return };
+        let object = Object { control: control.name, name: name.name, ..object };
+        self.objects.insert(object.port, object);
+        // Nobody waits for an object that is gone already.
+        let _ = match self.manager.init(&object) {
+            Init::Ready(attributes) => object.ready(attributes),
+            Init::Refuse => object.destroy(),
+            Init::Later => Ok(()),
+        };
+    }
+
+    fn terminate(&mut self, object: Object, message: &PortMessage) {
+        let after = self.manager.terminate(&object);
+        let task = mach_task_self();
+        for right in message.rights() {
+            // Send rights that were left merge with the receive right under its name: all go.
+            let _ = mach_port_destroy(task, right.name);
+        }
+        match after {
+            After::Keep => {
+                let kept = Object { control: PortName::NULL, name: PortName::NULL, ..object };
+                self.objects.insert(object.port, kept);
+            }
+            After::Close => {
+                self.objects.remove(&object.port);
+                let _ = mach_port_destroy(task, object.port);
+            }
+        }
+    }
+
+    fn answer(&mut self, object: Object, offset: u64, length: u64, answer: Answer) {
+        match answer {
+            Answer::Supply(mut supply) => {
+                let moved = supply.moved.take();
+                let reply_to = if supply.tell { object.reply_to() } else { None };
+                let offset = supply.offset.unwrap_or(offset);
+                let supply = supply_request(offset, supply.data, supply.lock_value, supply.precious, reply_to);
+                self.pending = Some(Pending { control: object.control, supply, moved });
+            }
+            // An object that was destroyed meanwhile has nobody who waits.
+            answer => drop(object.answer(offset, length, answer)),
+        }
+    }
+}
+
+/// Whether a message of the server's fits what is known of the object: its control port, and the rights of its kind.
+fn is_about(object: &Object, upcall: &Upcall, message: &PortMessage) -> bool {
+    let rights = message.rights();
+    let control = rights.first().map(|right| right.name);
+    rights.len() == upcall.rights()
+        && match upcall {
+            Upcall::Init(_) => !object.control.is_valid(),
+            Upcall::ChangeCompleted(_) => true,
+            _ => control == Some(object.control) && object.control.is_valid(),
+        }
+}
+
+impl<M> Drop for Server<M> {
+    fn drop(&mut self) {
+        let task = mach_task_self();
+        // All of these are the loop's own.
+        for object in self.objects.values() {
+            for name in [object.port, object.control, object.name] {
+                if name.is_valid() {
+                    let _ = mach_port_destroy(task, name);
+                }
+            }
+        }
+        let _ = mach_port_destroy(task, self.set);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mach_protocol::memory_object::{ChangeCompleted, DataRequest, Init as InitWords, LockCompleted, Terminate};
+
+    use super::*;
+    use crate::msg::CarriedRight;
+
+    const PORT: PortName = PortName(7);
+    const CONTROL: PortName = PortName(8);
+    const NAME: PortName = PortName(9);
+
+    fn object(control: PortName) -> Object {
+        Object { port: PORT, control, name: PortName::NULL, tag: 0 }
+    }
+
+    fn fits(object: &Object, upcall: Upcall, rights: &[PortName]) -> bool {
+        let mut message = PortMessage::with_words(upcall.id(), upcall.words().as_slice());
+        for name in rights {
+            message.push_right(CarriedRight { name: *name, disposition: Disposition::PORT_SEND }).unwrap();
+        }
+        is_about(object, &upcall, &message)
+    }
+
+    #[test]
+    fn a_message_is_heard_only_with_the_control_port_that_init_brought() {
+        let request = Upcall::DataRequest(DataRequest { offset: 0, length: 4096, desired_access: 1 });
+        assert!(fits(&object(CONTROL), request, &[CONTROL]));
+        assert!(!fits(&object(CONTROL), request, &[NAME]));
+        assert!(!fits(&object(CONTROL), request, &[]));
+        assert!(!fits(&object(CONTROL), request, &[CONTROL, NAME]));
+        assert!(!fits(&object(PortName::NULL), request, &[PortName::NULL]));
+        let completed = Upcall::LockCompleted(LockCompleted { offset: 0, length: 0 });
+        assert!(!fits(&object(CONTROL), completed, &[NAME]));
+    }
+
+    #[test]
+    fn init_comes_first_and_once() {
+        let init = Upcall::Init(InitWords { page_size: 4096 });
+        assert!(fits(&object(PortName::NULL), init, &[CONTROL, NAME]));
+        assert!(!fits(&object(CONTROL), init, &[CONTROL, NAME]));
+        assert!(!fits(&object(PortName::NULL), init, &[CONTROL]));
+    }
+
+    #[test]
+    fn terminate_brings_both_rights() {
+        assert!(fits(&object(CONTROL), Upcall::Terminate(Terminate {}), &[CONTROL, NAME]));
+        assert!(!fits(&object(CONTROL), Upcall::Terminate(Terminate {}), &[CONTROL]));
+        assert!(!fits(&object(CONTROL), Upcall::Terminate(Terminate {}), &[NAME, CONTROL]));
+    }
+
+    #[test]
+    fn a_change_completed_names_no_control_port() {
+        let completed = Upcall::ChangeCompleted(ChangeCompleted { may_cache: true, copy_strategy: 2 });
+        assert!(fits(&object(CONTROL), completed, &[]));
+        assert!(fits(&object(PortName::NULL), completed, &[]));
+        assert!(!fits(&object(CONTROL), completed, &[CONTROL]));
+    }
+}
