@@ -2,7 +2,11 @@
 
 use alloc::vec::Vec;
 
-use vm::{Fill, FrameId, FramePool, ManagerId, ObjectId, Pager, Pmap, Progress, Prot, ReturnedPage, Shortage, SpaceId};
+use mach_protocol::{KernResult, KernReturn};
+use vm::{
+    AssocId, Fill, FrameId, FramePool, ManagerId, ObjectId, Pager, Pmap, Progress, Prot, ReturnedPages, Shortage,
+    SpaceId,
+};
 
 use crate::machine::{Access, Machine, Slot};
 use crate::memory::{Memory, Need, PAGE, Unit};
@@ -161,13 +165,23 @@ impl<M: Machine> FramePool for Hardware<M> {
     }
 }
 
-/// No task can be a memory manager yet: `vm_map` takes no memory object, so none of these is ever told anything but the end of names.
+/// No task can be a memory manager yet: the server gives `vm_map` no memory object, so none of these is ever told anything
+/// but the end of names.
 impl<M: Machine> Pager for Hardware<M> {
-    fn init(&mut self, _: ManagerId, _: ObjectId) {}
-    fn data_request(&mut self, _: ManagerId, _: ObjectId, _: u64, _: Prot) {}
-    fn data_unlock(&mut self, _: ManagerId, _: ObjectId, _: u64, _: Prot) {}
-    fn data_return(&mut self, _: ManagerId, _: ObjectId, _: ReturnedPage) {}
-    fn terminate(&mut self, _: ManagerId, _: ObjectId) {}
+    fn init(&mut self, _: ManagerId, _: AssocId) -> KernResult<()> {
+        Err(KernReturn::INVALID_ARGUMENT)
+    }
+    fn has_room(&self, _: AssocId) -> bool {
+        false
+    }
+    fn data_request(&mut self, _: AssocId, _: u64, _: u64, _: Prot) {}
+    fn data_unlock(&mut self, _: AssocId, _: u64, _: u64, _: Prot) {}
+    fn data_return(&mut self, _: AssocId, _: ReturnedPages) {}
+    fn returns_taken(&self, _: AssocId) -> u64 {
+        0
+    }
+    fn terminate(&mut self, _: AssocId) {}
+    fn waiting(&mut self, _: AssocId, _: bool) {}
     fn name_dead(&mut self, object: ObjectId) {
         self.unnamed.push(object);
     }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::association::State;
 use crate::fault::plan::{By, Plan, plan};
-use crate::model::World;
+use crate::model::{Told, World};
 use crate::object::Source;
 use crate::*;
 
@@ -49,6 +50,11 @@ impl World {
         }
         let mut pages = 0;
         let mut frames = BTreeSet::new();
+        for told in &self.machine.told {
+            if let Told::Return(_, pages) = told {
+                *refs.entry(pages.data.object()).or_default() += 1;
+            }
+        }
         for (id, object) in vm.objects.iter() {
             if let Some(shadow) = object.shadow {
                 *refs.entry(shadow.object).or_default() += 1;
@@ -89,7 +95,7 @@ impl World {
             let shadowed = vm.objects.iter().filter(|(_, o)| o.shadow.is_some_and(|s| s.object == id));
             assert_eq!(children, shadowed.map(|(id, _)| id).collect(), "children of {id:?}");
             if vm.is_tidy() {
-                assert!(object.refs > 0, "garbage is freed");
+                assert!(object.refs > 0 || self.is_kept(id), "garbage is freed");
                 assert!(!object.is_queued, "what is queued is a chore");
                 let only = object.refs == 1 && object.child.is_some() && object.is_internal();
                 assert!(!only || object.copy.is_some_and(|c| Some(c) != object.child), "collapsed");
@@ -109,7 +115,56 @@ impl World {
         assert_eq!(pages, vm.pages.len(), "no page without an object");
         assert_eq!(frames.len(), self.machine.used_frames(), "no frame is lost");
         assert_eq!(frames.len() as u64, vm.counters.resident);
+        self.assert_associations();
         self.assert_mappings();
+    }
+
+    /// Whether an object may be without references: it is cached, or its manager does not take its data.
+    fn is_kept(&self, object: ObjectId) -> bool {
+        let assoc = self.vm.association_of(object).and_then(|assoc| self.vm.associations.get(assoc));
+        assoc.is_some_and(|assoc| match assoc.state {
+            State::Cached { .. } => true,
+            State::Terminating { .. } => assoc.awaits_room,
+            State::Init | State::Ready => false,
+        })
+    }
+
+    /// ASSOC-1 to ASSOC-5.
+    fn assert_associations(&self) {
+        let vm = &self.vm;
+        assert_eq!(vm.managers.len(), vm.associations.len(), "ASSOC-1");
+        let (mut unsolicited, mut cached) = (0, 0);
+        for (id, record) in vm.associations.iter() {
+            assert_eq!(vm.managers.get(&record.manager), Some(&id), "ASSOC-1");
+            let object = vm.objects.get(record.object).expect("ASSOC-2: it exists");
+            assert_eq!(object.source, Source::Manager(id), "ASSOC-2");
+            let pages = || object.pages.iter().filter_map(|(at, page)| Some((*at, vm.pages.get(*page)?)));
+            let owed: BTreeSet<u64> = pages().filter(|(_, page)| page.is_owed()).map(|(at, _)| at).collect();
+            assert_eq!(owed, record.owed, "ASSOC-3");
+            assert!(owed.len() <= association::MAX_OWED, "ASSOC-3");
+            let asked: BTreeSet<u64> = pages().filter(|(_, page)| page.is_unsolicited).map(|(at, _)| at).collect();
+            assert_eq!(asked.len(), record.unsolicited as usize, "ASSOC-4");
+            unsolicited += record.unsolicited;
+            let is_waited_for =
+                !owed.is_empty() || record.awaits_room || (record.awaits_ready && record.state == State::Init);
+            assert_eq!(record.is_waited_for, is_waited_for);
+            assert_eq!(self.machine.waited_for.contains(&id), is_waited_for);
+            if let State::Cached { since } = record.state {
+                assert_eq!(vm.cached.get(&since), Some(&id), "ASSOC-5");
+                assert_eq!(object.refs, 0, "nobody maps what is cached");
+                cached += 1;
+            }
+        }
+        assert_eq!(unsolicited, vm.unsolicited, "ASSOC-4");
+        assert_eq!(cached, vm.cached.len(), "ASSOC-5");
+        for id in &self.machine.waited_for {
+            assert!(vm.associations.get(*id).is_some(), "nobody waits for what is over");
+        }
+        for (_, object) in vm.objects.iter() {
+            if let Source::Manager(assoc) = object.source {
+                assert!(vm.associations.get(assoc).is_some(), "ASSOC-2: it exists");
+            }
+        }
     }
 
     /// Whether anybody finds a page of an object at this offset.

@@ -8,6 +8,7 @@
 //! |-------------|-------------------------------------------------------------------------------------|
 //! | `map`     | address maps: the container of entries, and one file for each call on them          |
 //! | `object`  | what entries map: shadows, copies, their shortening, their end                      |
+//! | `association` | objects whose pages come from a memory manager, and the protocol with it      |
 //! | `page`    | the states of a page                                                                |
 //! | `fault`   | what must happen for an access (`plan`, pure), and doing it (`resume`)              |
 //! | `pmap`, `pager` | the effects                                                                 |
@@ -21,6 +22,7 @@
 
 extern crate alloc;
 
+mod association;
 mod fault;
 mod map;
 mod object;
@@ -41,6 +43,10 @@ mod model;
 mod tests;
 
 pub use arena::Id;
+pub use association::{
+    Association, Attributes, CopyStrategy, DataSupply, Evicted, LockArgs, LockRequest, MapReturned, ReturnedData,
+    ReturnedPages, SupplyArgs, SupplyDone,
+};
 pub use fault::resume::Fault;
 pub use map::allocate::Allocate;
 pub use map::attributes::{BehaviorSet, MachineAttribute};
@@ -59,12 +65,12 @@ pub use map::wire::Wire;
 pub use map::{Limits, Map};
 pub use object::Object;
 pub use page::{Page, PageState};
-pub use pager::{Pager, ReturnedPage};
+pub use pager::Pager;
 pub use pmap::{Fill, FramePool, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
 pub use statistics::Statistics;
-pub use step::{Cancel, Env, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn};
+pub use step::{Cancel, Env, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};
 pub use types::{
-    Family, FrameId, Inherit, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot, SpaceId, flags,
+    AssocId, Family, FrameId, Inherit, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot, SpaceId, flags,
 };
 pub use vm::{Config, Vm};

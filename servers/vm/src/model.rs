@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mach_protocol::{KernResult, KernReturn};
 
-use crate::pager::ReturnedPage;
 use crate::step::STEP_PAGES;
 use crate::*;
 
@@ -23,7 +22,14 @@ pub(crate) struct Machine {
     /// Frames and mappings touched in the present step.
     touched: usize,
     /// What managers were told.
-    pub(crate) told: Vec<String>,
+    pub(crate) told: Vec<Told>,
+    /// Messages that each association still takes.
+    pub(crate) room: u32,
+    /// Associations that somebody waits for.
+    pub(crate) waited_for: BTreeSet<AssocId>,
+    pub(crate) returns_taken: BTreeMap<AssocId, u64>,
+    /// The next `init` is refused with this.
+    pub(crate) refuses_init: Option<KernReturn>,
 }
 
 impl Machine {
@@ -37,6 +43,10 @@ impl Machine {
             fail_in: None,
             touched: 0,
             told: Vec::new(),
+            room: u32::MAX,
+            waited_for: BTreeSet::new(),
+            returns_taken: BTreeMap::new(),
+            refuses_init: None,
         }
     }
 
@@ -194,24 +204,54 @@ impl FramePool for Machine {
     }
 }
 
+/// What a manager, or the server, was told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Init(ManagerId, AssocId),
+    Request(AssocId, u64, Prot),
+    Unlock(AssocId, u64, Prot),
+    Return(AssocId, ReturnedPages),
+    Terminate(AssocId),
+    NameDead(ObjectId),
+}
+
 impl Pager for Machine {
-    fn init(&mut self, manager: ManagerId, _object: ObjectId) {
-        self.told.push(format!("init {}", manager.0));
+    fn init(&mut self, manager: ManagerId, assoc: AssocId) -> KernResult<()> {
+        if let Some(error) = self.refuses_init.take() {
+            return Err(error);
+        }
+        self.told.push(Told::Init(manager, assoc));
+        Ok(())
     }
-    fn data_request(&mut self, manager: ManagerId, _o: ObjectId, offset: u64, access: Prot) {
-        self.told.push(format!("data_request {} {offset:#x} {access:?}", manager.0));
+    fn has_room(&self, _assoc: AssocId) -> bool {
+        self.room > 0
     }
-    fn data_unlock(&mut self, manager: ManagerId, _o: ObjectId, offset: u64, access: Prot) {
-        self.told.push(format!("data_unlock {} {offset:#x} {access:?}", manager.0));
+    fn data_request(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot) {
+        assert_eq!(length, PAGE_SIZE);
+        self.room -= 1;
+        self.told.push(Told::Request(assoc, offset, access));
     }
-    fn data_return(&mut self, manager: ManagerId, _o: ObjectId, page: ReturnedPage) {
-        self.told.push(format!("data_return {} {:#x}", manager.0, page.offset));
+    fn data_unlock(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot) {
+        assert_eq!(length, PAGE_SIZE);
+        self.room -= 1;
+        self.told.push(Told::Unlock(assoc, offset, access));
     }
-    fn terminate(&mut self, manager: ManagerId, _object: ObjectId) {
-        self.told.push(format!("terminate {}", manager.0));
+    fn data_return(&mut self, assoc: AssocId, pages: ReturnedPages) {
+        self.room -= 1;
+        self.told.push(Told::Return(assoc, pages));
+    }
+    fn returns_taken(&self, assoc: AssocId) -> u64 {
+        self.returns_taken.get(&assoc).copied().unwrap_or(0)
+    }
+    fn terminate(&mut self, assoc: AssocId) {
+        self.told.push(Told::Terminate(assoc));
+    }
+    fn waiting(&mut self, assoc: AssocId, is_waiting: bool) {
+        let changed = if is_waiting { self.waited_for.insert(assoc) } else { self.waited_for.remove(&assoc) };
+        assert!(changed, "told once");
     }
     fn name_dead(&mut self, object: ObjectId) {
-        self.told.push(format!("name_dead {object:?}"));
+        self.told.push(Told::NameDead(object));
     }
 }
 
@@ -222,11 +262,13 @@ pub(crate) const BOUNDS: Range = Range { start: 0x1000, end: 0x7000_0000_0000 };
 pub(crate) struct World {
     pub(crate) vm: Vm,
     pub(crate) machine: Machine,
+    /// The waits that are over, since somebody looked.
+    pub(crate) woken: Vec<(WaitOn, Wake)>,
 }
 
 impl World {
     pub(crate) fn new(frames: u32) -> World {
-        World { vm: Vm::new(Config { memory: 1 << 30 }), machine: Machine::new(frames) }
+        World { vm: Vm::new(Config { memory: 1 << 30 }), machine: Machine::new(frames), woken: Vec::new() }
     }
 
     pub(crate) fn task(&mut self) -> MapId {
@@ -247,7 +289,7 @@ impl World {
         for _ in 0..2_000_000 {
             match self.step(&mut operation) {
                 Step::Done(result) => {
-                    while self.vm.next_wakeup().is_some() {}
+                    self.drain();
                     return result;
                 }
                 Step::Again => {}
@@ -255,6 +297,19 @@ impl World {
             }
         }
         panic!("no end");
+    }
+
+    /// Notes the waits that are over.
+    pub(crate) fn drain(&mut self) {
+        self.woken.extend(core::iter::from_fn(|| self.vm.next_wakeup()));
+    }
+
+    /// Goes on with an operation that waits, if the wait is over.
+    pub(crate) fn resume<O: Operation>(&mut self, operation: &mut O, on: WaitOn) -> Step<O::Out> {
+        self.drain();
+        let Some(&(_, wake)) = self.woken.iter().find(|(what, _)| *what == on) else { return Step::Wait(on) };
+        self.machine.touched = 0;
+        operation.resume(&mut self.vm, &mut self.machine, wake)
     }
 
     /// Frees what can be freed.

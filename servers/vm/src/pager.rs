@@ -1,41 +1,46 @@
 //! What a memory object's manager is told, in Mach's words (`memory_object_*`).
 //!
-//! Every method appends to the manager's queue and returns; none waits, none calls back. What the manager
-//! answers comes in as calls of its own.
+//! Every method appends to the manager's queue and returns; none waits, none calls back. What the manager answers comes
+//! in as calls of its own. The core keeps at most 50 pages per association for which an answer is owed, but a manager
+//! that answers without taking its messages can make more requests than that: so room is asked for before every message
+//! except `init` and `terminate`, whose places `init` reserves.
 
-use crate::types::{FrameId, ManagerId, ObjectId, Prot};
+use mach_protocol::KernResult;
+
+use crate::association::ReturnedPages;
+use crate::types::{AssocId, ManagerId, ObjectId, Prot};
 
 /// The managers' side of the virtual memory.
 pub trait Pager {
-    /// `memory_object_init`: the manager's port was mapped and `object` stands for it from now on.
-    fn init(&mut self, manager: ManagerId, object: ObjectId);
+    /// `memory_object_init`: the manager's port was mapped, and `assoc` stands for it from now on.
+    ///
+    /// # Errors
+    /// The port is dead, or there is no memory for what the server keeps: `vm_map` fails with it, and nothing changed.
+    fn init(&mut self, manager: ManagerId, assoc: AssocId) -> KernResult<()>;
 
-    /// `memory_object_data_request`: a page is wanted, with at least `access` allowed.
-    fn data_request(&mut self, manager: ManagerId, object: ObjectId, offset: u64, access: Prot);
+    /// Whether the manager's queue takes one more message about this association. If not, the server tells
+    /// [`crate::Vm::room`] when the manager took one.
+    fn has_room(&self, assoc: AssocId) -> bool;
 
-    /// `memory_object_data_unlock`: a page is resident, but `access` is forbidden by the manager.
-    fn data_unlock(&mut self, manager: ManagerId, object: ObjectId, offset: u64, access: Prot);
+    /// `memory_object_data_request`: data is wanted, with at least `access` allowed.
+    fn data_request(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot);
 
-    /// `memory_object_data_return`: the contents of a page go back. The frame stays the virtual memory's;
-    /// the implementation has its bytes copied, or its sending done, before it answers that the page is clean.
-    fn data_return(&mut self, manager: ManagerId, object: ObjectId, page: ReturnedPage);
+    /// `memory_object_data_unlock`: data is resident, but `access` is forbidden by the manager.
+    fn data_unlock(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot);
 
-    /// `memory_object_terminate`: the last message about `object`.
-    fn terminate(&mut self, manager: ManagerId, object: ObjectId);
+    /// `memory_object_data_return`: contents go back.
+    fn data_return(&mut self, assoc: AssocId, pages: ReturnedPages);
+
+    /// How many of the data_returns of this association the manager has taken.
+    fn returns_taken(&self, assoc: AssocId) -> u64;
+
+    /// `memory_object_terminate`: the last message about the association. Not sent to a port that died.
+    fn terminate(&mut self, assoc: AssocId);
+
+    /// Somebody waits for the manager from now on, or nobody does any more. While somebody does, the server tells
+    /// [`crate::Vm::overdue`] when the manager has been silent for too long.
+    fn waiting(&mut self, assoc: AssocId, is_waiting: bool);
 
     /// The object whose name `vm_region` gave out is gone.
     fn name_dead(&mut self, object: ObjectId);
-}
-
-/// One page on its way back to the manager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReturnedPage {
-    /// Where in the memory object.
-    pub offset: u64,
-    /// Where the contents are.
-    pub frame: FrameId,
-    /// The page was modified (otherwise it is precious).
-    pub dirty: bool,
-    /// The page stays resident.
-    pub kernel_copy: bool,
 }

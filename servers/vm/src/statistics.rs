@@ -87,6 +87,7 @@ impl Vm {
             wire_count: counters.wired,
             zero_fill_count: counters.zero_fills,
             pageins: counters.pageins,
+            pageouts: counters.pageouts,
             faults: counters.faults,
             cow_faults: counters.cow_faults,
             ..Statistics::default()

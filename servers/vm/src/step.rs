@@ -8,7 +8,7 @@ use mach_protocol::{KernResult, KernReturn};
 
 use crate::pager::Pager;
 use crate::pmap::{FramePool, Pmap};
-use crate::types::{MapId, ObjectId, PageId};
+use crate::types::{AssocId, MapId, PageId};
 use crate::vm::Vm;
 
 /// No step touches more pages than this.
@@ -21,16 +21,27 @@ pub const STEP_HEAP: usize = 128 * 1024;
 pub trait Env: Pmap + FramePool + Pager {}
 impl<T: Pmap + FramePool + Pager> Env for T {}
 
-/// What an operation waits for. The server queues it under this value and runs it again when
+/// What an operation waits for. The server queues it under this value and resumes it when
 /// [`Vm::next_wakeup`] gives the same value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitOn {
     /// Another operation works on the map.
     Map(MapId),
-    /// A page is on its way in or out.
+    /// A page is on its way in, or locked by its manager, or wired.
     Page(PageId),
-    /// The object's manager is not ready, or has too many requests outstanding.
-    Object(ObjectId),
+    /// A manager is not ready, or owes too many answers, or the association is being terminated.
+    Manager(AssocId),
+    /// A manager does not take its messages.
+    Room(AssocId),
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Look again.
+    Retry,
+    /// What was waited for will not come.
+    Failed(KernReturn),
 }
 
 /// The outcome of a step.
@@ -79,6 +90,18 @@ pub trait Operation {
     /// Goes on for at most [`STEP_PAGES`] pages. After `Done` the operation is not stepped again.
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<Self::Out>;
 
+    /// Takes a step after a wait, which may have failed: then an access that would have to wait for a manager again gets
+    /// the error instead.
+    fn resume<E: Env>(&mut self, vm: &mut Vm, env: &mut E, wake: Wake) -> Step<Self::Out> {
+        vm.failure = match wake {
+            Wake::Retry => None,
+            Wake::Failed(error) => Some(error),
+        };
+        let step = self.step(vm, env);
+        vm.failure = None;
+        step
+    }
+
     /// Gives the operation up, because nobody wants the answer any more. What it held is left to
     /// [`Vm::reap`]. Not needed after `Done`. Operations that would leave a map half changed refuse.
     fn cancel(&mut self, vm: &mut Vm) -> Cancel;
@@ -89,7 +112,8 @@ pub trait Operation {
 pub enum Cancel {
     /// It is over.
     Dropped,
-    /// It must be stepped to its end all the same, and its answer thrown away.
+    /// It must be stepped to its end all the same, and its answer thrown away. One that waits for a manager is resumed
+    /// with [`Wake::Failed`], so that nobody else waits for the manager on its account.
     RunOn,
 }
 

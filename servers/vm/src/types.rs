@@ -5,6 +5,7 @@
 use arena::Id;
 use bitflags::bitflags;
 
+use crate::association::Association;
 use crate::map::Map;
 use crate::object::Object;
 use crate::page::Page;
@@ -83,6 +84,9 @@ pub type ObjectId = Id<Object>;
 /// A page of an object: resident, requested, or known to be zero.
 pub type PageId = Id<Page>;
 
+/// An association of a memory object port with an object: what its control port stands for.
+pub type AssocId = Id<Association>;
+
 /// A frame of physical memory, as the [`crate::FramePool`] numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FrameId(pub u32);
@@ -93,7 +97,7 @@ pub struct SpaceId(pub u32);
 
 /// A memory object port, as the [`crate::Pager`] numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ManagerId(pub u32);
+pub struct ManagerId(pub u64);
 
 /// `VM_FLAGS_*` of `vm_allocate`, `vm_map` and `vm_remap`.
 pub mod flags {

@@ -1,17 +1,18 @@
 //! The state: all maps, objects and pages, and the work that is left over.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use arena::Arena;
 
 use mach_protocol::{KernResult, KernReturn};
 
+use crate::association::{Association, Hand};
 use crate::map::{Limits, Map};
 use crate::object::Object;
 use crate::page::Page;
 use crate::pmap::Shortage;
 use crate::range::Range;
-use crate::step::{Budget, Env, WaitOn};
-use crate::types::{MapId, ObjectId, SpaceId};
+use crate::step::{Budget, Env, WaitOn, Wake};
+use crate::types::{AssocId, ManagerId, MapId, ObjectId, SpaceId};
 
 /// What the virtual memory must know of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,7 @@ pub(crate) struct Counters {
     pub(crate) zero_fills: u64,
     pub(crate) cow_faults: u64,
     pub(crate) pageins: u64,
+    pub(crate) pageouts: u64,
 }
 
 /// All maps, objects and pages.
@@ -49,7 +51,18 @@ pub struct Vm {
     pub(crate) pages: Arena<Page>,
     pub(crate) chores: Chores,
     pub(crate) counters: Counters,
-    wakeups: VecDeque<WaitOn>,
+    pub(crate) associations: Arena<Association>,
+    /// ASSOC-1
+    pub(crate) managers: BTreeMap<ManagerId, AssocId>,
+    /// ASSOC-5: in the order in which they were cached.
+    pub(crate) cached: BTreeMap<u64, AssocId>,
+    /// ASSOC-4
+    pub(crate) unsolicited: u32,
+    /// Where the next eviction goes on.
+    pub(crate) hand: Hand,
+    /// The operation that is being stepped waited for this in vain.
+    pub(crate) failure: Option<KernReturn>,
+    wakeups: VecDeque<(WaitOn, Wake)>,
     default_limits: Limits,
     last_alloc_id: u64,
 }
@@ -66,6 +79,12 @@ impl Vm {
             pages: Arena::new(),
             chores: Chores::default(),
             counters: Counters::default(),
+            associations: Arena::new(),
+            managers: BTreeMap::new(),
+            cached: BTreeMap::new(),
+            unsolicited: 0,
+            hand: Hand::default(),
+            failure: None,
             wakeups: VecDeque::new(),
             default_limits: Limits { current: limit, max: limit },
             last_alloc_id: 0,
@@ -93,15 +112,15 @@ impl Vm {
         self.maps.get(map)?.space
     }
 
-    /// The next thing that became ready. Drained by the server after every step; whoever waits for the
-    /// value is stepped again.
-    pub fn next_wakeup(&mut self) -> Option<WaitOn> {
+    /// The next thing whose wait is over. Drained by the server after every step and every call; whoever waits for the
+    /// value is resumed with how it ended ([`crate::Operation::resume`]).
+    pub fn next_wakeup(&mut self) -> Option<(WaitOn, Wake)> {
         self.wakeups.pop_front()
     }
 
-    pub(crate) fn wake(&mut self, what: WaitOn) {
-        if self.wakeups.back() != Some(&what) {
-            self.wakeups.push_back(what);
+    pub(crate) fn wake(&mut self, what: WaitOn, wake: Wake) {
+        if self.wakeups.back() != Some(&(what, wake)) {
+            self.wakeups.push_back((what, wake));
         }
     }
 
@@ -115,8 +134,10 @@ impl Vm {
         self.tidy_objects(env, budget) && self.tear_down_maps(env, budget) && self.tidy_objects(env, budget)
     }
 
-    /// Whether there is nothing left to be freed.
-    pub(crate) fn is_tidy(&self) -> bool {
+    /// Whether there is nothing left to be freed. The server looks after every call that ends an association, or gives
+    /// one room.
+    #[must_use]
+    pub fn is_tidy(&self) -> bool {
         self.chores.object.is_none() && self.chores.map.is_none()
     }
 
@@ -142,7 +163,7 @@ impl Vm {
             object.is_queued = false;
             self.chores.object = object.next_chore.take();
             let is_done = match object.refs {
-                0 => self.free_object(env, id, budget),
+                0 => self.end_object(env, id, budget),
                 _ => self.collapse(env, id, budget),
             };
             if !is_done {
@@ -198,7 +219,7 @@ impl Vm {
                 && map.is_locked
             {
                 map.is_locked = false;
-                self.wake(WaitOn::Map(*id));
+                self.wake(WaitOn::Map(*id), Wake::Retry);
             }
         }
     }

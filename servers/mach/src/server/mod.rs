@@ -253,7 +253,7 @@ impl<M: Machine> Server<M> {
     /// Acts on what became ready, here and in the virtual memory.
     fn settle(&mut self) {
         loop {
-            if let Some(what) = self.vm.next_wakeup() {
+            if let Some((what, _)) = self.vm.next_wakeup() {
                 self.ops.wake_vm(what);
             } else if let Some(object) = self.hw.unnamed.pop() {
                 self.forget_name(object);

@@ -10,7 +10,6 @@
 //! | write, needs a copy, the object is ours alone       | `TakeOver`                              |
 //! | write, needs a copy                                 | `MakeShadow`                            |
 //! | a page that somebody works on                       | `Wait`                                  |
-//! | an error                                            | `ReportError`                           |
 //! | a page whose manager forbids the access             | `Unlock`, or `Wait` if asked already    |
 //! | a page in the first object, write, the copy lacks it | `Push`                                 |
 //! | a page in the first object                          | `Use`                                   |
@@ -23,7 +22,6 @@
 
 use mach_protocol::KernReturn;
 
-use super::resume::Access;
 use crate::map::protect::hardware;
 use crate::object::Source;
 use crate::page::{Page, PageState};
@@ -67,28 +65,6 @@ pub(crate) enum Plan {
     Request { object: ObjectId, offset: u64, access: Prot },
     /// Ask the manager to allow the access.
     Unlock { page: PageId, access: Prot },
-    /// Report the manager's error once.
-    ReportError { object: ObjectId, offset: u64 },
-}
-
-impl Plan {
-    /// What a reader that only looks makes of a lookup without a page: nothing for zeros.
-    pub(crate) fn stop(self) -> Option<Access> {
-        match self {
-            Plan::Wait(what) => Some(Access::Wait(what)),
-            Plan::Fail(error) => Some(Access::Fail(error)),
-            Plan::Request { .. } | Plan::Unlock { .. } | Plan::ReportError { .. } => {
-                Some(Access::Fail(KernReturn::MEMORY_ERROR))
-            }
-            Plan::MakeObject
-            | Plan::TakeOver(_)
-            | Plan::MakeShadow
-            | Plan::ZeroFill { .. }
-            | Plan::CopyUp { .. }
-            | Plan::Push { .. }
-            | Plan::Use { .. } => None,
-        }
-    }
 }
 
 /// Where a lookup found a page.
@@ -96,6 +72,8 @@ pub(crate) struct Found<'a> {
     pub(crate) id: PageId,
     page: &'a Page,
     pub(crate) frame: FrameId,
+    /// What the manager forbids.
+    lock: Prot,
     is_first: bool,
 }
 
@@ -117,11 +95,12 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
         return if vm.is_alone(backing.object) { Plan::TakeOver(backing.object) } else { Plan::MakeShadow };
     }
     let offset = backing.offset + (address - start);
-    let found = match walk(vm, backing.object, offset, access) {
+    let wanted = if needs_read { access | Prot::READ } else { access };
+    let found = match walk(vm, backing.object, offset, wanted) {
         Ok(found) => found,
         Err(plan) => return plan,
     };
-    let mut prot = hardware(allowed) - found.page.lock;
+    let mut prot = hardware(hardware(allowed) - found.lock);
     if !found.is_first {
         if is_write {
             return Plan::CopyUp { from: found.frame, object: backing.object, offset };
@@ -134,10 +113,11 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
         prot -= Prot::WRITE;
     }
     let is_clean = matches!(found.page.state, PageState::Clean { .. });
-    if entry.needs_copy || (is_clean && !is_write) {
+    let becomes_dirty = is_clean && access.contains(Prot::WRITE);
+    if entry.needs_copy || (is_clean && !becomes_dirty) {
         prot -= Prot::WRITE;
     }
-    Plan::Use { page: found.id, frame: found.frame, prot, becomes_dirty: is_clean && is_write }
+    Plan::Use { page: found.id, frame: found.frame, prot, becomes_dirty }
 }
 
 /// Looks for the page at `offset` of an object and what is below it.
@@ -151,14 +131,11 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
         let page = object.pages.get(&offset).and_then(|page| Some((*page, vm.pages.get(*page)?)));
         match page {
             Some((id, page)) => match page.state {
-                PageState::Requested { .. } | PageState::Cleaning { .. } => {
-                    return Err(Plan::Wait(WaitOn::Page(id)));
-                }
-                PageState::Error => {
-                    return Err(Plan::ReportError { object: page.object, offset });
-                }
+                PageState::Requested { .. } => return Err(Plan::Wait(WaitOn::Page(id))),
                 PageState::Clean { frame } | PageState::Dirty { frame } => {
-                    let forbidden = wanted & page.lock;
+                    // A manager that is gone forbids nothing any more.
+                    let lock = if object.source == Source::Gone { Prot::NONE } else { page.lock };
+                    let forbidden = wanted & lock;
                     if page.unlock_requested.contains(forbidden) && !forbidden.is_empty() {
                         return Err(Plan::Wait(WaitOn::Page(id)));
                     }
@@ -166,18 +143,19 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
                         let access = page.unlock_requested | forbidden;
                         return Err(Plan::Unlock { page: id, access });
                     }
-                    return Ok(Found { id, page, frame, is_first });
+                    return Ok(Found { id, page, frame, lock, is_first });
                 }
                 PageState::Absent => {}
             },
             None => match object.source {
                 Source::Zero => {}
                 Source::Gone => return Err(Plan::Fail(KernReturn::MEMORY_ERROR)),
-                Source::Manager { is_ready: false, .. } => {
-                    return Err(Plan::Wait(WaitOn::Object(id)));
-                }
-                Source::Manager { .. } => {
-                    return Err(Plan::Request { object: id, offset, access: wanted });
+                Source::Manager(assoc) => {
+                    let is_ready = vm.associations.get(assoc).is_some_and(|record| record.is_ready());
+                    return Err(match is_ready {
+                        true => Plan::Request { object: id, offset, access: wanted },
+                        false => Plan::Wait(WaitOn::Manager(assoc)),
+                    });
                 }
             },
         }

@@ -2,16 +2,18 @@
 
 use mach_protocol::KernReturn;
 
-use super::plan::{By, Plan, plan};
+use super::plan::{By, Plan, plan, walk};
 use crate::map::entry::Backing;
-use crate::object::Source;
+use crate::object::Object;
 use crate::page::PageState;
 use crate::pmap::{Fill, Shortage};
 use crate::range::trunc;
 use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
 use crate::types::{FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
-use crate::{Object, Page};
+
+/// How many pages a shortage takes from managed objects at a time.
+const EVICTED: usize = 16;
 
 /// What became of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +37,13 @@ impl Vm {
         loop {
             let plan = plan(self, map, address, access, by);
             let done = match plan {
-                Plan::Fail(error) => return Access::Fail(error),
-                Plan::Wait(what) => return Access::Wait(what),
                 Plan::MakeObject | Plan::ZeroFill { .. } if is_peek => return Access::Zeros,
                 Plan::Use { page, frame, prot, becomes_dirty } => {
                     if becomes_dirty && let Some(page) = self.pages.get_mut(page) {
                         page.state = PageState::Dirty { frame };
                     }
+                    self.forget_unsolicited(page);
                     return Access::Frame { page, frame, prot };
-                }
-                Plan::ReportError { object, offset } => {
-                    self.drop_page(env, object, offset);
-                    return Access::Fail(KernReturn::MEMORY_ERROR);
                 }
                 Plan::MakeObject => {
                     self.make_object(map, address);
@@ -63,13 +60,11 @@ impl Vm {
                 Plan::ZeroFill { object, offset } => self.zero_fill(env, object, offset),
                 Plan::CopyUp { from, object, offset } => self.copy_up(env, (map, address), from, object, offset),
                 Plan::Push { from, copy, offset } => self.push(env, from, copy, offset),
-                Plan::Request { object, offset, access } => {
-                    self.request(env, object, offset, access);
-                    Ok(())
-                }
-                Plan::Unlock { page, access } => {
-                    self.request_unlock(env, page, access);
-                    Ok(())
+                Plan::Fail(_) | Plan::Wait(_) | Plan::Request { .. } | Plan::Unlock { .. } => {
+                    match self.ask(env, plan) {
+                        Ok(()) => Ok(()),
+                        Err(stop) => return stop,
+                    }
                 }
             };
             if let Err(Shortage) = done {
@@ -78,13 +73,48 @@ impl Vm {
         }
     }
 
+    /// Does what is between an access and its page, as far as that is not here: `Ok` means to look again.
+    fn ask<E: Env>(&mut self, env: &mut E, plan: Plan) -> Result<(), Access> {
+        match plan {
+            Plan::Fail(error) => Err(Access::Fail(error)),
+            Plan::Wait(what) => Err(self.wait(env, what)),
+            Plan::Request { object, offset, access } => self.request(env, object, offset, access),
+            Plan::Unlock { page, access } => self.request_unlock(env, page, access),
+            Plan::MakeObject
+            | Plan::TakeOver(_)
+            | Plan::MakeShadow
+            | Plan::ZeroFill { .. }
+            | Plan::CopyUp { .. }
+            | Plan::Push { .. }
+            | Plan::Use { .. } => Err(Access::Zeros),
+        }
+    }
+
+    /// Makes the page at an offset of an object and what is below it readable by the server.
+    pub(crate) fn fetch<E: Env>(&mut self, env: &mut E, object: ObjectId, offset: u64) -> Access {
+        loop {
+            let plan = match walk(self, object, offset, Prot::READ) {
+                Ok(found) => {
+                    return Access::Frame { page: found.id, frame: found.frame, prot: Prot::READ };
+                }
+                Err(plan) => plan,
+            };
+            if let Err(stop) = self.ask(env, plan) {
+                return stop;
+            }
+        }
+    }
+
     /// What to do when a frame, a table or a slot could not be had.
     pub(crate) fn shortage<E: Env>(&mut self, env: &mut E) -> Access {
-        if self.is_tidy() {
-            return Access::Fail(KernReturn::RESOURCE_SHORTAGE);
+        if !self.is_tidy() {
+            self.reap(env);
+            return Access::Again;
         }
-        self.reap(env);
-        Access::Again
+        if self.evict(env, EVICTED).freed > 0 || self.uncache_oldest() {
+            return Access::Again;
+        }
+        Access::Fail(KernReturn::RESOURCE_SHORTAGE)
     }
 
     /// Gives an untouched entry an object of its size.
@@ -131,7 +161,12 @@ impl Vm {
 
     fn zero_fill<E: Env>(&mut self, env: &mut E, object: ObjectId, offset: u64) -> Result<(), Shortage> {
         let frame = env.allocate_frame(Fill::Zero)?;
-        self.insert_page(object, offset, frame);
+        // A manager that said that it has no data can say it again.
+        let state = match self.association_of(object) {
+            Some(_) => PageState::Clean { frame },
+            None => PageState::Dirty { frame },
+        };
+        self.insert_page(object, offset, state);
         self.counters.zero_fills += 1;
         Ok(())
     }
@@ -147,7 +182,7 @@ impl Vm {
     ) -> Result<(), Shortage> {
         let frame = env.allocate_frame(Fill::Any)?;
         env.copy_frame(from, frame);
-        self.insert_page(object, offset, frame);
+        self.insert_page(object, offset, PageState::Dirty { frame });
         self.counters.cow_faults += 1;
         // Whoever looks through this object, and had the page from below mapped, must see the new one.
         if self.objects.get(object).is_some_and(|object| object.refs > 1) {
@@ -163,36 +198,9 @@ impl Vm {
     fn push<E: Env>(&mut self, env: &mut E, from: FrameId, copy: ObjectId, offset: u64) -> Result<(), Shortage> {
         let frame = env.allocate_frame(Fill::Any)?;
         env.copy_frame(from, frame);
-        self.insert_page(copy, offset, frame);
+        self.insert_page(copy, offset, PageState::Dirty { frame });
         env.page_protect(from, Prot::NONE);
         Ok(())
-    }
-
-    /// Asks the manager for a page; a placeholder keeps others from asking again.
-    fn request<E: Env>(&mut self, env: &mut E, id: ObjectId, offset: u64, access: Prot) {
-        let Some(object) = self.objects.get(id) else {
-            return;
-        };
-        let Source::Manager { manager, .. } = object.source else {
-            return;
-        };
-        let page = self.pages.insert(Page::requested(id, offset, access));
-        if let Some(object) = self.objects.get_mut(id) {
-            object.pages.insert(offset, page);
-        }
-        env.data_request(manager, id, offset, access);
-    }
-
-    /// Asks the manager to allow an access that it forbids.
-    fn request_unlock<E: Env>(&mut self, env: &mut E, id: PageId, access: Prot) {
-        let Some(page) = self.pages.get_mut(id) else {
-            return;
-        };
-        page.unlock_requested = access;
-        let (object, offset) = (page.object, page.offset);
-        if let Some(Source::Manager { manager, .. }) = self.objects.get(object).map(|object| object.source) {
-            env.data_unlock(manager, object, offset, access);
-        }
     }
 }
 

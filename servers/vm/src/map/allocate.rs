@@ -87,8 +87,11 @@ impl Enterer {
         Ok(Enterer { map, range, remover })
     }
 
-    pub(crate) fn map(&self) -> MapId {
-        self.map
+    /// Lets go of the map without entering anything; nothing was removed yet.
+    pub(crate) fn give_up(self, vm: &mut Vm) {
+        if self.remover.is_some() {
+            vm.unlock_maps(&[self.map]);
+        }
     }
 
     pub(crate) fn range(&self) -> Range {

@@ -6,13 +6,16 @@
 //! | anonymous memory, private                 | symmetric: both entries need a copy, mappings lose WRITE          |
 //! | shared on purpose, or a manager's         | asymmetric: pages are pushed to a copy object before they change |
 //! | wired, or a chain grown too long          | bytes are copied now                                              |
+//! | a manager's that may change by itself     | every byte is asked for and copied now                            |
 //!
 //! Both maps are locked by the operation, or unknown to others, until the copier is done.
 
 use super::entry::{Attributes, Backing, Entry};
-use crate::fault::plan::walk;
+use crate::association::CopyStrategy;
 use crate::fault::resume::Access;
+use crate::object::Object;
 use crate::object::shadow::MAX_DEPTH;
+use crate::page::PageState;
 use crate::pmap::Fill;
 use crate::range::Range;
 use crate::step::{Budget, Env};
@@ -42,7 +45,16 @@ enum Work {
     /// Taking WRITE from all mappings of a shared object's pages.
     ProtectPages { object: ObjectId, offset: u64, end: u64 },
     /// Copying the bytes of every page.
-    Bytes { from: ObjectId, offset: u64, end: u64, to: ObjectId, shift: u64 },
+    Bytes { from: ObjectId, offset: u64, end: u64, to: ObjectId, shift: u64, pages: Pages },
+}
+
+/// Which pages have bytes to be copied.
+#[derive(Clone, Copy, Debug)]
+enum Pages {
+    /// Those that are somewhere in the chain: it ends in zeros.
+    Resident,
+    /// All: it ends at a manager.
+    All,
 }
 
 /// How far the copier came.
@@ -103,17 +115,23 @@ impl Copier {
                     }
                     None => Work::Next,
                 },
-                Work::Bytes { from, offset, end, to, shift } => match vm.next_page_in_chain(from, offset, end) {
-                    Some(at) => {
-                        budget.take(1);
-                        let to_offset = at.wrapping_sub(shift);
-                        if let Err(stop) = copy_page(vm, env, from, at, to, to_offset) {
-                            return Progress::Stopped(stop);
+                Work::Bytes { from, offset, end, to, shift, pages } => {
+                    let next = match pages {
+                        Pages::Resident => vm.next_page_in_chain(from, offset, end),
+                        Pages::All => (offset < end).then_some(offset),
+                    };
+                    match next {
+                        Some(at) => {
+                            budget.take(1);
+                            let to_offset = at.wrapping_sub(shift);
+                            if let Err(stop) = copy_page(vm, env, from, at, to, to_offset) {
+                                return Progress::Stopped(stop);
+                            }
+                            Work::Bytes { from, offset: at + crate::PAGE_SIZE, end, to, shift, pages }
                         }
-                        Work::Bytes { from, offset: at + crate::PAGE_SIZE, end, to, shift }
+                        None => Work::Next,
                     }
-                    None => Work::Next,
-                },
+                }
             };
         }
     }
@@ -195,12 +213,15 @@ impl Copier {
         let source = vm.objects.get(object)?;
         let is_symmetric = source.is_internal() && !source.is_shared;
         if entry.wired > 0
+            || vm.changes_by_itself(object)
             || vm.chain_length(object) >= MAX_DEPTH
             || (!is_symmetric && vm.copy_rank(object) >= MAX_DEPTH)
         {
             let to = vm.new_object(range.size());
             copy.backing = Some(Backing { object: to, offset: 0 });
-            return Some((copy, Work::Bytes { from: object, offset, end, to, shift: offset }));
+            let is_internal = vm.objects.get(vm.chain_end(object)).is_some_and(Object::is_internal);
+            let pages = if is_internal { Pages::Resident } else { Pages::All };
+            return Some((copy, Work::Bytes { from: object, offset, end, to, shift: offset, pages }));
         }
         copy.needs_copy = true;
         if !is_symmetric {
@@ -224,6 +245,13 @@ impl Copier {
 }
 
 impl Vm {
+    /// Whether the manager of an object promises nothing about its data. One that is not ready has none that could have
+    /// changed yet.
+    fn changes_by_itself(&self, object: ObjectId) -> bool {
+        let assoc = self.association_of(object).and_then(|assoc| self.associations.get(assoc));
+        assoc.is_some_and(|assoc| assoc.is_ready() && assoc.strategy == CopyStrategy::None)
+    }
+
     /// Gives the entry at `address` an object that others may use as well: writes through the entry go there.
     fn make_shareable(&mut self, map: MapId, address: u64) {
         let Some((_, entry)) = self.maps.get(map).and_then(|map| map.entries.lookup(address)) else {
@@ -261,14 +289,15 @@ fn copy_page<E: Env>(
     to: ObjectId,
     to_offset: u64,
 ) -> Result<(), Access> {
-    let frame = match walk(vm, from, offset, Prot::READ) {
-        Ok(found) => found.frame,
-        Err(plan) => return plan.stop().map_or(Ok(()), Err),
+    let frame = match vm.fetch(env, from, offset) {
+        Access::Frame { frame, .. } => frame,
+        Access::Zeros => return Ok(()),
+        stop => return Err(stop),
     };
     let Ok(new) = env.allocate_frame(Fill::Any) else {
         return Err(vm.shortage(env));
     };
     env.copy_frame(frame, new);
-    vm.insert_page(to, to_offset, new);
+    vm.insert_page(to, to_offset, PageState::Dirty { frame: new });
     Ok(())
 }

@@ -3,10 +3,15 @@
 use mach_protocol::{KernResult, KernReturn};
 
 use super::allocate::{Enterer, Placement, hint};
-use super::entry::{Attributes, Behavior, Entry};
-use crate::range::{self, Range, round};
-use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, Inherit, MapId, Prot, flags};
+use super::copy::{Copier, Progress, Terms};
+use super::entry::{Attributes, Backing, Behavior, Entry};
+use super::unmap::Remover;
+use super::{Limits, Map};
+use crate::association::NotAcquired;
+use crate::fault::resume::Access;
+use crate::range::{self, Range, is_aligned, round};
+use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
+use crate::types::{Family, Inherit, ManagerId, MapId, ObjectId, Prot, flags};
 use crate::vm::Vm;
 
 /// `VM_PROT_IS_MASK`: only means something for named entries.
@@ -21,6 +26,15 @@ pub enum MapObject {
     Dead,
     /// A port that can not be mapped.
     Invalid,
+    /// The port of a memory object, or a proxy for one.
+    Manager {
+        /// Which one.
+        manager: ManagerId,
+        /// What the proxy allows; everything for the port itself.
+        max_prot: Prot,
+        /// The part of the object that the proxy stands for; nothing for the port itself.
+        window: Option<Range>,
+    },
 }
 
 /// The arguments of `vm_map`, as they came over the wire.
@@ -50,7 +64,37 @@ pub struct MapArgs {
     pub family: Family,
 }
 
-/// `vm_map` (2089; 3812, 3826, 4811).
+/// What the checks found.
+#[derive(Clone, Copy, Debug)]
+struct Checked {
+    map: MapId,
+    placement: Placement,
+    attributes: Attributes,
+    /// The memory object, and where in it.
+    object: Option<(ManagerId, u64)>,
+}
+
+impl Checked {
+    fn is_counted(&self) -> bool {
+        !self.attributes.max.is_empty()
+    }
+}
+
+/// How far the call came. What holds an object has a reference to it.
+#[derive(Debug)]
+enum State {
+    New,
+    /// A snapshot: until the object's manager is ready.
+    Holding(Checked, ObjectId),
+    /// What is there goes; then the entry comes.
+    Entering(Enterer, Checked, Option<ObjectId>),
+    /// A snapshot: from a map of its own that only this call knows. The destination is locked.
+    Copying(Copier, MapId, Range, Checked),
+    Undoing(Remover, MapId, KernReturn),
+}
+
+/// `vm_map` (2089; 3812, 3826, 4811). The mapping of a memory object is there at once, faults wait for the manager. A
+/// snapshot of one waits until the manager said how it may be copied.
 ///
 /// # Errors
 /// | #  | check                                                | error                                      |
@@ -64,25 +108,30 @@ pub struct MapArgs {
 /// | 7  | an object: offset and size do not wrap               | `InvalidArgument`                          |
 /// | 8  | an object: can be mapped                             | `InvalidObject` (XNU), `InvalidArgument` (GNU) |
 /// | 9  | an object: not dead                                  | `InvalidArgument`                          |
+/// | 9b | a memory object: the offset is page aligned          | `InvalidArgument`                          |
+/// | 9c | a proxy: within its part                             | `InvalidArgument`                          |
+/// | 9d | a proxy: a snapshot needs READ                       | `ProtectionFailure`                        |
 /// | 10 | fixed: no masked bit                                 | `NoSpace`                                  |
 /// | 11… | the place, see `Map::find_place`                    |                                            |
 /// | 14 | server memory                                        | `ResourceShortage`                         |
+/// | 15 | the memory object's port takes `init`                | the pager's                                |
+/// | 16 | a snapshot: the manager becomes ready                | `MemoryError`                              |
 #[derive(Debug)]
 pub struct MapMemory {
     target: Option<MapId>,
     args: MapArgs,
-    entering: Option<(Enterer, Attributes)>,
+    state: State,
 }
 
 impl MapMemory {
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, args: MapArgs) -> MapMemory {
-        MapMemory { target, args, entering: None }
+        MapMemory { target, args, state: State::New }
     }
 
     /// Checks 1 to 10.
-    fn check(&self, vm: &Vm) -> KernResult<(MapId, Placement, Attributes)> {
+    fn check(&self, vm: &Vm) -> KernResult<Checked> {
         const BAD: KernReturn = KernReturn::INVALID_ARGUMENT;
         let args = &self.args;
         let flags = match args.family {
@@ -106,14 +155,7 @@ impl MapMemory {
         } else {
             range::place(args.address, args.size).map_err(|_| BAD)?
         };
-        if args.object != MapObject::Null && args.offset.checked_add(round(args.size)).is_none() {
-            return Err(BAD);
-        }
-        match (args.object, args.family) {
-            (MapObject::Null, _) => {}
-            (MapObject::Invalid, Family::Xnu) => return Err(KernReturn::INVALID_OBJECT),
-            (MapObject::Invalid, Family::Gnu) | (MapObject::Dead, _) => return Err(BAD),
-        }
+        let (object, allowed) = self.check_object()?;
         let placement = if is_anywhere {
             let from = hint(args.family, args.address);
             Placement::Anywhere { from, size: round(args.size), mask: args.mask }
@@ -123,14 +165,130 @@ impl MapMemory {
             Placement::Fixed { range: fixed, overwrite: flags & flags::OVERWRITE != 0 }
         };
         let attributes = Attributes {
-            prot,
-            max,
+            prot: prot & allowed,
+            max: max & allowed,
             inherit,
             behavior: Behavior::Default,
             tag: (flags >> 24) as u8,
             permanent: flags & flags::PERMANENT != 0,
         };
-        Ok((map, placement, attributes))
+        Ok(Checked { map, placement, attributes, object })
+    }
+
+    /// Checks 7 to 9d: the memory object, if it is one, and what may be done with it.
+    fn check_object(&self) -> KernResult<(Option<(ManagerId, u64)>, Prot)> {
+        const BAD: KernReturn = KernReturn::INVALID_ARGUMENT;
+        let args = &self.args;
+        if args.object == MapObject::Null {
+            return Ok((None, Prot::ALL));
+        }
+        let end = args.offset.checked_add(round(args.size)).ok_or(BAD)?;
+        let (manager, max_prot, window) = match (args.object, args.family) {
+            (MapObject::Manager { manager, max_prot, window }, _) => (manager, max_prot, window),
+            (MapObject::Invalid, Family::Xnu) => return Err(KernReturn::INVALID_OBJECT),
+            (MapObject::Invalid, Family::Gnu) | (MapObject::Dead | MapObject::Null, _) => return Err(BAD),
+        };
+        if !is_aligned(args.offset) {
+            return Err(BAD);
+        }
+        let start = match window {
+            Some(window) if end > window.size() => return Err(BAD),
+            Some(window) => window.start,
+            None => 0,
+        };
+        let offset = start.checked_add(args.offset).ok_or(BAD)?;
+        offset.checked_add(round(args.size)).ok_or(BAD)?;
+        if args.copy && !max_prot.contains(Prot::READ) {
+            return Err(KernReturn::PROTECTION_FAILURE);
+        }
+        // A snapshot is the caller's own.
+        Ok((Some((manager, offset)), if args.copy { Prot::ALL } else { max_prot }))
+    }
+
+    /// Takes the place, and the object unless it is a snapshot: then the place is only looked for.
+    fn start<E: Env>(&self, vm: &mut Vm, env: &mut E) -> Result<State, Step<u64>> {
+        let checked = self.check(vm).map_err(Step::from)?;
+        if let Some(wait) = vm.is_locked(&[checked.map]) {
+            return Err(Step::Wait(wait));
+        }
+        let Some((manager, offset)) = checked.object else {
+            return self.enter(vm, env, checked, None).map_err(Step::from);
+        };
+        if let Some(wait) = vm.is_ending(manager) {
+            return Err(Step::Wait(wait));
+        }
+        let entering = if self.args.copy {
+            let map = vm.maps.get_mut(checked.map).ok_or(KernReturn::INVALID_ARGUMENT).map_err(Step::from)?;
+            map.find_place(checked.placement, checked.is_counted()).map_err(Step::from)?;
+            None
+        } else {
+            Some(self.place(vm, env, &checked).map_err(Step::from)?)
+        };
+        match vm.acquire(env, manager) {
+            Ok(object) => {
+                vm.grow_object(object, offset + round(self.args.size));
+                Ok(match entering {
+                    Some(entering) => State::Entering(entering, checked, Some(object)),
+                    None => State::Holding(checked, object),
+                })
+            }
+            Err(not) => {
+                if let Some(entering) = entering {
+                    entering.give_up(vm);
+                }
+                Err(match not {
+                    NotAcquired::Wait(what) => Step::Wait(what),
+                    NotAcquired::Refused(error) => error.into(),
+                })
+            }
+        }
+    }
+
+    fn place<E: Env>(&self, vm: &mut Vm, env: &mut E, checked: &Checked) -> KernResult<Enterer> {
+        Enterer::new(vm, env, checked.map, checked.placement, checked.is_counted())
+    }
+
+    fn enter<E: Env>(&self, vm: &mut Vm, env: &mut E, checked: Checked, object: Option<ObjectId>) -> KernResult<State> {
+        Ok(State::Entering(self.place(vm, env, &checked)?, checked, object))
+    }
+
+    /// A snapshot: goes on when the manager is ready.
+    fn hold<E: Env>(&self, vm: &mut Vm, env: &mut E, checked: Checked, object: ObjectId) -> Result<State, Step<u64>> {
+        let assoc = vm.association_of(object);
+        let outcome = match assoc.and_then(|assoc| vm.associations.get(assoc)).map(|record| record.is_ready()) {
+            None => Err(KernReturn::MEMORY_ERROR),
+            Some(true) => match vm.is_locked(&[checked.map]) {
+                Some(wait) => return Err(Step::Wait(wait)),
+                None => self.enter(vm, env, checked, Some(object)),
+            },
+            Some(false) => match assoc.map(|assoc| vm.wait(env, WaitOn::Manager(assoc))) {
+                Some(Access::Wait(what)) => return Err(Step::Wait(what)),
+                Some(Access::Fail(error)) => Err(error),
+                _ => Err(KernReturn::MEMORY_ERROR),
+            },
+        };
+        outcome.map_err(|error| {
+            vm.release(object);
+            vm.tidy_objects(env, &mut Budget::aside());
+            error.into()
+        })
+    }
+
+    /// The place is free: what is entered there, or what a snapshot is copied from.
+    fn fill(&self, vm: &mut Vm, range: Range, checked: Checked, object: Option<ObjectId>) -> Option<State> {
+        let offset = checked.object.map_or(0, |(_, offset)| offset);
+        let backing = object.map(|object| Backing { object, offset });
+        let entry = Entry { backing, ..Entry::anonymous(range.end, checked.attributes, vm.new_alloc_id()) };
+        if object.is_none() || !self.args.copy {
+            vm.insert_entry(checked.map, range.start, entry);
+            return None;
+        }
+        let source = vm.maps.insert(Map::new(None, range, Limits { current: u64::MAX, max: u64::MAX }));
+        vm.insert_entry(source, range.start, Entry { attributes: Attributes::new(), ..entry });
+        vm.lock_maps(&[checked.map]);
+        let terms = Terms::Snapshot(checked.attributes);
+        let copier = Copier::new(vm, source, range, checked.map, range.start, terms);
+        Some(State::Copying(copier, source, range, checked))
     }
 }
 
@@ -138,33 +296,71 @@ impl Operation for MapMemory {
     type Out = u64;
 
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<u64> {
-        let (mut entering, attributes) = match self.entering.take() {
-            Some(entering) => entering,
-            None => {
-                let (map, placement, attributes) = match self.check(vm) {
-                    Ok(checked) => checked,
-                    Err(error) => return error.into(),
-                };
-                if let Some(wait) = vm.is_locked(&[map]) {
-                    return Step::Wait(wait);
+        let mut budget = Budget::step();
+        loop {
+            match &mut self.state {
+                State::New => match self.start(vm, env) {
+                    Ok(state) => self.state = state,
+                    Err(step) => return step,
+                },
+                State::Holding(checked, object) => {
+                    let (checked, object) = (*checked, *object);
+                    match self.hold(vm, env, checked, object) {
+                        Ok(state) => self.state = state,
+                        Err(step) => return step,
+                    }
                 }
-                match Enterer::new(vm, env, map, placement, !attributes.max.is_empty()) {
-                    Ok(entering) => (entering, attributes),
-                    Err(error) => return error.into(),
+                State::Entering(entering, checked, object) => {
+                    if !entering.clear(vm, env, &mut budget) {
+                        return Step::Again;
+                    }
+                    let (range, checked, object) = (entering.range(), *checked, *object);
+                    match self.fill(vm, range, checked, object) {
+                        Some(state) => self.state = state,
+                        None => return Step::Done(Ok(range.start)),
+                    }
+                }
+                State::Copying(copier, source, range, checked) => {
+                    let progress = match env.prepare_step() {
+                        Ok(()) => copier.step(vm, env, &mut budget),
+                        Err(_) => Progress::Stopped(vm.shortage(env)),
+                    };
+                    let (source, range, checked) = (*source, *range, *checked);
+                    match progress {
+                        Progress::Done => {
+                            vm.unlock_maps(&[checked.map]);
+                            vm.abandon_map(source);
+                            return Step::Done(Ok(range.start));
+                        }
+                        Progress::Stopped(Access::Fail(error)) => {
+                            vm.abandon_map(source);
+                            self.state = State::Undoing(Remover::replacing(checked.map, range), checked.map, error);
+                        }
+                        Progress::Stopped(stop) => return stop.into(),
+                        Progress::Again => return Step::Again,
+                    }
+                }
+                State::Undoing(remover, map, error) => {
+                    if !remover.step(vm, env, &mut budget) {
+                        return Step::Again;
+                    }
+                    let error = *error;
+                    vm.unlock_maps(&[*map]);
+                    return error.into();
                 }
             }
-        };
-        if !entering.clear(vm, env, &mut Budget::step()) {
-            self.entering = Some((entering, attributes));
-            return Step::Again;
         }
-        let range = entering.range();
-        let entry = Entry::anonymous(range.end, attributes, vm.new_alloc_id());
-        vm.insert_entry(entering.map(), range.start, entry);
-        Step::Done(Ok(range.start))
     }
 
-    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
-        if self.entering.is_some() { Cancel::RunOn } else { Cancel::Dropped }
+    fn cancel(&mut self, vm: &mut Vm) -> Cancel {
+        match self.state {
+            State::New => Cancel::Dropped,
+            State::Holding(_, object) => {
+                vm.release(object);
+                self.state = State::New;
+                Cancel::Dropped
+            }
+            State::Entering(..) | State::Copying(..) | State::Undoing(..) => Cancel::RunOn,
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::region::Host;
 use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::range::{self, Range};
-use crate::step::{Budget, Cancel, Env, Operation, Step};
+use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn, Wake};
 use crate::types::{Family, MapId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
@@ -29,13 +29,17 @@ impl Vm {
     }
 
     /// One wiring less for a page.
-    pub(crate) fn unwire_page(&mut self, page: PageId) {
-        if let Some(page) = self.pages.get_mut(page)
+    pub(crate) fn unwire_page(&mut self, id: PageId) {
+        if let Some(page) = self.pages.get_mut(id)
             && page.wired > 0
         {
             page.wired -= 1;
+            let object = page.object;
             if page.wired == 0 {
                 self.counters.wired -= 1;
+                if self.association_of(object).is_some() {
+                    self.wake(WaitOn::Page(id), Wake::Retry);
+                }
             }
         }
     }

@@ -4,10 +4,11 @@
 //! tidied, and [`Vm::reap`] frees its pages a bounded number at a time.
 
 use super::{Object, Shadow, Source};
-use crate::step::{Budget, Env};
-use crate::types::{FrameId, ObjectId, PageId, Prot};
+use crate::association::Retired;
+use crate::step::{Budget, Env, Wake};
+use crate::types::{ObjectId, PageId, Prot};
 use crate::vm::Vm;
-use crate::{Page, WaitOn};
+use crate::{Page, PageState, WaitOn};
 
 impl Vm {
     /// Makes an anonymous object with one reference.
@@ -36,7 +37,7 @@ impl Vm {
         match (object.refs, object.child) {
             (0, _) => self.queue_object(id),
             (1, Some(child)) => self.queue_object(child),
-            (1, None) => object.is_unique = true,
+            (1, None) => object.is_unique = object.is_internal(),
             _ => {}
         }
     }
@@ -81,21 +82,30 @@ impl Vm {
         Some(shadow)
     }
 
+    /// Ends an object without references, if it is not kept. Returns whether nothing is left to do.
+    pub(crate) fn end_object<E: Env>(&mut self, env: &mut E, id: ObjectId, budget: &mut Budget) -> bool {
+        if let Some(assoc) = self.association_of(id) {
+            match self.retire(env, assoc, id, budget) {
+                Retired::Freed => {}
+                Retired::Kept => return true,
+                Retired::More => return false,
+            }
+        }
+        self.free_object(env, id, budget)
+    }
+
     /// Frees an object without references, page by page. Returns whether it is gone.
-    pub(crate) fn free_object<E: Env>(&mut self, env: &mut E, id: ObjectId, budget: &mut Budget) -> bool {
+    fn free_object<E: Env>(&mut self, env: &mut E, id: ObjectId, budget: &mut Budget) -> bool {
         if !self.drop_pages(env, id, 0, u64::MAX, budget) {
             return false;
         }
         if let Some(shadow) = self.unlink_shadow(id) {
             self.release(shadow.object);
         }
-        if let Some(object) = self.objects.remove(id) {
-            if let Source::Manager { manager, .. } = object.source {
-                env.terminate(manager, id);
-            }
-            if object.is_named {
-                env.name_dead(id);
-            }
+        if let Some(object) = self.objects.remove(id)
+            && object.is_named
+        {
+            env.name_dead(id);
         }
         true
     }
@@ -128,9 +138,11 @@ impl Vm {
         let Some(object) = self.objects.get_mut(id) else {
             return;
         };
+        let source = object.source;
         let Some(page) = object.pages.remove(&offset) else {
             return;
         };
+        self.forget_unsolicited(page);
         let Some(record) = self.pages.remove(page) else {
             return;
         };
@@ -142,24 +154,26 @@ impl Vm {
             env.free_frame(frame);
             self.counters.resident -= 1;
         }
-        if record.state.is_busy() {
-            self.wake(WaitOn::Page(page));
+        if let Source::Manager(assoc) = source {
+            self.wake(WaitOn::Page(page), Wake::Retry);
+            if record.is_owed() {
+                self.settle(env, assoc, offset);
+            }
         }
     }
 
-    /// Puts a dirty page with this frame into an object, in place of a placeholder that may be there.
-    pub(crate) fn insert_page(&mut self, id: ObjectId, offset: u64, frame: FrameId) -> PageId {
-        let page = self.pages.insert(Page::dirty(id, offset, frame));
+    /// Puts a resident page that came from nowhere else into an object, in place of what the manager said it lacks.
+    pub(crate) fn insert_page(&mut self, id: ObjectId, offset: u64, state: PageState) -> PageId {
+        let page = self.pages.insert(Page::new(id, offset, state));
         self.counters.resident += 1;
         if let Some(object) = self.objects.get_mut(id)
             && let Some(old) = object.pages.insert(offset, page)
         {
             debug_assert!(
-                self.pages.get(old).is_none_or(|old| old.state.frame().is_none()),
-                "OBJ-5: only a placeholder is replaced"
+                self.pages.get(old).is_none_or(|old| old.state == PageState::Absent),
+                "OBJ-5: only a page known to be absent is replaced"
             );
             self.pages.remove(old);
-            self.wake(WaitOn::Page(old));
         }
         page
     }

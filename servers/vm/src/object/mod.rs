@@ -8,7 +8,7 @@
 //! OBJ-2: shadow chains end: nobody is below itself.
 //! OBJ-3: `copy` names an object whose shadow is this one, or nothing.
 //! OBJ-4: while `is_unique`, every page is reached from at most one entry and from no other object, so a page
-//! outside every entry's part is garbage.
+//! outside every entry's part is garbage. Only anonymous objects are.
 //! OBJ-5: a page is keyed in its object by the offset that the page itself states.
 //! OBJ-6: an object that is queued to be tidied exists until it was.
 
@@ -18,24 +18,16 @@ pub(crate) mod shadow;
 
 use alloc::collections::BTreeMap;
 
-use crate::types::{ManagerId, ObjectId, PageId};
+use crate::types::{AssocId, ObjectId, PageId};
 
 /// Where pages that are nowhere in the chain come from.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "objects with managers are made by memory_object_init, not by anonymous memory")
-)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Anonymous memory: zeros.
     Zero,
     /// A memory manager.
-    Manager {
-        manager: ManagerId,
-        /// The manager said that it is ready.
-        is_ready: bool,
-    },
-    /// The manager is gone: what is not resident is lost.
+    Manager(AssocId),
+    /// The manager is gone: what is not resident is lost, and what is belongs to nobody else.
     Gone,
 }
 

@@ -6,22 +6,23 @@
 //! | `Absent`    | no    | the manager has no data: look further down, or zeros              |
 //! | `Clean`     | yes   | as the manager has it                                             |
 //! | `Dirty`     | yes   | the only copy, or newer than the manager's                        |
-//! | `Cleaning`  | yes   | on its way to the manager; whoever wants it waits                 |
-//! | `Error`     | no    | the manager failed; the next fault reports it and removes this    |
 //!
-//! | state       | event                          | becomes                                   |
-//! |-------------|--------------------------------|-------------------------------------------|
-//! | (none)      | zero fill, copy up, push       | `Dirty`                                   |
-//! | (none)      | data_request sent              | `Requested`                               |
-//! | `Requested` | data supplied                  | `Clean`                                   |
-//! | `Requested` | data unavailable               | `Absent`                                  |
-//! | `Requested` | data error, watchdog           | `Error`                                   |
-//! | `Absent`    | zero fill, copy up             | `Dirty`                                   |
-//! | `Clean`     | write fault                    | `Dirty`                                   |
-//! | `Dirty`     | data_return sent               | `Cleaning`                                |
-//! | `Cleaning`  | the manager has it             | `Clean`, or (none) when evicted           |
-//! | `Error`     | fault                          | (none)                                    |
-//! | any         | object destroyed, page dropped | (none)                                    |
+//! | state       | event                                 | becomes                                          |
+//! |-------------|---------------------------------------|--------------------------------------------------|
+//! | (none)      | zero fill, copy up, push              | `Dirty`                                          |
+//! | (none)      | data_request sent                     | `Requested`                                      |
+//! | (none)      | data supplied unasked                 | `Clean`                                          |
+//! | `Requested` | data supplied                         | `Clean`                                          |
+//! | `Requested` | data unavailable                      | `Absent`                                         |
+//! | `Requested` | data error, watchdog, destroy, death  | (none); whoever waits is told                    |
+//! | `Absent`    | zero fill of a manager's object       | `Clean`                                          |
+//! | `Absent`    | copy up                               | `Dirty`                                          |
+//! | `Absent`    | data supplied                         | `Clean`                                          |
+//! | `Clean`     | write fault                           | `Dirty`                                          |
+//! | `Clean`     | evicted, flushed                      | (none)                                           |
+//! | `Dirty`     | data_return sent, page stays          | `Clean`                                          |
+//! | `Dirty`     | data_return sent, page goes           | (none) here, `Dirty` in the message's own object |
+//! | any         | object freed, page dropped            | (none)                                           |
 
 use crate::types::{FrameId, ObjectId, Prot};
 
@@ -45,13 +46,6 @@ pub enum PageState {
         /// Where the contents are.
         frame: FrameId,
     },
-    /// Being returned to the manager.
-    Cleaning {
-        /// Where the contents are.
-        frame: FrameId,
-    },
-    /// The manager reported an error.
-    Error,
 }
 
 impl PageState {
@@ -59,15 +53,9 @@ impl PageState {
     #[must_use]
     pub const fn frame(self) -> Option<FrameId> {
         match self {
-            PageState::Clean { frame } | PageState::Dirty { frame } | PageState::Cleaning { frame } => Some(frame),
-            PageState::Requested { .. } | PageState::Absent | PageState::Error => None,
+            PageState::Clean { frame } | PageState::Dirty { frame } => Some(frame),
+            PageState::Requested { .. } | PageState::Absent => None,
         }
-    }
-
-    /// Whether somebody works on the page, so that others wait.
-    #[must_use]
-    pub const fn is_busy(self) -> bool {
-        matches!(self, PageState::Requested { .. } | PageState::Cleaning { .. })
     }
 }
 
@@ -83,32 +71,40 @@ pub struct Page {
     pub(crate) lock: Prot,
     /// Forbidden accesses already asked for with data_unlock.
     pub(crate) unlock_requested: Prot,
+    /// The manager keeps no copy: the page goes back to it even when it is clean.
+    pub(crate) is_precious: bool,
+    /// It was supplied unasked, and nobody used it yet.
+    pub(crate) is_unsolicited: bool,
     /// How many entries keep it resident.
     pub(crate) wired: u32,
 }
 
 impl Page {
-    /// A resident page that nobody else has.
-    pub(crate) fn dirty(object: ObjectId, offset: u64, frame: FrameId) -> Page {
+    /// A page in this state, without locks.
+    pub(crate) fn new(object: ObjectId, offset: u64, state: PageState) -> Page {
         Page {
             object,
             offset,
-            state: PageState::Dirty { frame },
+            state,
             lock: Prot::NONE,
             unlock_requested: Prot::NONE,
+            is_precious: false,
+            is_unsolicited: false,
             wired: 0,
         }
     }
 
-    /// The placeholder of a page that the manager was asked for.
-    pub(crate) fn requested(object: ObjectId, offset: u64, access: Prot) -> Page {
-        Page {
-            object,
-            offset,
-            state: PageState::Requested { access },
-            lock: Prot::NONE,
-            unlock_requested: Prot::NONE,
-            wired: 0,
+    /// Whether its contents are nowhere else.
+    pub(crate) fn must_be_returned(&self) -> bool {
+        match self.state {
+            PageState::Dirty { .. } => true,
+            PageState::Clean { .. } => self.is_precious,
+            PageState::Requested { .. } | PageState::Absent => false,
         }
+    }
+
+    /// Whether the manager owes an answer for it.
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(self.state, PageState::Requested { .. }) || !self.unlock_requested.is_empty()
     }
 }

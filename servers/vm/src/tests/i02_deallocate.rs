@@ -124,7 +124,7 @@ fn i02_15_a_thread_that_waits_in_the_range_faults() {
         steps += 1;
     }
     assert!(steps >= 3, "200 pages are no single step");
-    assert_eq!(b.world.vm.next_wakeup(), Some(WaitOn::Map(b.me)));
+    assert_eq!(b.world.vm.next_wakeup(), Some((WaitOn::Map(b.me), Wake::Retry)));
     assert_eq!(b.world.step(&mut fault), Step::Done(Err(KernReturn::INVALID_ADDRESS)));
 }
 

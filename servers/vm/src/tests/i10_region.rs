@@ -3,6 +3,7 @@
 use mach_protocol::KernResult;
 
 use super::bench::*;
+use crate::model::Told;
 use crate::*;
 
 fn info(b: &Bench, address: u64, flavor: u32, count: u32) -> KernResult<RegionInfo> {
@@ -91,7 +92,7 @@ fn i10_08_names_of_objects() {
     b.deallocate(a, P);
     assert!(b.world.machine.told.is_empty());
     b.world.end(child);
-    assert_eq!(b.world.machine.told, [format!("name_dead {:?}", name.unwrap())]);
+    assert_eq!(b.world.machine.told, [Told::NameDead(name.unwrap())]);
 }
 
 #[test]

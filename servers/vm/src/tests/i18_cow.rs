@@ -285,7 +285,7 @@ fn i18_a1_a_writer_waits_while_a_large_fork_runs() {
             Step::Wait(_) => panic!("a fork of anonymous memory waits for nobody"),
         }
     };
-    assert_eq!(b.world.vm.next_wakeup(), Some(WaitOn::Map(b.me)));
+    assert_eq!(b.world.vm.next_wakeup(), Some((WaitOn::Map(b.me), Wake::Retry)));
     assert_eq!(b.world.step(&mut fault), Step::Done(Ok(())));
     b.store(a, 99);
     assert_eq!(b.world.load(child, a), Ok(1));

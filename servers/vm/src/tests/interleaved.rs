@@ -168,7 +168,7 @@ impl Run {
     }
 
     fn wake(&mut self) {
-        while let Some(what) = self.world.vm.next_wakeup() {
+        while let Some((what, _)) = self.world.vm.next_wakeup() {
             let waits = self.jobs.iter_mut().map(|(_, wait)| wait);
             let all = waits.chain(self.fault.iter_mut().map(|(_, wait)| wait));
             for wait in all.filter(|wait| **wait == Some(what)) {

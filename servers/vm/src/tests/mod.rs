@@ -1,7 +1,7 @@
 //! Tests of the whole crate on the model machine.
 
 mod bench;
-mod external;
+
 mod i01_allocate;
 mod i02_deallocate;
 mod i03_map;
@@ -16,7 +16,9 @@ mod i11_remap;
 mod i12_to_i16;
 mod i17_faults;
 mod i18_cow;
+mod i_mo_first;
 mod interleaved;
+mod managed;
 mod random;
 mod reference;
 

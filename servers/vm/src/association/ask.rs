@@ -1,0 +1,129 @@
+//! What is asked of a manager, and what it owes an answer for.
+
+use super::{MAX_OWED, State};
+use crate::fault::resume::Access;
+use crate::page::{Page, PageState};
+use crate::step::{Env, WaitOn, Wake};
+use crate::types::{AssocId, ObjectId, PAGE_SIZE, PageId, Prot};
+use crate::vm::Vm;
+
+impl Vm {
+    /// Waits, unless the wait that has just ended failed: then that is the answer.
+    pub(crate) fn wait<E: Env>(&mut self, env: &mut E, what: WaitOn) -> Access {
+        if let Some(error) = self.failure.take() {
+            return Access::Fail(error);
+        }
+        match what {
+            WaitOn::Manager(assoc) => self.await_ready(env, assoc),
+            WaitOn::Room(assoc) => self.await_room(env, assoc),
+            WaitOn::Map(_) | WaitOn::Page(_) => {}
+        }
+        Access::Wait(what)
+    }
+
+    /// Somebody waits for the manager to take a message.
+    pub(crate) fn await_room<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
+        if let Some(record) = self.associations.get_mut(assoc) {
+            record.awaits_room = true;
+        }
+        self.note_waiting(env, assoc);
+    }
+
+    fn await_ready<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
+        if let Some(record) = self.associations.get_mut(assoc) {
+            record.awaits_ready |= record.state == State::Init;
+        }
+        self.note_waiting(env, assoc);
+    }
+
+    /// Whether one page more may be asked for.
+    fn may_ask<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64) -> Result<(), Access> {
+        let Some(record) = self.associations.get(assoc) else { return Ok(()) };
+        if record.owed.len() >= MAX_OWED && !record.owed.contains(&offset) {
+            return Err(self.wait(env, WaitOn::Manager(assoc)));
+        }
+        if !env.has_room(assoc) {
+            return Err(self.wait(env, WaitOn::Room(assoc)));
+        }
+        if let Some(error) = self.failure.take() {
+            return Err(Access::Fail(error));
+        }
+        Ok(())
+    }
+
+    /// Asks the manager for a page; a placeholder keeps others from asking again.
+    pub(crate) fn request<E: Env>(
+        &mut self,
+        env: &mut E,
+        id: ObjectId,
+        offset: u64,
+        access: Prot,
+    ) -> Result<(), Access> {
+        let Some(assoc) = self.association_of(id) else { return Ok(()) };
+        self.may_ask(env, assoc, offset)?;
+        let page = self.pages.insert(Page::new(id, offset, PageState::Requested { access }));
+        if let Some(object) = self.objects.get_mut(id) {
+            object.pages.insert(offset, page);
+        }
+        env.data_request(assoc, offset, PAGE_SIZE, access);
+        self.owe(env, assoc, offset);
+        Ok(())
+    }
+
+    /// Asks the manager to allow an access that it forbids.
+    pub(crate) fn request_unlock<E: Env>(&mut self, env: &mut E, id: PageId, access: Prot) -> Result<(), Access> {
+        let Some(page) = self.pages.get(id) else { return Ok(()) };
+        let (object, offset) = (page.object, page.offset);
+        let Some(assoc) = self.association_of(object) else { return Ok(()) };
+        self.may_ask(env, assoc, offset)?;
+        if let Some(page) = self.pages.get_mut(id) {
+            page.unlock_requested = access;
+        }
+        env.data_unlock(assoc, offset, PAGE_SIZE, access);
+        self.owe(env, assoc, offset);
+        Ok(())
+    }
+
+    fn owe<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64) {
+        if let Some(record) = self.associations.get_mut(assoc) {
+            record.owed.insert(offset);
+        }
+        self.note_waiting(env, assoc);
+    }
+
+    /// The manager owes nothing for a page any more.
+    pub(crate) fn settle<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64) {
+        let Some(record) = self.associations.get_mut(assoc) else { return };
+        let was_full = record.owed.len() >= MAX_OWED;
+        if record.owed.remove(&offset) && was_full {
+            self.wake(WaitOn::Manager(assoc), Wake::Retry);
+        }
+        self.note_waiting(env, assoc);
+    }
+
+    /// Tells the pager when somebody begins to wait for a manager, or nobody does any more.
+    pub(crate) fn note_waiting<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
+        let Some(record) = self.associations.get_mut(assoc) else { return };
+        let is_waited_for =
+            !record.owed.is_empty() || record.awaits_room || (record.awaits_ready && record.state == State::Init);
+        if record.is_waited_for != is_waited_for {
+            record.is_waited_for = is_waited_for;
+            env.waiting(assoc, is_waited_for);
+        }
+    }
+
+    /// A page that came unasked is used, or goes.
+    pub(crate) fn forget_unsolicited(&mut self, id: PageId) {
+        let Some(page) = self.pages.get_mut(id) else { return };
+        if !core::mem::take(&mut page.is_unsolicited) {
+            return;
+        }
+        let object = page.object;
+        if let Some(assoc) = self.association_of(object)
+            && let Some(record) = self.associations.get_mut(assoc)
+        {
+            record.unsolicited -= 1;
+            self.unsolicited -= 1;
+        }
+    }
+}

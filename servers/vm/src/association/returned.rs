@@ -1,0 +1,250 @@
+//! Contents on their way to a manager: pages leave the object for one of their own in the same step in which the message
+//! is queued, so no page is ever half returned.
+
+use mach_protocol::{KernResult, KernReturn};
+
+use super::MAX_RETURN;
+use crate::map::allocate::{Enterer, Placement};
+use crate::map::entry::{Attributes, Backing, Entry};
+use crate::object::Object;
+use crate::page::{Page, PageState};
+use crate::pmap::Fill;
+use crate::range::Range;
+use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn, Wake};
+use crate::types::{AssocId, FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
+use crate::vm::Vm;
+
+/// The data of a message to a manager: an object that nobody else knows. Whoever holds this maps it ([`MapReturned`]) or
+/// discards it ([`Vm::discard_returned`]), once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReturnedData {
+    object: ObjectId,
+    size: u64,
+}
+
+impl ReturnedData {
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn object(&self) -> ObjectId {
+        self.object
+    }
+
+    /// As words of a message in the server.
+    #[must_use]
+    pub fn into_words(self) -> [u64; 2] {
+        [self.object.to_word(), self.size]
+    }
+
+    /// The inverse of [`ReturnedData::into_words`].
+    #[must_use]
+    pub fn from_words([object, size]: [u64; 2]) -> ReturnedData {
+        ReturnedData { object: ObjectId::from_word(object), size }
+    }
+}
+
+/// What `memory_object_data_return` says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReturnedPages {
+    /// Where in the memory object.
+    pub offset: u64,
+    /// The contents.
+    pub data: ReturnedData,
+    /// They were modified (otherwise they are precious).
+    pub is_dirty: bool,
+    /// The pages stay resident.
+    pub kernel_copy: bool,
+}
+
+/// Pages of an object that go into one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) range: Range,
+    pub(crate) is_dirty: bool,
+}
+
+/// Whether the pages of a message stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// The message gets copies.
+    Copy,
+    /// The pages themselves go.
+    Move,
+}
+
+impl Vm {
+    /// Discards the data of a message that nobody receives.
+    pub fn discard_returned(&mut self, data: ReturnedData) {
+        self.release(data.object);
+    }
+
+    /// The run of pages from `start` on that go into one message: at most `limit`, one behind the other, all dirty or all
+    /// clean. `is_wanted` says which pages go at all; the first one does.
+    pub(crate) fn find_run(
+        &self,
+        object: ObjectId,
+        start: u64,
+        limit: usize,
+        is_wanted: impl Fn(&Page) -> bool,
+    ) -> Option<Run> {
+        let object = self.objects.get(object)?;
+        let mut run: Option<Run> = None;
+        for (&offset, page) in object.pages.range(start..).take(limit.min(MAX_RETURN)) {
+            let page = self.pages.get(*page)?;
+            let is_dirty = matches!(page.state, PageState::Dirty { .. });
+            let run = run.get_or_insert(Run { range: Range { start, end: start }, is_dirty });
+            if offset != run.range.end || is_dirty != run.is_dirty || !is_wanted(page) {
+                break;
+            }
+            run.range.end = offset + PAGE_SIZE;
+        }
+        run.filter(|run| !run.range.is_empty())
+    }
+
+    /// Returns a run of pages to the manager, which has room for the message. Returns what is done with: less than the
+    /// run if there was no memory for all of the copies. Without any the pages themselves go, unless they are wired.
+    pub(crate) fn return_run<E: Env>(
+        &mut self,
+        env: &mut E,
+        assoc: AssocId,
+        object: ObjectId,
+        run: Run,
+        keep: Keep,
+    ) -> Range {
+        let data = self.objects.insert(Object::anonymous(run.range.size()));
+        let mut done = Range { end: run.range.start, ..run.range };
+        let mut keep = keep;
+        while done.end < run.range.end {
+            let page = self.objects.get(object).and_then(|object| object.pages.get(&done.end).copied());
+            let Some(id) = page else { break };
+            let Some(frame) = self.pages.get(id).and_then(|page| page.state.frame()) else { break };
+            if keep == Keep::Copy {
+                match env.allocate_frame(Fill::Any) {
+                    Ok(copy) => self.copy_out(env, id, frame, copy, (data, done.end - done.start)),
+                    Err(_) if done.is_empty() && self.pages.get(id).is_some_and(|page| page.wired == 0) => {
+                        keep = Keep::Move;
+                        continue;
+                    }
+                    Err(_) => break,
+                }
+            } else {
+                self.move_out(env, assoc, (object, done.end), frame, (data, done.end - done.start));
+            }
+            done.end += PAGE_SIZE;
+        }
+        if done.is_empty() {
+            self.release(data);
+            return done;
+        }
+        if let Some(object) = self.objects.get_mut(data) {
+            object.size = done.size();
+        }
+        if let Some(record) = self.associations.get_mut(assoc) {
+            record.returns += 1;
+        }
+        self.counters.pageouts += done.size() / PAGE_SIZE;
+        let data = ReturnedData { object: data, size: done.size() };
+        let kernel_copy = keep == Keep::Copy;
+        env.data_return(assoc, ReturnedPages { offset: done.start, data, is_dirty: run.is_dirty, kernel_copy });
+        done
+    }
+
+    /// A copy of a page goes; the page is clean from now on.
+    fn copy_out<E: Env>(
+        &mut self,
+        env: &mut E,
+        id: PageId,
+        frame: FrameId,
+        copy: FrameId,
+        (to, to_offset): (ObjectId, u64),
+    ) {
+        env.page_protect(frame, Prot::ALL - Prot::WRITE);
+        env.copy_frame(frame, copy);
+        self.insert_page(to, to_offset, PageState::Dirty { frame: copy });
+        if let Some(page) = self.pages.get_mut(id) {
+            page.state = PageState::Clean { frame };
+        }
+    }
+
+    /// The page itself goes.
+    fn move_out<E: Env>(
+        &mut self,
+        env: &mut E,
+        assoc: AssocId,
+        (from, offset): (ObjectId, u64),
+        frame: FrameId,
+        to: (ObjectId, u64),
+    ) {
+        env.page_protect(frame, Prot::NONE);
+        let Some(id) = self.objects.get_mut(from).and_then(|object| object.pages.remove(&offset)) else { return };
+        self.forget_unsolicited(id);
+        let Some(page) = self.pages.get(id) else { return };
+        if !page.unlock_requested.is_empty() {
+            self.settle(env, assoc, offset);
+        }
+        // Who waits for an unlock looks for the page anew.
+        self.wake(WaitOn::Page(id), Wake::Retry);
+        if let Some(page) = self.pages.get_mut(id) {
+            *page = Page::new(to.0, to.1, PageState::Dirty { frame });
+        }
+        if let Some(object) = self.objects.get_mut(to.0) {
+            object.pages.insert(to.1, id);
+        }
+    }
+}
+
+/// Maps the data of a received message, anywhere in the receiver's map. Gives the address.
+///
+/// # Errors
+/// `InvalidArgument`: the map is gone; `NoSpace`; `ResourceShortage`. The data is discarded then.
+#[derive(Debug)]
+pub struct MapReturned {
+    map: MapId,
+    data: Option<ReturnedData>,
+}
+
+impl MapReturned {
+    /// Maps `data` in `map`.
+    #[must_use]
+    pub fn new(map: MapId, data: ReturnedData) -> MapReturned {
+        MapReturned { map, data: Some(data) }
+    }
+}
+
+impl Operation for MapReturned {
+    type Out = u64;
+
+    fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<u64> {
+        if let Some(wait) = vm.is_locked(&[self.map]) {
+            return Step::Wait(wait);
+        }
+        let Some(data) = self.data.take() else { return KernReturn::FAILURE.into() };
+        let placement = Placement::Anywhere { from: 0, size: data.size, mask: 0 };
+        let place: KernResult<Enterer> = Enterer::new(vm, env, self.map, placement, true);
+        match place {
+            Ok(place) => {
+                let range = place.range();
+                let backing = Some(Backing { object: data.object, offset: 0 });
+                let entry = Entry { backing, ..Entry::anonymous(range.end, Attributes::new(), vm.new_alloc_id()) };
+                vm.insert_entry(self.map, range.start, entry);
+                Step::Done(Ok(range.start))
+            }
+            Err(error) => {
+                vm.discard_returned(data);
+                vm.tidy_objects(env, &mut Budget::step());
+                error.into()
+            }
+        }
+    }
+
+    fn cancel(&mut self, vm: &mut Vm) -> Cancel {
+        if let Some(data) = self.data.take() {
+            vm.discard_returned(data);
+        }
+        Cancel::Dropped
+    }
+}
