@@ -6,7 +6,7 @@
 //! - [`cpio`], [`elf`], [`image`], [`damage`]: the boot archive, root's ELF with it, the bootable image;
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
-//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`layers`], [`check`]: the verbs that judge.
+//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
@@ -20,12 +20,15 @@ mod cpio;
 mod create;
 mod damage;
 mod elf;
+mod front;
 mod gdb;
 mod host;
 mod image;
 mod judge;
 mod layers;
 mod paths;
+#[cfg(test)]
+mod provision;
 mod qemu;
 mod root;
 mod run;

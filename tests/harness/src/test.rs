@@ -11,7 +11,7 @@ use crate::qemu::{self, Console};
 use crate::run::Watch;
 use crate::suite::{self, Image, Machine, Suite};
 use crate::task::{self, System, Task, Then};
-use crate::{FAILED, broken, cargo, host};
+use crate::{FAILED, broken, cargo, front, host};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -35,9 +35,11 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
             Ok(suites) => machines(&suites, &mut score),
             Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
         }
-        match broken::run(filter) {
-            Ok(cases) => cases.iter().for_each(|case| score.one(case, None)),
-            Err(error) => score.one(&Case::failed("boot.broken", format!("{error:#}")), None),
+        for (name, run) in [("boot.broken", broken::run as fn(&str) -> _), ("front", front::run)] {
+            match run(filter) {
+                Ok(cases) => cases.iter().for_each(|case| score.one(case, None)),
+                Err(error) => score.one(&Case::failed(name, format!("{error:#}")), None),
+            }
         }
     }
     println!("{} passed, {} failed", score.passed, score.failed);
