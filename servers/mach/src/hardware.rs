@@ -1,14 +1,13 @@
-//! What the virtual memory works on: memory, translations and the kernel below, behind the core's traits.
+//! What the virtual memory works on: memory, translations and the kernel below, behind the core's traits. The fourth,
+//! `Pager`, is in `manager::outbox`.
 
 use alloc::vec::Vec;
 
-use mach_protocol::{KernResult, KernReturn};
-use vm::{
-    AssocId, Fill, FrameId, FramePool, ManagerId, ObjectId, Pager, Pmap, Progress, Prot, ReturnedPages, Shortage,
-    SpaceId,
-};
+use vm::{Fill, FrameId, FramePool, ObjectId, Pmap, Progress, Prot, Shortage, SpaceId};
 
+use crate::clock::Clock;
 use crate::machine::{Access, Machine, Slot};
+use crate::manager::Managers;
 use crate::memory::{Memory, Need, PAGE, Unit};
 use crate::pmap::{self, Pmaps};
 
@@ -28,6 +27,10 @@ pub struct Hardware<M> {
     pub need: Need,
     /// The root table that the next space is made of, for the one space that exists already: the first task's.
     pub next_space: Option<Slot>,
+    /// Who serves memory objects, and what is to be told to them.
+    pub managers: Managers,
+    /// Time.
+    pub clock: Clock,
     /// Objects that are gone and whose name somebody asked for.
     pub unnamed: Vec<ObjectId>,
 }
@@ -36,7 +39,16 @@ impl<M: Machine> Hardware<M> {
     /// No spaces yet.
     pub fn new(machine: M, memory: Memory) -> Self {
         let pmaps = Pmaps::new(memory.total_frames());
-        Self { machine, memory, pmaps, need: Need::Reserved, next_space: None, unnamed: Vec::new() }
+        Self {
+            machine,
+            memory,
+            pmaps,
+            need: Need::Reserved,
+            next_space: None,
+            managers: Managers::default(),
+            clock: Clock::default(),
+            unnamed: Vec::new(),
+        }
     }
 
     /// The capability of a space's root table.
@@ -162,27 +174,5 @@ impl<M: Machine> FramePool for Hardware<M> {
     fn zero_bytes(&mut self, frame: FrameId, offset: usize, count: usize) {
         self.touch(frame);
         self.machine.zero(unit(frame), offset, count);
-    }
-}
-
-/// No task can be a memory manager yet: the server gives `vm_map` no memory object, so none of these is ever told anything
-/// but the end of names.
-impl<M: Machine> Pager for Hardware<M> {
-    fn init(&mut self, _: ManagerId, _: AssocId) -> KernResult<()> {
-        Err(KernReturn::INVALID_ARGUMENT)
-    }
-    fn has_room(&self, _: AssocId) -> bool {
-        false
-    }
-    fn data_request(&mut self, _: AssocId, _: u64, _: u64, _: Prot) {}
-    fn data_unlock(&mut self, _: AssocId, _: u64, _: u64, _: Prot) {}
-    fn data_return(&mut self, _: AssocId, _: ReturnedPages) {}
-    fn returns_taken(&self, _: AssocId) -> u64 {
-        0
-    }
-    fn terminate(&mut self, _: AssocId) {}
-    fn waiting(&mut self, _: AssocId, _: bool) {}
-    fn name_dead(&mut self, object: ObjectId) {
-        self.unnamed.push(object);
     }
 }

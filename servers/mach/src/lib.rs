@@ -5,12 +5,14 @@
 extern crate alloc;
 
 pub mod badge;
+pub mod clock;
 pub mod exception;
 #[cfg(test)]
 mod fake;
 pub mod handlers;
 pub mod hardware;
 pub mod machine;
+pub mod manager;
 pub mod memory;
 pub mod pmap;
 pub mod port;

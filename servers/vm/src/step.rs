@@ -93,12 +93,9 @@ pub trait Operation {
     /// Takes a step after a wait, which may have failed: then an access that would have to wait for a manager again gets
     /// the error instead.
     fn resume<E: Env>(&mut self, vm: &mut Vm, env: &mut E, wake: Wake) -> Step<Self::Out> {
-        vm.failure = match wake {
-            Wake::Retry => None,
-            Wake::Failed(error) => Some(error),
-        };
+        vm.wait_ended(wake);
         let step = self.step(vm, env);
-        vm.failure = None;
+        vm.wait_ended(Wake::Retry);
         step
     }
 

@@ -118,6 +118,15 @@ impl Vm {
         self.wakeups.pop_front()
     }
 
+    /// Says how the wait of the operation that takes the next steps ended. After a failed one, an access that would have to
+    /// wait for a manager again gets the error instead.
+    pub fn wait_ended(&mut self, wake: Wake) {
+        self.failure = match wake {
+            Wake::Retry => None,
+            Wake::Failed(error) => Some(error),
+        };
+    }
+
     pub(crate) fn wake(&mut self, what: WaitOn, wake: Wake) {
         if self.wakeups.back() != Some(&(what, wake)) {
             self.wakeups.push_back((what, wake));

@@ -296,6 +296,19 @@ impl Ports {
         Sent::Done
     }
 
+    /// Queues a message of the server's own, whatever the queue's limit: whoever posts bounds how much.
+    pub fn post(&mut self, mut message: Message) {
+        match message.destination.port().map(|port| (port, self.receiver(port))) {
+            None | Some((_, None)) => self.doom_message(message),
+            Some((_, Some(Receiver::Server(object)))) => {
+                self.use_destination(&mut message);
+                self.events.push_back(Event::Serve(object, message));
+            }
+            Some((port, Some(_))) => self.enqueue(port, message),
+        }
+        self.release_doomed();
+    }
+
     /// Appends to the queue and wakes one receiver. A message that would make a circle is destroyed (D.6): it
     /// goes to the doomed list.
     pub(super) fn enqueue(&mut self, port: PortId, message: Message) {

@@ -318,6 +318,17 @@ impl Ports {
         }
     }
 
+    /// Takes the receive right of a server port, to be given away. A dead port gives a dead right.
+    pub fn hand_over(&mut self, port: PortId) -> Right {
+        match self.receiver(port) {
+            Some(Receiver::Server(_)) => {
+                self.detach_receive(port);
+                Right::Receive(port)
+            }
+            _ => Right::Dead,
+        }
+    }
+
     /// Asks for [`Event::PortDied`] when `port` goes. False: it is gone already.
     pub fn watch(&mut self, port: PortId) -> bool {
         self.ports.get_mut(port).is_some_and(|p| {

@@ -9,7 +9,6 @@
 //! | `Receiving` | message | done |
 //! | `Receiving` | message that brings memory | `Attaching` |
 //! | `Attaching` | the memory has its place in the receiver, or there is no room | done; `RCV_BODY_ERROR` without |
-//! | `Attaching` | interrupted | done with `RCV_INTERRUPTED`, the message is back at the front of its queue |
 //! | `Receiving` | nothing | waits; poll or time-out: done with `RCV_TIMED_OUT` |
 //! | waiting | interrupted | done with `SEND_INTERRUPTED` (message given back) or `RCV_INTERRUPTED` |
 
@@ -179,10 +178,10 @@ impl MessageOperation {
     /// Nobody wants the answer any more: what it holds is destroyed.
     pub fn cancel(&mut self, ports: &mut Ports) {
         self.leave_queues(ports);
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Sending { message, .. } => ports.destroy_message(message),
-            Phase::Attaching { message, port } => ports.put_back(port, message),
-            _ => {}
+        if let Phase::Sending { message, .. } | Phase::Attaching { message, .. } =
+            core::mem::replace(&mut self.phase, Phase::Over)
+        {
+            ports.destroy_message(message);
         }
     }
 
@@ -190,8 +189,8 @@ impl MessageOperation {
         self.leave_queues(ports);
         let progress = match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Sending { message, .. } => self.return_message(ports, message, sending),
-            Phase::Attaching { message, port } => {
-                ports.put_back(port, message);
+            Phase::Attaching { message, .. } => {
+                ports.destroy_message(message);
                 done(receiving)
             }
             _ => done(receiving),

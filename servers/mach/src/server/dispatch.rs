@@ -54,9 +54,8 @@ impl<M: Machine> Server<M> {
             Call::Port(call) => self.port_call(caller, request, target, &call),
             Call::Private(call) => self.private_call(caller, request, target, &call),
             Call::Message(call) => self.message_call(caller, request, call),
-            Call::MemoryObject(_) | Call::SupplyAndReceive(_) => {
-                self.answer_code(thread, request, KernReturn::NOT_SUPPORTED);
-            }
+            Call::MemoryObject(call) => self.memory_object_call(caller, request, target, &call),
+            Call::SupplyAndReceive(call) => self.supply_and_receive(caller, request, &call),
         }
     }
 
@@ -81,6 +80,14 @@ impl<M: Machine> Server<M> {
             Work::Arrays(work) => work.step(&mut self.vm, &mut self.hw),
             Work::EndTask(end) => self.advance_end(end),
             Work::Message(message) => self.advance_message(id, message, op.is_late, op.failure.take()),
+            Work::Supply(supply) => match self.advance_supply(id, supply) {
+                Ok(progress) => progress,
+                Err(receive) => {
+                    op.work = Work::Message(receive);
+                    Progress::Again
+                }
+            },
+            Work::Lock(lock) => self.advance_lock(lock),
             Work::Park => self.advance_park(op.caller, op.is_late),
         }
     }

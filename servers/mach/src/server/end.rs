@@ -109,16 +109,21 @@ impl<M: Machine> Server<M> {
             Work::Fault(fault, _) => fault.cancel(&mut self.vm) == vm::Cancel::Dropped,
             Work::Fork(fork, _) => fork.cancel(&mut self.vm) == vm::Cancel::Dropped,
             Work::Message(message) => {
-                message.cancel(&mut self.ports);
+                message.cancel(&mut self.vm, &mut self.ports);
                 true
             }
             Work::Arrays(work) => work.cancel(&mut self.vm),
             Work::Park => true,
-            Work::EndTask(_) => false,
+            Work::Supply(supply) => supply.cancel(&mut self.vm, &mut self.ports),
+            Work::EndTask(_) | Work::Lock(_) => false,
         };
         if is_over {
             self.ops.remove(id);
             self.is_untidy = true;
+        } else {
+            // It waits for no manager on the way.
+            op.is_abandoned = true;
+            self.ops.fail_wait(id, KernReturn::ABORTED);
         }
     }
 
@@ -134,7 +139,10 @@ impl<M: Machine> Server<M> {
         let Some(op) = self.ops.get_mut(op_id) else { return };
         let request = op.request;
         let answer = match &mut op.work {
-            Work::Message(message) => message.interrupt(&mut self.ports),
+            Work::Message(message) => match message.interrupt(&mut self.ports) {
+                Some(words) => Progress::Done(words),
+                None => return,
+            },
             Work::Park => Progress::Done(pack_reply(&Ok(ThreadParkReply { unparked: false }))),
             Work::Fault(fault, _) => match fault.cancel(&mut self.vm) {
                 vm::Cancel::Dropped => Progress::Done(Words::new()),

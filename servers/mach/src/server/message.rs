@@ -1,8 +1,12 @@
-//! `mach_msg` as an operation of the server: the port layer's, with its time limits and its caller.
+//! `mach_msg` as an operation of the server: the port layer's, with its time limits, its caller, and the memory that
+//! comes with a message.
 
 use alloc::boxed::Box;
 
-use mach_protocol::message::MsgRequest;
+use mach_protocol::memory_object::SupplyAndReceiveReply;
+use mach_protocol::message::{MsgReply, MsgRequest};
+use mach_protocol::wire::Words;
+use vm::{Operation, Step};
 
 use super::operation::{Op, Progress, Work};
 use super::{Caller, OpId, Server};
@@ -14,6 +18,12 @@ pub(super) struct MsgWork {
     operation: MessageOperation,
     /// The time limit that runs is the receive's.
     is_receiving: bool,
+    /// The receiver's memory, for what comes with the message.
+    map: vm::MapId,
+    /// What came with the message, on its way there.
+    attaching: Option<vm::MapReturned>,
+    /// What became of the data_supply before it.
+    supplied: Option<KernReturn>,
 }
 
 impl core::fmt::Debug for MsgWork {
@@ -23,24 +33,47 @@ impl core::fmt::Debug for MsgWork {
 }
 
 impl MsgWork {
+    fn new(operation: MessageOperation, map: vm::MapId) -> Self {
+        Self { is_receiving: operation.is_receiving(), operation, map, attaching: None, supplied: None }
+    }
+
+    /// The receive that follows a data_supply with this outcome.
+    pub(super) fn after_supply(operation: MessageOperation, map: vm::MapId, supplied: KernReturn) -> Self {
+        Self { supplied: Some(supplied), ..Self::new(operation, map) }
+    }
+
+    /// The answer that a reply makes.
+    fn pack(&self, received: MsgReply) -> Words {
+        match self.supplied {
+            Some(supplied) => SupplyAndReceiveReply { supplied, received }.pack(),
+            None => received.pack(),
+        }
+    }
+
     /// Gives it up: what it holds is destroyed.
-    pub(super) fn cancel(&mut self, ports: &mut Ports) {
+    pub(super) fn cancel(&mut self, vm: &mut vm::Vm, ports: &mut Ports) {
+        if let Some(mut attaching) = self.attaching.take() {
+            attaching.cancel(vm);
+        }
         self.operation.cancel(ports);
     }
 
-    /// Ends it because its thread is aborted.
-    pub(super) fn interrupt(&mut self, ports: &mut Ports) -> Progress {
-        Progress::Done(self.operation.interrupt(ports).pack())
+    /// Ends it because its thread is aborted. `None`: a message is there already, and is about to be delivered.
+    pub(super) fn interrupt(&mut self, ports: &mut Ports) -> Option<Words> {
+        if self.attaching.is_some() {
+            return None;
+        }
+        let reply = self.operation.interrupt(ports);
+        Some(self.pack(reply))
     }
 }
 
 impl<M: Machine> Server<M> {
     /// A thread calls `mach_msg`.
     pub(super) fn message_call(&mut self, caller: Caller, request: u32, call: MsgRequest) {
-        let is_receiving = matches!(call, MsgRequest::Receive(_));
         self.begin_with(Some(caller.thread), request, |id| {
             let operation = MessageOperation::new(caller.space, Waiter(id.to_word()), call);
-            Op::new(Some(caller.thread), request, Work::Message(Box::new(MsgWork { operation, is_receiving })))
+            Op::new(Some(caller.thread), request, Work::Message(Box::new(MsgWork::new(operation, caller.map))))
         });
     }
 
@@ -52,29 +85,50 @@ impl<M: Machine> Server<M> {
         is_late: bool,
         failure: Option<KernReturn>,
     ) -> Progress {
+        if work.attaching.is_some() {
+            return self.attach(work);
+        }
         if let Some(code) = failure {
-            return Progress::Done(work.operation.receive_failed(code).pack());
+            let reply = work.operation.receive_failed(code);
+            return Progress::Done(work.pack(reply));
         }
         if is_late {
-            return Progress::Done(work.operation.time_out(&mut self.ports).pack());
+            let reply = work.operation.time_out(&mut self.ports);
+            return Progress::Done(work.pack(reply));
         }
         loop {
             match work.operation.step(&mut self.ports) {
-                port::Progress::Done(reply) => return Progress::Done(reply.pack()),
+                port::Progress::Done(reply) => return Progress::Done(work.pack(reply)),
                 port::Progress::Serve(object, message) => self.serve(object, message),
-                port::Progress::Attach(_) => {
-                    return Progress::Done(work.operation.attached(&mut self.ports, None).pack());
+                port::Progress::Attach(number) => {
+                    self.ops.set_deadline(id, None);
+                    work.attaching =
+                        self.hw.managers.take_data(number).map(|data| vm::MapReturned::new(work.map, data));
+                    return self.attach(work);
                 }
                 port::Progress::Wait(limit) => {
                     // The limit counts from the first wait of its half.
                     let is_new_half = work.operation.is_receiving() && !work.is_receiving;
                     if is_new_half || !self.ops.is_limited(id) {
-                        self.ops.set_deadline(id, limit.map(|limit| self.deadline(limit)));
+                        self.ops.set_deadline(id, limit.map(|limit| self.hw.clock.after_ms(limit)));
                     }
                     work.is_receiving = work.operation.is_receiving();
                     return Progress::Wait;
                 }
             }
         }
+    }
+
+    /// Gives the memory that came with a message a place in the receiver, and then delivers the message.
+    fn attach(&mut self, work: &mut MsgWork) -> Progress {
+        let address = match work.attaching.as_mut().map(|op| op.step(&mut self.vm, &mut self.hw)) {
+            Some(Step::Again) => return Progress::Again,
+            Some(Step::Wait(on)) => return Progress::WaitVm(on),
+            Some(Step::Done(outcome)) => outcome.ok(),
+            None => None,
+        };
+        work.attaching = None;
+        let reply = work.operation.attached(&mut self.ports, address);
+        Progress::Done(work.pack(reply))
     }
 }

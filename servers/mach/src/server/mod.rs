@@ -9,6 +9,8 @@
 //! | `dispatch` | from a message to a call or a fault |
 //! | `work` | calls on maps |
 //! | `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
+//! | `managers` | what memory managers are told |
+//! | `memory_object` | calls of memory managers |
 //! | `message` | `mach_msg` |
 //! | `arrays` | answers in the caller's memory |
 //! | `faults` | page faults and exceptions |
@@ -20,6 +22,8 @@ mod dispatch;
 mod doorbells;
 mod end;
 mod faults;
+mod managers;
+mod memory_object;
 mod message;
 mod names;
 mod operation;
@@ -89,8 +93,6 @@ pub struct Server<M> {
     names: names::Names,
     /// The reply object of the next receive.
     spare: Slot,
-    /// Ticks so far.
-    now: u64,
     /// A tick was asked for and has not come.
     is_ticking: bool,
     /// The virtual memory may have left-overs to tidy.
@@ -130,7 +132,6 @@ impl<M: Machine> Server<M> {
             doorbells: Arena::new(),
             names: names::Names::default(),
             spare: start.reply,
-            now: 0,
             is_ticking: false,
             is_untidy: false,
             host,
@@ -184,13 +185,14 @@ impl<M: Machine> Server<M> {
     /// A tick came.
     fn tick(&mut self) {
         self.is_ticking = false;
-        self.now += 1;
-        self.ops.expire(self.now);
+        self.hw.clock.tick();
+        self.ops.expire(self.hw.clock.now());
+        self.expire_managers();
     }
 
     /// Asks for a tick if something has a time limit.
     fn arm(&mut self) {
-        if self.ops.has_deadline() && !self.is_ticking {
+        if (self.ops.has_deadline() || self.hw.managers.has_deadline()) && !self.is_ticking {
             self.is_ticking = true;
             self.hw.machine.wake_ticker();
         }
@@ -223,13 +225,20 @@ impl<M: Machine> Server<M> {
     fn step(&mut self, id: OpId) {
         let Some(mut op) = self.ops.take(id) else { return };
         self.set_need(op.caller);
+        self.vm.wait_ended(core::mem::replace(&mut op.wake, vm::Wake::Retry));
         let progress = self.advance(id, &mut op);
-        let (caller, request) = (op.caller, op.request);
+        self.vm.wait_ended(vm::Wake::Retry);
+        let (caller, request, is_abandoned) = (op.caller, op.request, op.is_abandoned);
         self.ops.put_back(id, op);
         match progress {
             Progress::Again => self.ops.make_ready(id),
             Progress::Wait => {}
-            Progress::WaitVm(on) => self.ops.wait_vm(id, on),
+            Progress::WaitVm(on) => {
+                self.ops.wait_vm(id, on);
+                if is_abandoned && !matches!(on, vm::WaitOn::Map(_)) {
+                    self.ops.fail_wait(id, KernReturn::ABORTED);
+                }
+            }
             Progress::Done(_) | Progress::Silent => {
                 self.ops.remove(id);
                 self.is_untidy = true;
@@ -253,8 +262,10 @@ impl<M: Machine> Server<M> {
     /// Acts on what became ready, here and in the virtual memory.
     fn settle(&mut self) {
         loop {
-            if let Some((what, _)) = self.vm.next_wakeup() {
-                self.ops.wake_vm(what);
+            if let Some((what, wake)) = self.vm.next_wakeup() {
+                self.ops.wake_vm(what, wake);
+            } else if let Some(told) = self.hw.managers.next_told() {
+                self.post_told(told);
             } else if let Some(object) = self.hw.unnamed.pop() {
                 self.forget_name(object);
             } else if let Some(event) = self.ports.next_event() {
@@ -281,7 +292,10 @@ impl<M: Machine> Server<M> {
             }
             // Ports of tasks and threads live as long as what they stand for, senders or not.
             Event::Ring(bell) => self.ring(bell),
-            Event::NoSenders(_) | Event::PortDied(_) | Event::Delivered(_) | Event::Destroyed(_) => {}
+            Event::PortDied(port) => self.manager_died(port),
+            Event::Delivered(number) => self.message_delivered(number),
+            Event::Destroyed(number) => self.message_destroyed(number),
+            Event::NoSenders(_) => {}
         }
     }
 

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use arena::{Arena, Id};
 use mach_protocol::wire::Words;
 
-use super::{arrays, end, message, work};
+use super::{arrays, end, memory_object, message, work};
 use crate::port::KernReturn;
 use crate::task::TaskId;
 use crate::thread::ThreadId;
@@ -35,6 +35,10 @@ pub(super) enum Work {
     Arrays(arrays::ArraysWork),
     /// `mach_msg`.
     Message(Box<message::MsgWork>),
+    /// `memory_object_data_supply`, alone or with a receive behind it.
+    Supply(Box<memory_object::SupplyWork>),
+    /// `memory_object_lock_request`, for nobody who waits.
+    Lock(Box<memory_object::LockWork>),
     /// Waiting to be unparked.
     Park,
 }
@@ -52,12 +56,16 @@ pub(super) struct Op {
     pub(super) is_late: bool,
     /// The receive that it waits for has failed.
     pub(super) failure: Option<KernReturn>,
+    /// How its last wait for the virtual memory ended.
+    pub(super) wake: vm::Wake,
+    /// Nobody wants its answer, but it has to run to its end.
+    pub(super) is_abandoned: bool,
 }
 
 impl Op {
     /// A new operation.
     pub(super) const fn new(caller: Option<ThreadId>, request: u32, work: Work) -> Self {
-        Self { caller, request, work, is_late: false, failure: None }
+        Self { caller, request, work, is_late: false, failure: None, wake: vm::Wake::Retry, is_abandoned: false }
     }
 }
 
@@ -179,14 +187,30 @@ impl Ops {
         }
     }
 
-    /// Makes everything ready that waits for `what`.
-    pub(super) fn wake_vm(&mut self, what: vm::WaitOn) {
+    /// Makes everything ready that waits for `what`, and tells it how the wait ended.
+    pub(super) fn wake_vm(&mut self, what: vm::WaitOn, wake: vm::Wake) {
         for id in self.waiting.remove(&what).unwrap_or_default() {
             if let Some(place) = self.table.get_mut(id) {
                 place.on = None;
+                if let Some(op) = &mut place.op {
+                    op.wake = wake;
+                }
             }
             self.make_ready(id);
         }
+    }
+
+    /// Ends an operation's wait for the virtual memory: it is resumed with this error.
+    pub(super) fn fail_wait(&mut self, id: OpId, error: KernReturn) {
+        let Some(place) = self.table.get_mut(id) else { return };
+        let Some(on) = place.on.take() else { return };
+        if let Some(op) = &mut place.op {
+            op.wake = vm::Wake::Failed(error);
+        }
+        if let Some(ids) = self.waiting.get_mut(&on) {
+            ids.retain(|other| *other != id);
+        }
+        self.make_ready(id);
     }
 
     /// Sets or clears an operation's time limit.

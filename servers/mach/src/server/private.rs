@@ -20,8 +20,6 @@ const MAX_DEVICE_PAGES: u64 = 256;
 /// The highest priority that a thread can get, and the highest without privilege.
 const MAX_PRIORITY: u32 = 251;
 const MAX_ORDINARY_PRIORITY: u32 = 128;
-/// Milliseconds that a tick takes at the least.
-const TICK_MS: u64 = 5;
 
 impl<M: Machine> Server<M> {
     /// A call of Tessera's own.
@@ -81,7 +79,12 @@ impl<M: Machine> Server<M> {
                 let answer = self.port_doorbell(caller, target);
                 self.answer_result(reply, request, &answer);
             }
-            PrivateRequest::MemoryObjectSetDeadline(_) => self.answer_code(reply, request, KernReturn::NOT_SUPPORTED),
+            PrivateRequest::MemoryObjectSetDeadline(c) => {
+                let answer = self
+                    .check_privilege(caller, c.host_priv)
+                    .and_then(|()| self.set_silence(caller.space, target, c.milliseconds));
+                self.answer_result(reply, request, &answer.map(|()| wire::MemoryObjectSetDeadlineReply {}));
+            }
             PrivateRequest::ServerUsage(_) => {
                 let usage = self.usage();
                 self.answer_result(reply, request, &Ok(usage));
@@ -103,7 +106,7 @@ impl<M: Machine> Server<M> {
             ports: count(self.ports.counts().0),
             messages: count(self.ports.queued()),
             objects: count(self.vm.object_count()),
-            associations: 0,
+            associations: count(self.hw.managers.len()),
             operations: count(self.ops.len()),
         }
     }
@@ -197,16 +200,11 @@ impl<M: Machine> Server<M> {
     }
 
     fn park(&mut self, caller: Caller, request: u32, timeout_ms: u32) {
-        let deadline = (timeout_ms != PARK_FOREVER).then(|| self.deadline(timeout_ms));
+        let deadline = (timeout_ms != PARK_FOREVER).then(|| self.hw.clock.after_ms(timeout_ms));
         self.begin(Op::new(Some(caller.thread), request, Work::Park));
         if let Some(op) = self.threads.get(caller.thread).and_then(|thread| thread.op) {
             self.ops.set_deadline(op, deadline);
         }
-    }
-
-    /// The tick by which so many milliseconds have passed, counted from any moment before the next tick.
-    pub(super) fn deadline(&self, timeout_ms: u32) -> u64 {
-        self.now + u64::from(timeout_ms).div_ceil(TICK_MS) + 1
     }
 
     /// Takes one step of waiting to be unparked.

@@ -8,7 +8,7 @@ use mach_protocol::vm as wire;
 use mach_protocol::vm::VmRequest;
 use mach_protocol::wire::{Ints, Words};
 use mach_protocol::{KernReturn, PortName};
-use vm::{Family, Holes, MapArgs, MapId, MapObject, Operation, Step, WriteSource};
+use vm::{Family, Holes, MapArgs, MapId, Operation, Step, WriteSource};
 
 use super::operation::{Op, Progress, Work};
 use super::{Caller, Server};
@@ -74,6 +74,11 @@ fn progress<T, R: mach_protocol::wire::Wire>(step: Step<T>, reply: impl FnOnce(T
     }
 }
 
+/// The answer of a call that is refused with this code.
+fn refused(code: KernReturn) -> Words {
+    pack_reply::<wire::VmMapReply>(&Err(code))
+}
+
 const fn family(request: u32) -> Family {
     if is_gnu_id(request) { Family::Gnu } else { Family::Xnu }
 }
@@ -132,7 +137,7 @@ impl<M: Machine> Server<M> {
             }
             VmRequest::VmCopy(c) => VmWork::Copy(vm::Copy::new(target, c.source_address, c.size, c.dest_address)),
             VmRequest::VmMap(c) => {
-                let object = self.mappable(caller, c.memory_object);
+                let object = self.mappable(caller, c.memory_object).map_err(|code| Box::new(refused(code)))?;
                 VmWork::Map(vm::MapMemory::new(
                     target,
                     MapArgs {
@@ -151,7 +156,7 @@ impl<M: Machine> Server<M> {
                 ))
             }
             VmRequest::GnuVmMap(c) => {
-                let object = self.mappable(caller, c.memory_object);
+                let object = self.mappable(caller, c.memory_object).map_err(|code| Box::new(refused(code)))?;
                 VmWork::Map(vm::MapMemory::new(
                     target,
                     MapArgs {
@@ -173,16 +178,6 @@ impl<M: Machine> Server<M> {
             VmRequest::GnuVmRegion(c) => return Err(Box::new(pack_reply(&self.gnu_region(caller, target, &c)))),
             VmRequest::VmStatistics(_) => return Err(Box::new(pack_reply(&self.statistics(target)))),
         })
-    }
-
-    /// What `vm_map` is asked to map. No port can be mapped yet.
-    fn mappable(&mut self, caller: Caller, name: PortName) -> MapObject {
-        match name {
-            PortName::NULL => MapObject::Null,
-            PortName::DEAD => MapObject::Dead,
-            name if self.ports.destination(caller.space, name).is_err() => MapObject::Dead,
-            _ => MapObject::Invalid,
-        }
     }
 
     fn region(

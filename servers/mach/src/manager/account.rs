@@ -1,0 +1,103 @@
+//! What is queued for whom.
+
+use alloc::collections::BTreeMap;
+
+use vm::ManagerId;
+
+use super::{TASK_MESSAGES, TASK_PAGES, TASK_REQUESTS};
+use crate::port::SpaceId;
+
+/// Pages that one message brings at the most.
+const MESSAGE_PAGES: u32 = 32;
+
+/// Who pays for a message while it is queued, and how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge {
+    /// The object port that it waits at; none for a completion.
+    pub port: Option<ManagerId>,
+    /// The task that receives there.
+    pub task: Option<SpaceId>,
+    /// The pages that come with it.
+    pub pages: u32,
+}
+
+/// What waits for a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Task {
+    messages: u32,
+    pages: u32,
+    requests: u32,
+}
+
+/// The counts. Accounts that hold nothing do not exist.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    ports: BTreeMap<ManagerId, u32>,
+    tasks: BTreeMap<SpaceId, Task>,
+}
+
+impl Accounts {
+    pub(super) fn add(&mut self, charge: &Charge) {
+        if let Some(port) = charge.port {
+            *self.ports.entry(port).or_default() += 1;
+        }
+        if let Some(task) = charge.task {
+            let task = self.tasks.entry(task).or_default();
+            task.messages += 1;
+            task.pages += charge.pages;
+        }
+    }
+
+    pub(super) fn subtract(&mut self, charge: &Charge) {
+        if let Some(port) = charge.port
+            && let Some(messages) = self.ports.get_mut(&port)
+        {
+            *messages -= 1;
+            if *messages == 0 {
+                self.ports.remove(&port);
+            }
+        }
+        if let Some(task) = charge.task {
+            self.change(task, |task| {
+                task.messages -= 1;
+                task.pages -= charge.pages;
+            });
+        }
+    }
+
+    pub(super) fn port_messages(&self, port: ManagerId) -> u32 {
+        self.ports.get(&port).copied().unwrap_or_default()
+    }
+
+    /// Whether a task's queues take a message of any size.
+    pub(super) fn task_has_room(&self, task: Option<SpaceId>) -> bool {
+        task.and_then(|task| self.tasks.get(&task))
+            .is_none_or(|task| task.messages < TASK_MESSAGES && task.pages + MESSAGE_PAGES <= TASK_PAGES)
+    }
+
+    pub(super) fn begin_request(&mut self, task: SpaceId) -> bool {
+        if self.tasks.get(&task).is_some_and(|task| task.requests >= TASK_REQUESTS) {
+            return false;
+        }
+        self.tasks.entry(task).or_default().requests += 1;
+        true
+    }
+
+    pub(super) fn end_request(&mut self, task: SpaceId) {
+        self.change(task, |task| task.requests -= 1);
+    }
+
+    fn change(&mut self, task: SpaceId, change: impl FnOnce(&mut Task)) {
+        let Some(account) = self.tasks.get_mut(&task) else { return };
+        change(account);
+        if *account == Task::default() {
+            self.tasks.remove(&task);
+        }
+    }
+
+    /// Whether nothing is counted any more.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.ports.is_empty() && self.tasks.is_empty()
+    }
+}

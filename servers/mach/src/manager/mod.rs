@@ -1,0 +1,311 @@
+//! Memory managers, as far as the server has to count: which associations there are, what is queued for whom, and
+//! until when a manager may be silent.
+//!
+//! What the virtual memory tells a manager ([`vm::Pager`]) is kept in order in an *outbox*, with no port touched: the
+//! server posts it when the step is over (`server::managers`). Rights and queues are the port layer's, the protocol's
+//! states the virtual memory's; here are numbers, and limits:
+//!
+//! | limit | value | what happens beyond |
+//! |---|---|---|
+//! | messages on one object port | [`PORT_MESSAGES`] | what can wait waits for room; `vm_map` of the port without association is refused |
+//! | messages to one task | [`TASK_MESSAGES`] | the same |
+//! | returned pages in messages to one task | [`TASK_PAGES`] | returns wait for room |
+//! | lock_requests of one task that run on | [`TASK_REQUESTS`] | the next is refused |
+//!
+//! A task is the one that receives on the object port when a message is posted. Invariants: **MAN-1** a record exists
+//! from `init` until the control port is handed over or destroyed. **MAN-2** an account's counts are the sums over `queued`.
+//! **MAN-3** `deadlines` has exactly the records that are waited for and have a limit. **MAN-4** the place for
+//! `terminate` is kept: a queue without room for anything else still takes it.
+
+mod account;
+mod outbox;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use vm::{AssocId, ManagerId, ObjectId, ReturnedData};
+
+use crate::clock::Clock;
+use crate::port::{Message, PortId, Right, SpaceId};
+use account::Accounts;
+pub use account::Charge;
+pub use outbox::Told;
+
+/// Messages of the server's that one object port holds.
+pub const PORT_MESSAGES: u32 = 64;
+/// Messages of the server's that wait for one task.
+pub const TASK_MESSAGES: u32 = 1024;
+/// Returned pages that wait for one task in messages.
+pub const TASK_PAGES: u32 = 1024;
+/// Lock requests of one task that run on behind its back.
+pub const TASK_REQUESTS: u32 = 256;
+/// How long a manager may be silent while somebody waits for it, unless it is set otherwise.
+pub const SILENCE_MS: u32 = 30_000;
+
+/// The ports that stand for an association.
+#[derive(Debug)]
+pub struct AssocPorts {
+    /// The server's send right to the object port.
+    pub object: Right,
+    /// The control port.
+    pub control: PortId,
+    /// The name port.
+    pub name: PortId,
+    /// The object whose name port that is.
+    pub named: ObjectId,
+}
+
+/// One association.
+#[derive(Debug)]
+struct Record {
+    manager: ManagerId,
+    /// Whose task receives the messages, as of the last one.
+    payer: Option<SpaceId>,
+    /// Its ports, from when `init` is posted.
+    ports: Option<AssocPorts>,
+    /// How long the manager may be silent; 0 for ever.
+    limit_ms: u32,
+    is_waited_for: bool,
+    deadline: Option<u64>,
+    returns_taken: u64,
+    /// Completions that come after the end.
+    last_words: Vec<Message>,
+}
+
+/// A message that nobody has received yet.
+#[derive(Debug)]
+struct Queued {
+    charge: Charge,
+    /// Whose data_return it is.
+    returns: Option<AssocId>,
+    data: Option<ReturnedData>,
+}
+
+/// What became known when a message left its queue.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Associations that have room now and may have waited for it.
+    pub room: Vec<AssocId>,
+    /// Data that nobody took.
+    pub data: Option<ReturnedData>,
+}
+
+/// All managers.
+#[derive(Debug, Default)]
+pub struct Managers {
+    records: BTreeMap<AssocId, Record>,
+    /// The latest association of each object port that has one.
+    by_port: BTreeMap<ManagerId, AssocId>,
+    accounts: Accounts,
+    queued: BTreeMap<u64, Queued>,
+    last_number: u64,
+    outbox: VecDeque<Told>,
+    deadlines: BTreeSet<(u64, AssocId)>,
+}
+
+impl Managers {
+    /// Number of associations.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether a port that this task receives on can be mapped now: it is associated already, or the task's queues have
+    /// room.
+    #[must_use]
+    pub fn may_map(&self, manager: ManagerId, receiver: Option<SpaceId>) -> bool {
+        self.by_port.contains_key(&manager) || self.accounts.task_has_room(receiver)
+    }
+
+    /// The object port of an association, and its ports once `init` is posted.
+    #[must_use]
+    pub fn ports(&self, assoc: AssocId) -> Option<(PortId, Option<&AssocPorts>)> {
+        let record = self.records.get(&assoc)?;
+        Some((PortId::from_word(record.manager.0), record.ports.as_ref()))
+    }
+
+    /// Notes the ports that were made for an association.
+    pub fn set_ports(&mut self, assoc: AssocId, ports: AssocPorts) {
+        if let Some(record) = self.records.get_mut(&assoc) {
+            record.ports = Some(ports);
+        }
+    }
+
+    /// Forgets an association: its ports, and what was to be said after its end.
+    pub fn remove(&mut self, assoc: AssocId) -> Option<(Option<AssocPorts>, Vec<Message>)> {
+        let record = self.records.remove(&assoc)?;
+        if self.by_port.get(&record.manager) == Some(&assoc) {
+            self.by_port.remove(&record.manager);
+        }
+        if let Some(deadline) = record.deadline {
+            self.deadlines.remove(&(deadline, assoc));
+        }
+        Some((record.ports, record.last_words))
+    }
+
+    /// Keeps a message until the association is over. Gives it back if it is.
+    pub fn say_last(&mut self, assoc: AssocId, message: Message) -> Option<Message> {
+        match self.records.get_mut(&assoc) {
+            Some(record) => {
+                record.last_words.push(message);
+                None
+            }
+            None => Some(message),
+        }
+    }
+
+    /// The association of a memory object's port.
+    #[must_use]
+    pub fn find(&self, manager: ManagerId) -> Option<AssocId> {
+        self.by_port.get(&manager).copied()
+    }
+
+    /// Charges for a message that will be posted; answers its number.
+    fn charge(&mut self, assoc: AssocId, data: Option<ReturnedData>) -> u64 {
+        let record = self.records.get(&assoc);
+        let pages = data.as_ref().map_or(0, |data| (data.size() / vm::PAGE_SIZE) as u32);
+        let charge = Charge {
+            port: record.map(|record| record.manager),
+            task: record.and_then(|record| record.payer),
+            pages,
+        };
+        let returns = data.as_ref().map(|_| assoc);
+        self.enter(Queued { charge, returns, data })
+    }
+
+    /// Charges a task for a completion; answers the message's number.
+    pub fn charge_completion(&mut self, task: SpaceId) -> u64 {
+        let charge = Charge { port: None, task: Some(task), pages: 0 };
+        self.enter(Queued { charge, returns: None, data: None })
+    }
+
+    fn enter(&mut self, message: Queued) -> u64 {
+        self.accounts.add(&message.charge);
+        self.last_number += 1;
+        self.queued.insert(self.last_number, message);
+        self.last_number
+    }
+
+    /// A message is posted to a port on which this task receives: it pays.
+    pub fn address(&mut self, assoc: AssocId, number: u64, receiver: Option<SpaceId>) {
+        if let Some(message) = self.queued.get_mut(&number) {
+            self.accounts.subtract(&message.charge);
+            message.charge.task = receiver;
+            self.accounts.add(&message.charge);
+        }
+        if let Some(record) = self.records.get_mut(&assoc) {
+            record.payer = receiver;
+        }
+    }
+
+    /// Takes the data of a message that is being received.
+    pub fn take_data(&mut self, number: u64) -> Option<ReturnedData> {
+        self.queued.get_mut(&number)?.data.take()
+    }
+
+    /// A message was received. Taking data is progress of its manager's.
+    pub fn delivered(&mut self, number: u64, clock: Clock) -> Left {
+        let Some(message) = self.queued.remove(&number) else { return Left::default() };
+        if let Some(assoc) = message.returns {
+            if let Some(record) = self.records.get_mut(&assoc) {
+                record.returns_taken += 1;
+            }
+            self.progress(assoc, clock);
+        }
+        self.left(message)
+    }
+
+    /// A message was destroyed, and nobody received it.
+    pub fn destroyed(&mut self, number: u64) -> Left {
+        self.queued.remove(&number).map(|message| self.left(message)).unwrap_or_default()
+    }
+
+    fn left(&mut self, message: Queued) -> Left {
+        let Queued { charge, data, .. } = message;
+        let was_full = !self.accounts.task_has_room(charge.task);
+        self.accounts.subtract(&charge);
+        let own = charge.port.and_then(|port| self.by_port.get(&port)).copied();
+        let mut room: Vec<AssocId> = own.filter(|assoc| self.has_room(*assoc)).into_iter().collect();
+        if was_full {
+            let others = self.records.iter().filter(|(_, record)| record.payer.is_some() && record.payer == charge.task);
+            room.extend(others.map(|(assoc, _)| *assoc).filter(|assoc| self.has_room(*assoc)));
+        }
+        Left { room, data }
+    }
+
+    /// Whether one more message about an association may be queued, beside the places that are kept.
+    #[must_use]
+    pub fn has_room(&self, assoc: AssocId) -> bool {
+        // The end of an association is near: what is told no more needs no room.
+        self.records.get(&assoc).is_none_or(|record| {
+            self.accounts.port_messages(record.manager) + 1 < PORT_MESSAGES
+                && self.accounts.task_has_room(record.payer)
+        })
+    }
+
+    /// Counts one more lock_request of a task that runs on. `false`: it has too many.
+    pub fn begin_request(&mut self, task: SpaceId) -> bool {
+        self.accounts.begin_request(task)
+    }
+
+    /// One of them is over.
+    pub fn end_request(&mut self, task: SpaceId) {
+        self.accounts.end_request(task);
+    }
+
+    /// Whether a task's queues take one more completion.
+    #[must_use]
+    pub fn takes_completions(&self, task: SpaceId) -> bool {
+        self.accounts.task_has_room(Some(task))
+    }
+
+    /// Sets how long a manager may be silent, in milliseconds; 0 for ever. `false`: there is no such association.
+    pub fn set_limit(&mut self, assoc: AssocId, limit_ms: u32, clock: Clock) -> bool {
+        let Some(record) = self.records.get_mut(&assoc) else { return false };
+        record.limit_ms = limit_ms;
+        self.progress(assoc, clock);
+        true
+    }
+
+    /// Somebody begins to wait for a manager, or nobody does any more.
+    pub fn waiting(&mut self, assoc: AssocId, is_waiting: bool, clock: Clock) {
+        if let Some(record) = self.records.get_mut(&assoc) {
+            record.is_waited_for = is_waiting;
+        }
+        self.progress(assoc, clock);
+    }
+
+    /// A manager did something: its time starts anew, if it is waited for.
+    pub fn progress(&mut self, assoc: AssocId, clock: Clock) {
+        let Some(record) = self.records.get_mut(&assoc) else { return };
+        if let Some(old) = record.deadline.take() {
+            self.deadlines.remove(&(old, assoc));
+        }
+        if record.is_waited_for && record.limit_ms > 0 {
+            let deadline = clock.after_ms(record.limit_ms);
+            record.deadline = Some(deadline);
+            self.deadlines.insert((deadline, assoc));
+        }
+    }
+
+    /// Whether some manager has a time limit just now.
+    #[must_use]
+    pub fn has_deadline(&self) -> bool {
+        !self.deadlines.is_empty()
+    }
+
+    /// A manager whose time is over. Its time starts anew.
+    pub fn next_overdue(&mut self, clock: Clock) -> Option<AssocId> {
+        let (_, assoc) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= clock.now())?;
+        self.progress(assoc, clock);
+        Some(assoc)
+    }
+}

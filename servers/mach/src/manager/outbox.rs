@@ -1,0 +1,103 @@
+//! The virtual memory's side: what it tells managers is put down, to be posted when its step is over.
+
+use mach_protocol::memory_object::{DataRequest, DataReturn, DataUnlock, Upcall};
+use mach_protocol::{KernResult, KernReturn};
+use vm::{AssocId, ManagerId, Prot, ReturnedData, ReturnedPages};
+
+use alloc::vec::Vec;
+
+use super::{Managers, PORT_MESSAGES, Record, SILENCE_MS};
+use crate::hardware::Hardware;
+use crate::machine::Machine;
+
+/// Something to be told to a manager, with the message's number.
+#[derive(Debug)]
+pub enum Told {
+    /// `memory_object_init`.
+    Init(AssocId, u64),
+    /// A message about the association.
+    Message(AssocId, u64, Upcall),
+    /// `memory_object_terminate`.
+    Terminate(AssocId, u64),
+}
+
+impl Managers {
+    /// The next thing to be posted.
+    pub fn next_told(&mut self) -> Option<Told> {
+        self.outbox.pop_front()
+    }
+
+    /// A port is associated. Two places in its queue must be free, for `init` and `terminate`.
+    fn init(&mut self, manager: ManagerId, assoc: AssocId) -> KernResult<()> {
+        if self.accounts.port_messages(manager) + 2 > PORT_MESSAGES {
+            return Err(KernReturn::RESOURCE_SHORTAGE);
+        }
+        let record = Record {
+            manager,
+            payer: None,
+            ports: None,
+            limit_ms: SILENCE_MS,
+            is_waited_for: false,
+            deadline: None,
+            returns_taken: 0,
+            last_words: Vec::new(),
+        };
+        self.records.insert(assoc, record);
+        self.by_port.insert(manager, assoc);
+        let number = self.charge(assoc, None);
+        self.outbox.push_back(Told::Init(assoc, number));
+        Ok(())
+    }
+
+    fn tell(&mut self, assoc: AssocId, upcall: Upcall, data: Option<ReturnedData>) {
+        let number = self.charge(assoc, data);
+        self.outbox.push_back(Told::Message(assoc, number, upcall));
+    }
+}
+
+fn wire(access: Prot) -> u32 {
+    u32::from(access.bits())
+}
+
+impl<M: Machine> vm::Pager for Hardware<M> {
+    fn init(&mut self, manager: ManagerId, assoc: AssocId) -> KernResult<()> {
+        self.managers.init(manager, assoc)
+    }
+
+    fn has_room(&self, assoc: AssocId) -> bool {
+        self.managers.has_room(assoc)
+    }
+
+    fn data_request(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot) {
+        let request = DataRequest { offset, length, desired_access: wire(access) };
+        self.managers.tell(assoc, Upcall::DataRequest(request), None);
+    }
+
+    fn data_unlock(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot) {
+        let unlock = DataUnlock { offset, length, desired_access: wire(access) };
+        self.managers.tell(assoc, Upcall::DataUnlock(unlock), None);
+    }
+
+    fn data_return(&mut self, assoc: AssocId, pages: ReturnedPages) {
+        let ReturnedPages { offset, data, is_dirty, kernel_copy } = pages;
+        let upcall = DataReturn { offset, data: 0, size: data.size(), dirty: is_dirty, kernel_copy };
+        self.managers.tell(assoc, Upcall::DataReturn(upcall), Some(data));
+    }
+
+    fn returns_taken(&self, assoc: AssocId) -> u64 {
+        self.managers.records.get(&assoc).map_or(u64::MAX, |record| record.returns_taken)
+    }
+
+    fn terminate(&mut self, assoc: AssocId) {
+        let number = self.managers.charge(assoc, None);
+        self.managers.outbox.push_back(Told::Terminate(assoc, number));
+    }
+
+    fn waiting(&mut self, assoc: AssocId, is_waiting: bool) {
+        self.managers.waiting(assoc, is_waiting, self.clock);
+    }
+
+    fn name_dead(&mut self, object: vm::ObjectId) {
+        self.unnamed.push(object);
+    }
+}

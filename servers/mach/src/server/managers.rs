@@ -1,0 +1,193 @@
+//! Between the virtual memory and the managers' ports: what it tells them becomes messages, what becomes of the
+//! messages is told to it (`spec/mach-memory-objects.md` B.2, B.6).
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use mach_protocol::memory_object::{DataReturn, Init, Terminate, Upcall};
+use mach_protocol::{KernReturn, PortName};
+use vm::{AssocId, ManagerId, MapObject};
+
+use super::{Caller, Server};
+use crate::machine::Machine;
+use crate::manager::{AssocPorts, Left, Told};
+use crate::memory::PAGE;
+use crate::port::{Mark, Message, Object, ObjectKind, PortId, Receiver, Right, RightKind, SpaceId};
+
+/// The word of a data_return that gets the address of the data.
+const DATA_WORD: usize = 1;
+
+impl<M: Machine> Server<M> {
+    /// Posts everything that the virtual memory told managers.
+    pub(super) fn post_all_told(&mut self) {
+        while let Some(told) = self.hw.managers.next_told() {
+            self.post_told(told);
+        }
+    }
+
+    /// Posts one thing that the virtual memory told a manager.
+    pub(super) fn post_told(&mut self, told: Told) {
+        match told {
+            Told::Init(assoc, number) => self.post_init(assoc, number),
+            Told::Message(assoc, number, upcall) => {
+                let address_word = matches!(upcall, Upcall::DataReturn(DataReturn { .. })).then_some(DATA_WORD);
+                let mark = Mark { number, address_word };
+                let object = match self.hw.managers.ports(assoc) {
+                    Some((port, Some(_))) => self.ports.copy_send(&Right::Send(port)),
+                    _ => Right::Dead,
+                };
+                let control = self.control_right(assoc);
+                self.post_to_object(assoc, mark, object, &upcall, vec![control]);
+            }
+            Told::Terminate(assoc, number) => self.post_terminate(assoc, number),
+        }
+    }
+
+    /// A send right to an association's control port; a dead one if it is over.
+    pub(super) fn control_right(&mut self, assoc: AssocId) -> Right {
+        let control = self.hw.managers.ports(assoc).and_then(|(_, ports)| ports).map(|ports| ports.control);
+        control.and_then(|control| self.ports.make_send(control)).unwrap_or(Right::Dead)
+    }
+
+    /// The task that receives on a port.
+    fn receiving_task(&self, port: PortId) -> Option<SpaceId> {
+        match self.ports.receiver(port) {
+            Some(Receiver::Space(space, _)) => Some(space),
+            _ => None,
+        }
+    }
+
+    /// Posts a message about an association to its object port. Without one, the message is destroyed.
+    fn post_to_object(&mut self, assoc: AssocId, mark: Mark, object: Right, upcall: &Upcall, rights: Vec<Right>) {
+        let receiver = object.port().and_then(|port| self.receiving_task(port));
+        self.hw.managers.address(assoc, mark.number, receiver);
+        let words = upcall.words().as_slice().to_vec();
+        self.ports.post(Message::new(object, Right::Null, upcall.id(), words, rights).with_mark(mark));
+    }
+
+    /// Makes the ports of a new association, and announces it.
+    fn post_init(&mut self, assoc: AssocId, number: u64) {
+        let Some((port, _)) = self.hw.managers.ports(assoc) else { return self.message_destroyed(number) };
+        let object = self.ports.copy_send(&Right::Send(port));
+        let named = self.vm.object_of(assoc);
+        let (true, Some(named)) = (self.ports.watch(port), named) else {
+            // It died while the call that maps it waited.
+            self.ports.release(object);
+            self.message_destroyed(number);
+            return self.manager_died(port);
+        };
+        let id = assoc.to_word();
+        let control = self.ports.create_server_port(Object { kind: ObjectKind::MemoryControl, id });
+        let name = self.managed_name(named);
+        let ports = AssocPorts { object, control, name, named };
+        self.hw.managers.set_ports(assoc, ports);
+        let rights = [control, name].map(|port| self.ports.make_send(port).unwrap_or(Right::Dead));
+        let object = self.ports.copy_send(&Right::Send(port));
+        let mark = Mark { number, address_word: None };
+        self.post_to_object(assoc, mark, object, &Upcall::Init(Init { page_size: PAGE }), rights.into());
+    }
+
+    /// Hands everything over: the server's right to the object port, and the receive rights of control and name.
+    fn post_terminate(&mut self, assoc: AssocId, number: u64) {
+        let mark = Mark { number, address_word: None };
+        let (ports, last_words) = self.hw.managers.remove(assoc).unwrap_or_default();
+        match ports {
+            Some(AssocPorts { object, control, name, named }) => {
+                self.names.release(named);
+                let rights = [control, name].map(|port| self.ports.hand_over(port));
+                self.post_to_object(assoc, mark, object, &Upcall::Terminate(Terminate {}), rights.into());
+            }
+            None => self.message_destroyed(number),
+        }
+        last_words.into_iter().for_each(|message| self.ports.post(message));
+    }
+
+    /// What `vm_map` is asked to map: any port that a task receives on is a memory object.
+    ///
+    /// # Errors
+    /// RESOURCE_SHORTAGE: it would be a new one, and its task leaves too many messages unreceived.
+    pub(super) fn mappable(&mut self, caller: Caller, name: PortName) -> Result<MapObject, KernReturn> {
+        match name {
+            PortName::NULL => return Ok(MapObject::Null),
+            PortName::DEAD => return Ok(MapObject::Dead),
+            _ => {}
+        }
+        let Ok((port, receiver)) = self.ports.destination(caller.space, name) else { return Ok(MapObject::Dead) };
+        let has_send = self.ports.port_type(caller.space, name).is_ok_and(|bits| bits & RightKind::Send.type_bit() != 0);
+        if matches!(receiver, Receiver::Server(_)) || !has_send {
+            return Ok(MapObject::Invalid);
+        }
+        let manager = ManagerId(port.to_word());
+        if !self.hw.managers.may_map(manager, self.receiving_task(port)) {
+            return Err(KernReturn::RESOURCE_SHORTAGE);
+        }
+        Ok(MapObject::Manager { manager, max_prot: vm::Prot::ALL, window: None })
+    }
+
+    /// An object port is dead: its association is over, and control and name die.
+    pub(super) fn manager_died(&mut self, port: PortId) {
+        let manager = ManagerId(port.to_word());
+        self.vm.manager_died(&mut self.hw, manager);
+        self.is_untidy = true;
+        let Some(assoc) = self.hw.managers.find(manager) else { return };
+        let Some((ports, last_words)) = self.hw.managers.remove(assoc) else { return };
+        if let Some(ports) = ports {
+            self.names.release(ports.named);
+            self.destroy_ports(ports);
+        }
+        last_words.into_iter().for_each(|message| self.ports.post(message));
+    }
+
+    fn destroy_ports(&mut self, ports: AssocPorts) {
+        self.ports.destroy_port(ports.control);
+        self.ports.destroy_port(ports.name);
+        self.ports.release(ports.object);
+    }
+
+    /// A marked message was received.
+    pub(super) fn message_delivered(&mut self, number: u64) {
+        let left = self.hw.managers.delivered(number, self.hw.clock);
+        self.act_on(left);
+    }
+
+    /// A marked message was destroyed.
+    pub(super) fn message_destroyed(&mut self, number: u64) {
+        let left = self.hw.managers.destroyed(number);
+        self.act_on(left);
+    }
+
+    /// Tells the virtual memory what a message's end sets free.
+    fn act_on(&mut self, left: Left) {
+        if let Some(data) = left.data {
+            self.vm.discard_returned(data);
+            self.is_untidy = true;
+        }
+        for assoc in left.room {
+            self.vm.room(&mut self.hw, assoc);
+            self.is_untidy |= !self.vm.is_tidy();
+        }
+    }
+
+    /// Gives up on managers that let their time pass.
+    pub(super) fn expire_managers(&mut self) {
+        while let Some(assoc) = self.hw.managers.next_overdue(self.hw.clock) {
+            self.vm.overdue(&mut self.hw, assoc);
+            self.is_untidy = true;
+        }
+    }
+
+    /// Sets how long a manager may be silent.
+    ///
+    /// Checks: the caller has privilege, else INVALID_HOST (the caller of this function); the name is a usable send
+    /// right, else SEND_INVALID_DEST; it is an associated object's port or control port, else INVALID_ARGUMENT.
+    pub(super) fn set_silence(&mut self, space: SpaceId, name: PortName, limit_ms: u32) -> Result<(), KernReturn> {
+        let (port, receiver) = self.ports.destination(space, name)?;
+        let assoc = match receiver {
+            Receiver::Server(Object { kind: ObjectKind::MemoryControl, id }) => Some(AssocId::from_word(id)),
+            _ => self.hw.managers.find(ManagerId(port.to_word())),
+        };
+        let clock = self.hw.clock;
+        let is_set = assoc.is_some_and(|assoc| self.hw.managers.set_limit(assoc, limit_ms, clock));
+        if is_set { Ok(()) } else { Err(KernReturn::INVALID_ARGUMENT) }
+    }
+}
