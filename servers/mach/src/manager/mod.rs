@@ -172,11 +172,8 @@ impl Managers {
     fn charge(&mut self, assoc: AssocId, data: Option<ReturnedData>) -> u64 {
         let record = self.records.get(&assoc);
         let pages = data.as_ref().map_or(0, |data| (data.size() / vm::PAGE_SIZE) as u32);
-        let charge = Charge {
-            port: record.map(|record| record.manager),
-            task: record.and_then(|record| record.payer),
-            pages,
-        };
+        let charge =
+            Charge { port: record.map(|record| record.manager), task: record.and_then(|record| record.payer), pages };
         let returns = data.as_ref().map(|_| assoc);
         self.enter(Queued { charge, returns, data })
     }
@@ -235,7 +232,8 @@ impl Managers {
         let own = charge.port.and_then(|port| self.by_port.get(&port)).copied();
         let mut room: Vec<AssocId> = own.filter(|assoc| self.has_room(*assoc)).into_iter().collect();
         if was_full {
-            let others = self.records.iter().filter(|(_, record)| record.payer.is_some() && record.payer == charge.task);
+            let others =
+                self.records.iter().filter(|(_, record)| record.payer.is_some() && record.payer == charge.task);
             room.extend(others.map(|(assoc, _)| *assoc).filter(|assoc| self.has_room(*assoc)));
         }
         Left { room, data }
@@ -246,8 +244,7 @@ impl Managers {
     pub fn has_room(&self, assoc: AssocId) -> bool {
         // The end of an association is near: what is told no more needs no room.
         self.records.get(&assoc).is_none_or(|record| {
-            self.accounts.port_messages(record.manager) + 1 < PORT_MESSAGES
-                && self.accounts.task_has_room(record.payer)
+            self.accounts.port_messages(record.manager) + 1 < PORT_MESSAGES && self.accounts.task_has_room(record.payer)
         })
     }
 

@@ -296,8 +296,8 @@ impl Ports {
         Sent::Done
     }
 
-    /// Queues a message of the server's own, whatever the queue's limit: whoever posts bounds how much.
-    pub fn post(&mut self, mut message: Message) {
+    /// Queues a message of the server's own, whatever the queue's limit: whoever deposits bounds how much.
+    pub fn deposit(&mut self, mut message: Message) {
         match message.destination.port().map(|port| (port, self.receiver(port))) {
             None | Some((_, None)) => self.doom_message(message),
             Some((_, Some(Receiver::Server(object)))) => {

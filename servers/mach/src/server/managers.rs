@@ -62,7 +62,7 @@ impl<M: Machine> Server<M> {
         let receiver = object.port().and_then(|port| self.receiving_task(port));
         self.hw.managers.address(assoc, mark.number, receiver);
         let words = upcall.words().as_slice().to_vec();
-        self.ports.post(Message::new(object, Right::Null, upcall.id(), words, rights).with_mark(mark));
+        self.ports.deposit(Message::new(object, Right::Null, upcall.id(), words, rights).with_mark(mark));
     }
 
     /// Makes the ports of a new association, and announces it.
@@ -99,7 +99,7 @@ impl<M: Machine> Server<M> {
             }
             None => self.message_destroyed(number),
         }
-        last_words.into_iter().for_each(|message| self.ports.post(message));
+        last_words.into_iter().for_each(|message| self.ports.deposit(message));
     }
 
     /// What `vm_map` is asked to map: any port that a task receives on is a memory object.
@@ -113,7 +113,8 @@ impl<M: Machine> Server<M> {
             _ => {}
         }
         let Ok((port, receiver)) = self.ports.destination(caller.space, name) else { return Ok(MapObject::Dead) };
-        let has_send = self.ports.port_type(caller.space, name).is_ok_and(|bits| bits & RightKind::Send.type_bit() != 0);
+        let has_send =
+            self.ports.port_type(caller.space, name).is_ok_and(|bits| bits & RightKind::Send.type_bit() != 0);
         if matches!(receiver, Receiver::Server(_)) || !has_send {
             return Ok(MapObject::Invalid);
         }
@@ -135,7 +136,7 @@ impl<M: Machine> Server<M> {
             self.names.release(ports.named);
             self.destroy_ports(ports);
         }
-        last_words.into_iter().for_each(|message| self.ports.post(message));
+        last_words.into_iter().for_each(|message| self.ports.deposit(message));
     }
 
     fn destroy_ports(&mut self, ports: AssocPorts) {

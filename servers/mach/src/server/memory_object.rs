@@ -114,22 +114,15 @@ impl<M: Machine> Server<M> {
     }
 
     /// The association that a name stands for. `None`: a live port, but no association's control port.
-    pub(super) fn named_association(
-        &mut self,
-        space: SpaceId,
-        name: PortName,
-    ) -> Result<Option<AssocId>, KernReturn> {
+    pub(super) fn named_association(&mut self, space: SpaceId, name: PortName) -> Result<Option<AssocId>, KernReturn> {
         let object = self.object(space, name)?;
-        Ok(object.filter(|object| object.kind == ObjectKind::MemoryControl).map(|Object { id, .. }| AssocId::from_word(id)))
+        Ok(object
+            .filter(|object| object.kind == ObjectKind::MemoryControl)
+            .map(|Object { id, .. }| AssocId::from_word(id)))
     }
 
     /// The calls that are over when they are answered.
-    fn answer_manager(
-        &mut self,
-        caller: Caller,
-        assoc: AssocId,
-        call: &MemoryObjectRequest,
-    ) -> Result<(), KernReturn> {
+    fn answer_manager(&mut self, caller: Caller, assoc: AssocId, call: &MemoryObjectRequest) -> Result<(), KernReturn> {
         let (vm, hw) = (&mut self.vm, &mut self.hw);
         match *call {
             MemoryObjectRequest::MemoryObjectReady(c) => vm.ready(hw, assoc, c.may_cache, c.copy_strategy).map(drop),
@@ -193,7 +186,12 @@ impl<M: Machine> Server<M> {
     }
 
     /// The completion as a message; `None`: nobody wants it.
-    fn completion_message(&mut self, completion: Completion, control: Option<AssocId>, upcall: &Upcall) -> Option<Message> {
+    fn completion_message(
+        &mut self,
+        completion: Completion,
+        control: Option<AssocId>,
+        upcall: &Upcall,
+    ) -> Option<Message> {
         let Completion { to, task } = completion;
         to.port()?;
         let rights = control.map(|assoc| self.control_right(assoc)).into_iter().collect();
@@ -204,7 +202,7 @@ impl<M: Machine> Server<M> {
 
     fn complete(&mut self, completion: Completion, control: AssocId, upcall: &Upcall) {
         if let Some(message) = self.completion_message(completion, Some(control), upcall) {
-            self.ports.post(message);
+            self.ports.deposit(message);
         }
     }
 
@@ -227,7 +225,7 @@ impl<M: Machine> Server<M> {
                 _ => Some(message),
             };
             if let Some(message) = unsaid {
-                self.ports.post(message);
+                self.ports.deposit(message);
             }
         }
         outcome.map(drop)
@@ -367,7 +365,8 @@ impl<M: Machine> Server<M> {
         match work.then {
             Some(receive) => Err(Box::new(receive_after_supply(id, task, work.map, receive, code))),
             None => {
-                let answer = if code == KernReturn::SUCCESS { Ok(wire::MemoryObjectDataSupplyReply {}) } else { Err(code) };
+                let answer =
+                    if code == KernReturn::SUCCESS { Ok(wire::MemoryObjectDataSupplyReply {}) } else { Err(code) };
                 Ok(Progress::Done(pack_reply(&answer)))
             }
         }

@@ -24,6 +24,7 @@ use crate::fake::{Fake, Reply};
 use crate::memory::{Layout, Usage};
 
 mod doorbells;
+mod managers;
 
 const CHUNKS: u32 = 24;
 const ROOT: ThreadId = ThreadId::new(0, 1);
