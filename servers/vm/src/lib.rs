@@ -59,6 +59,7 @@ pub use map::read::{Read, ReadOut};
 pub use map::read_list::{READ_LIST_MAX, ReadList, ReadListOut};
 pub use map::region::{BasicInfo, Host, MapInfo, Region, RegionInfo};
 pub use map::remap::{Remap, RemapArgs, RemapOut};
+pub use map::sync::Msync;
 pub use map::transfer::{Copy, Write, WriteSource};
 pub use map::unmap::{Deallocate, Destroy, Holes};
 pub use map::wire::Wire;

@@ -52,6 +52,7 @@ pub use lock::{LockArgs, LockRequest};
 pub(crate) use retire::Retired;
 pub use returned::{MapReturned, ReturnedData, ReturnedPages};
 pub use supply::{DataSupply, SupplyArgs, SupplyDone};
+pub(crate) use sweep::{Flush, Returns, Sweep, Swept};
 
 use crate::types::{ManagerId, ObjectId};
 

@@ -118,7 +118,7 @@ impl Vm {
             let run = self.find_run(object, offset, budget.left() + 1, Page::must_be_returned);
             let Some(run) = run else { break };
             self.return_run(env, assoc, object, run, Keep::Move);
-            budget.take((run.range.size() / PAGE_SIZE) as usize);
+            budget.take((run.range.size() / PAGE_SIZE) as usize - 1);
         }
         let Some(record) = self.associations.remove(assoc) else { return Retired::Freed };
         self.managers.remove(&record.manager);

@@ -14,6 +14,8 @@ pub(crate) enum Returns {
     Dirty,
     /// Dirty and precious ones.
     All,
+    /// Precious ones only.
+    Precious,
     /// Every resident one.
     Anything,
 }
@@ -26,6 +28,7 @@ impl Returns {
             Returns::None => false,
             Returns::Dirty => is_dirty,
             Returns::All => is_dirty || page.is_precious,
+            Returns::Precious => page.is_precious,
             Returns::Anything => true,
         }
     }
@@ -127,7 +130,7 @@ impl Sweep {
             budget.take(budget.left());
             return None;
         }
-        budget.take((done.size() / PAGE_SIZE) as usize);
+        budget.take((done.size() / PAGE_SIZE) as usize - 1);
         Some(done)
     }
 

@@ -232,6 +232,9 @@ impl Operation for Fault {
             self.is_counted = true;
             vm.counters.faults += 1;
         }
+        if let Some(error) = vm.failure.take() {
+            return error.into();
+        }
         let Some(map) = vm.maps.get(self.map) else {
             return KernReturn::INVALID_ADDRESS.into();
         };

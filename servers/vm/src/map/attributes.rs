@@ -1,4 +1,4 @@
-//! `vm_behavior_set`, `vm_machine_attribute`, `vm_msync`.
+//! `vm_behavior_set`, `vm_machine_attribute`.
 
 use mach_protocol::{KernResult, KernReturn};
 
@@ -148,7 +148,7 @@ fn zero_range<E: Env>(vm: &mut Vm, env: &mut E, map: MapId, range: &mut Range, b
         };
         let (needs_copy, shift) = (entry.needs_copy, backing.offset.wrapping_sub(start));
         let (first, end) = (from.wrapping_add(shift), to.wrapping_add(shift));
-        let Some(at) = vm.next_page_in_chain(backing.object, first, end) else {
+        let Some(at) = vm.next_data_in_chain(backing.object, first, end) else {
             range.start = to;
             continue;
         };
@@ -283,47 +283,5 @@ impl Operation for MachineAttribute {
 
     fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
         Cancel::Dropped
-    }
-}
-
-/// `VM_SYNC_ASYNCHRONOUS` and `VM_SYNC_SYNCHRONOUS`, which exclude each other.
-const BOTH_SYNCS: u32 = 3;
-/// `VM_SYNC_CONTIGUOUS`
-const CONTIGUOUS: u32 = 0x20;
-
-impl Vm {
-    /// `vm_msync` (4209; 3810, 4809). Anonymous memory has nobody to be returned to, so nothing is done to it.
-    ///
-    /// # Errors
-    /// | # | check                                      | error                                |
-    /// |---|--------------------------------------------|--------------------------------------|
-    /// | 1 | not both ASYNCHRONOUS and SYNCHRONOUS      | `InvalidArgument`                    |
-    /// | 2 | the target is a task                       | `InvalidTask`, GNU `InvalidArgument` |
-    /// | 3 | size 0: success                            |                                      |
-    /// | 4 | does not wrap or round to zero             | `InvalidAddress`                     |
-    /// | 5 | CONTIGUOUS: no hole                        | `InvalidAddress`                     |
-    pub fn msync(
-        &self,
-        target: Option<MapId>,
-        address: u64,
-        size: u64,
-        sync_flags: u32,
-        family: Family,
-    ) -> KernResult<()> {
-        if sync_flags & BOTH_SYNCS == BOTH_SYNCS {
-            return Err(KernReturn::INVALID_ARGUMENT);
-        }
-        let map = target.and_then(|id| self.maps.get(id)).ok_or(match family {
-            Family::Gnu => KernReturn::INVALID_ARGUMENT,
-            Family::Xnu => KernReturn::INVALID_TASK,
-        })?;
-        if size == 0 {
-            return Ok(());
-        }
-        let range = range::cover(address, size).map_err(|_| KernReturn::INVALID_ADDRESS)?;
-        if sync_flags & CONTIGUOUS != 0 && !map.entries.is_covered(range) {
-            return Err(KernReturn::INVALID_ADDRESS);
-        }
-        Ok(())
     }
 }

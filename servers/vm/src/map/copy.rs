@@ -13,7 +13,6 @@
 use super::entry::{Attributes, Backing, Entry};
 use crate::association::CopyStrategy;
 use crate::fault::resume::Access;
-use crate::object::Object;
 use crate::object::shadow::MAX_DEPTH;
 use crate::page::PageState;
 use crate::pmap::Fill;
@@ -45,16 +44,7 @@ enum Work {
     /// Taking WRITE from all mappings of a shared object's pages.
     ProtectPages { object: ObjectId, offset: u64, end: u64 },
     /// Copying the bytes of every page.
-    Bytes { from: ObjectId, offset: u64, end: u64, to: ObjectId, shift: u64, pages: Pages },
-}
-
-/// Which pages have bytes to be copied.
-#[derive(Clone, Copy, Debug)]
-enum Pages {
-    /// Those that are somewhere in the chain: it ends in zeros.
-    Resident,
-    /// All: it ends at a manager.
-    All,
+    Bytes { from: ObjectId, offset: u64, end: u64, to: ObjectId, shift: u64 },
 }
 
 /// How far the copier came.
@@ -115,23 +105,19 @@ impl Copier {
                     }
                     None => Work::Next,
                 },
-                Work::Bytes { from, offset, end, to, shift, pages } => {
-                    let next = match pages {
-                        Pages::Resident => vm.next_page_in_chain(from, offset, end),
-                        Pages::All => (offset < end).then_some(offset),
-                    };
-                    match next {
-                        Some(at) => {
-                            budget.take(1);
-                            let to_offset = at.wrapping_sub(shift);
-                            if let Err(stop) = copy_page(vm, env, from, at, to, to_offset) {
-                                return Progress::Stopped(stop);
-                            }
-                            Work::Bytes { from, offset: at + crate::PAGE_SIZE, end, to, shift, pages }
+                Work::Bytes { from, offset, end, to, shift } => match vm.next_data_in_chain(from, offset, end) {
+                    Some(at) => {
+                        budget.take(1);
+                        // Where it stops, it goes on.
+                        self.work = Work::Bytes { from, offset: at, end, to, shift };
+                        let to_offset = at.wrapping_sub(shift);
+                        if let Err(stop) = copy_page(vm, env, from, at, to, to_offset) {
+                            return Progress::Stopped(stop);
                         }
-                        None => Work::Next,
+                        Work::Bytes { from, offset: at + crate::PAGE_SIZE, end, to, shift }
                     }
-                }
+                    None => Work::Next,
+                },
             };
         }
     }
@@ -219,9 +205,7 @@ impl Copier {
         {
             let to = vm.new_object(range.size());
             copy.backing = Some(Backing { object: to, offset: 0 });
-            let is_internal = vm.objects.get(vm.chain_end(object)).is_some_and(Object::is_internal);
-            let pages = if is_internal { Pages::Resident } else { Pages::All };
-            return Some((copy, Work::Bytes { from: object, offset, end, to, shift: offset, pages }));
+            return Some((copy, Work::Bytes { from: object, offset, end, to, shift: offset }));
         }
         copy.needs_copy = true;
         if !is_symmetric {

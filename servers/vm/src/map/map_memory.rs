@@ -91,6 +91,8 @@ enum State {
     /// A snapshot: from a map of its own that only this call knows. The destination is locked.
     Copying(Copier, MapId, Range, Checked),
     Undoing(Remover, MapId, KernReturn),
+    /// What is left over goes.
+    Over(KernResult<u64>),
 }
 
 /// `vm_map` (2089; 3812, 3826, 4811). The mapping of a memory object is there at once, faults wait for the manager. A
@@ -330,7 +332,7 @@ impl Operation for MapMemory {
                         Progress::Done => {
                             vm.unlock_maps(&[checked.map]);
                             vm.abandon_map(source);
-                            return Step::Done(Ok(range.start));
+                            self.state = State::Over(Ok(range.start));
                         }
                         Progress::Stopped(Access::Fail(error)) => {
                             vm.abandon_map(source);
@@ -346,7 +348,10 @@ impl Operation for MapMemory {
                     }
                     let error = *error;
                     vm.unlock_maps(&[*map]);
-                    return error.into();
+                    self.state = State::Over(Err(error));
+                }
+                State::Over(result) => {
+                    return if vm.reap_within(env, &mut budget) { Step::Done(*result) } else { Step::Again };
                 }
             }
         }
@@ -354,7 +359,7 @@ impl Operation for MapMemory {
 
     fn cancel(&mut self, vm: &mut Vm) -> Cancel {
         match self.state {
-            State::New => Cancel::Dropped,
+            State::New | State::Over(_) => Cancel::Dropped,
             State::Holding(_, object) => {
                 vm.release(object);
                 self.state = State::New;

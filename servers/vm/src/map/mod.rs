@@ -21,6 +21,7 @@ pub(crate) mod read_list;
 pub(crate) mod region;
 pub(crate) mod remap;
 pub(crate) mod store;
+pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod unmap;
 pub(crate) mod wire;

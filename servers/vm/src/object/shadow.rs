@@ -83,6 +83,15 @@ impl Vm {
         at
     }
 
+    /// The first offset in `[offset, end)` of an object where its chain may have something else than zeros: a manager may
+    /// have it anywhere.
+    pub(crate) fn next_data_in_chain(&self, id: ObjectId, offset: u64, end: u64) -> Option<u64> {
+        match self.objects.get(self.chain_end(id)) {
+            Some(last) if !last.is_internal() => (offset < end).then_some(offset),
+            _ => self.next_page_in_chain(id, offset, end),
+        }
+    }
+
     /// The first offset in `[offset, end)` of an object where anything in its chain has a page.
     pub(crate) fn next_page_in_chain(&self, id: ObjectId, offset: u64, end: u64) -> Option<u64> {
         let mut best = end;

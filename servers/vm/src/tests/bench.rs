@@ -2,7 +2,7 @@
 
 use mach_protocol::KernResult;
 
-use crate::model::{BOUNDS, World};
+use crate::model::{BOUNDS, Told, World};
 use crate::*;
 
 pub(super) const P: u64 = PAGE_SIZE;
@@ -158,6 +158,12 @@ impl Drop for Bench {
         for id in all {
             self.world.end(id);
         }
+        for told in core::mem::take(&mut self.world.machine.told) {
+            if let Told::Return(_, pages) = told {
+                self.world.vm.discard_returned(pages.data);
+            }
+        }
+        self.world.settle();
         self.world.assert_valid();
         assert_eq!(self.world.machine.used_frames(), 0, "every frame comes back");
     }

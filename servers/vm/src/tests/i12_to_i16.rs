@@ -23,17 +23,18 @@ fn i12_msync_of_anonymous_memory() {
     let (mut b, a) = Bench::with_pages(3);
     b.number(a, 3);
     let me = Some(b.me);
-    let sync =
-        |b: &Bench, target, address, size, flags| code(b.world.vm.msync(target, address, size, flags, Family::Xnu));
-    assert_eq!(sync(&b, me, a, P, 3), 4);
-    assert_eq!(sync(&b, None, a, P, 2), 16);
-    assert_eq!(code(b.world.vm.msync(None, a, P, 2, Family::Gnu)), 4);
-    assert_eq!(sync(&b, me, a, 0, 2), 0);
-    assert_eq!(sync(&b, me, a, 3 * P, 2), 0);
+    let sync = |b: &mut Bench, target, address, size, flags| {
+        code(b.world.run(Msync::new(target, address, size, flags, Family::Xnu)))
+    };
+    assert_eq!(sync(&mut b, me, a, P, 3), 4);
+    assert_eq!(sync(&mut b, None, a, P, 2), 16);
+    assert_eq!(code(b.world.run(Msync::new(None, a, P, 2, Family::Gnu))), 4);
+    assert_eq!(sync(&mut b, me, a, 0, 2), 0);
+    assert_eq!(sync(&mut b, me, a, 3 * P, 2), 0);
     assert!(b.holds(a, 1));
     b.deallocate(a + P, P);
-    assert_eq!((sync(&b, me, a, 3 * P, 2), sync(&b, me, a, 3 * P, 0x22)), (0, 1));
-    assert_eq!(sync(&b, me, 1, u64::MAX, 2), 1);
+    assert_eq!((sync(&mut b, me, a, 3 * P, 2), sync(&mut b, me, a, 3 * P, 0x22)), (0, 1));
+    assert_eq!(sync(&mut b, me, 1, u64::MAX, 2), 1);
 }
 
 #[test]
