@@ -5,10 +5,13 @@
 //! something that is no task), the arguments, the map, the resources; a call that fails has changed nothing,
 //! but for copies that meet a page which cannot be had.
 
+use mach_protocol::host::{VmSetSizeLimit, VmWire};
 use mach_protocol::vm as proto;
 pub use mach_protocol::vm::{
-    VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT, VM_REGION_EXTENDED_INFO, VM_REGION_EXTENDED_INFO_COUNT,
-    VmBehavior, VmFlags, VmInherit, VmProt, VmRegionReply, VmStatisticsReply,
+    MATTR_CACHE, MATTR_VAL_CACHE_FLUSH, MATTR_VAL_CACHE_SYNC, MATTR_VAL_DCACHE_FLUSH, MATTR_VAL_ICACHE_FLUSH,
+    READ_LIST_MAX, VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT, VM_REGION_EXTENDED_INFO,
+    VM_REGION_EXTENDED_INFO_COUNT, VM_REGION_SUBMAP_INFO_COUNT_64, VmBehavior, VmFlags, VmInherit, VmProt,
+    VmRegionReply, VmStatisticsReply, VmSync,
 };
 
 use crate::rpc::{call, call_by_id};
@@ -95,6 +98,27 @@ pub fn vm_read(target: PortName, address: u64, size: u64) -> Result<(u64, u64)> 
 /// A.8: those of [`vm_read`] for the source, of [`vm_write`] for the destination.
 pub fn vm_read_overwrite(target: PortName, address: u64, size: u64, data: u64) -> Result<u64> {
     call(target, &proto::VmReadOverwrite { address, size, data }).map(|reply| reply.count)
+}
+
+/// What one element of [`vm_read_list`] asks for, and then what it got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct ReadElement {
+    /// Where in the target; then where the copy is, in the caller.
+    pub address: u64,
+    /// Bytes; afterwards 0 if this element could not be read.
+    pub size: u64,
+}
+
+/// Reads several ranges of the target's, each as [`vm_read`] does, and leaves in the list where their copies are.
+///
+/// # Errors
+///
+/// A.7: `INVALID_ARGUMENT` for more than [`READ_LIST_MAX`] elements; else the code of the last element that asks for
+/// anything. Elements before it may have succeeded: theirs are the sizes that are not 0.
+pub fn vm_read_list(target: PortName, list: &mut [ReadElement]) -> Result<()> {
+    let count = u32::try_from(list.len()).map_err(|_| KernReturn::INVALID_ARGUMENT)?;
+    call(target, &proto::VmReadList { list: list.as_mut_ptr().expose_provenance() as u64, count }).map(drop)
 }
 
 /// Copies the caller's memory at `data` over the target's.
@@ -199,6 +223,170 @@ pub fn vm_map(target: PortName, request: &MapRequest) -> Result<u64> {
     call(target, &wire).map(|reply| reply.address)
 }
 
+/// What [`vm_remap`] is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemapRequest {
+    /// Where, or from where to search.
+    pub address: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Address bits that must be zero.
+    pub mask: u64,
+    /// Where to place it.
+    pub flags: VmFlags,
+    /// Whose memory.
+    pub source: PortName,
+    /// Where in it.
+    pub source_address: u64,
+    /// A snapshot instead of the memory itself.
+    pub copy: bool,
+    /// What children get.
+    pub inheritance: VmInherit,
+}
+
+impl RemapRequest {
+    /// The same memory of this task a second time, anywhere.
+    #[must_use]
+    pub const fn anywhere(source: PortName, source_address: u64, size: u64) -> Self {
+        Self {
+            address: 0,
+            size,
+            mask: 0,
+            flags: VmFlags::ANYWHERE,
+            source,
+            source_address,
+            copy: false,
+            inheritance: VmInherit::COPY,
+        }
+    }
+}
+
+/// Memory that [`vm_remap`] mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remapped {
+    /// Where it is.
+    pub address: u64,
+    /// What all of it allows now.
+    pub protection: VmProt,
+    /// What all of it may allow.
+    pub max_protection: VmProt,
+}
+
+/// Maps memory of one task, or of the same, at a second place. It outlives the first.
+///
+/// # Errors
+///
+/// A.12: `INVALID_ARGUMENT` for unknown flags or inheritance, a source that is no task, size 0 or a range that wraps;
+/// `INVALID_ADDRESS` for a hole in the source; those of [`vm_map`] for the place.
+pub fn vm_remap(target: PortName, request: &RemapRequest) -> Result<Remapped> {
+    let RemapRequest { address, size, mask, flags, source, source_address, copy, inheritance } = *request;
+    let (flags, inheritance) = (flags.bits(), inheritance.0);
+    let wire = proto::VmRemap { address, size, mask, flags, source, source_address, copy, inheritance };
+    let reply = call(target, &wire)?;
+    Ok(remapped(reply.address, reply.cur_protection, reply.max_protection))
+}
+
+/// [`vm_remap`] with the protections that the new memory gets.
+///
+/// # Errors
+///
+/// As [`vm_remap`], and `INVALID_ARGUMENT` for a protection beyond the maximum, `PROTECTION_FAILURE` for one beyond the
+/// source's or a maximum with both WRITE and EXECUTE.
+pub fn vm_remap_new(target: PortName, request: &RemapRequest, current: VmProt, max: VmProt) -> Result<Remapped> {
+    let wire = proto::VmRemapNew {
+        address: request.address,
+        size: request.size,
+        mask: request.mask,
+        flags: request.flags.bits(),
+        source: request.source,
+        source_address: request.source_address,
+        copy: request.copy,
+        cur_protection: current.bits(),
+        max_protection: max.bits(),
+        inheritance: request.inheritance.0,
+    };
+    let reply = call(target, &wire)?;
+    Ok(remapped(reply.address, reply.cur_protection, reply.max_protection))
+}
+
+const fn remapped(address: u64, protection: u32, max: u32) -> Remapped {
+    let (protection, max_protection) = (VmProt::from_bits_retain(protection), VmProt::from_bits_retain(max));
+    Remapped { address, protection, max_protection }
+}
+
+/// Keeps the pages of a range resident, so that these accesses do not fault; [`VmProt::NONE`] lets them go again.
+/// `host` is the privileged host port. Wirings count: each is undone by one call.
+///
+/// # Errors
+///
+/// A.14: `INVALID_HOST`, `INVALID_TASK`; `INVALID_ARGUMENT` for a range that wraps or unknown accesses,
+/// `INVALID_ADDRESS` for a hole, `PROTECTION_FAILURE`, `RESOURCE_SHORTAGE`.
+pub fn vm_wire(host: PortName, task: PortName, address: u64, size: u64, access: VmProt) -> Result<()> {
+    call(host, &wire_request(task, address, size, access)).map(drop)
+}
+
+/// [`vm_wire`] by GNU Mach's id: any host port will do, and wirings do not count, they are set and cleared.
+///
+/// # Errors
+///
+/// A.14: as [`vm_wire`], with `NO_SPACE` for a hole and for accesses that the memory does not allow.
+pub fn gnu_vm_wire(host: PortName, task: PortName, address: u64, size: u64, access: VmProt) -> Result<()> {
+    call_by_id(2636, host, &wire_request(task, address, size, access)).map(drop)
+}
+
+const fn wire_request(task: PortName, address: u64, size: u64, access: VmProt) -> VmWire {
+    VmWire { task, address, size, access: access.bits() }
+}
+
+/// Gives changed pages back to their manager.
+///
+/// # Errors
+///
+/// A.13: `INVALID_ARGUMENT` for both kinds of returning at once, `INVALID_TASK`, `INVALID_ADDRESS` for a range that
+/// wraps or, if asked for, a hole; `MEMORY_ERROR` if the manager dies meanwhile.
+pub fn vm_msync(target: PortName, address: u64, size: u64, flags: VmSync) -> Result<()> {
+    call(target, &proto::VmMsync { address, size, sync_flags: flags.bits() }).map(drop)
+}
+
+/// Acts on the caches for a range; [`MATTR_VAL_CACHE_SYNC`] makes code that was written ready to run.
+///
+/// # Errors
+///
+/// A.15: `INVALID_ARGUMENT` for an unknown attribute or value or a range that wraps, `INVALID_ADDRESS` for one out of
+/// bounds, `FAILURE` for a hole.
+pub fn vm_machine_attribute(target: PortName, address: u64, size: u64, attribute: u32, value: u32) -> Result<u32> {
+    call(target, &proto::VmMachineAttribute { address, size, attribute, value }).map(|reply| reply.value)
+}
+
+/// Says what the task will do with a range.
+///
+/// # Errors
+///
+/// A.17: `INVALID_ARGUMENT` for an unknown behavior or a range that wraps, `NO_SPACE` for one out of bounds,
+/// `INVALID_ADDRESS` for a hole, `PROTECTION_FAILURE`.
+pub fn vm_behavior_set(target: PortName, address: u64, size: u64, behavior: VmBehavior) -> Result<()> {
+    call(target, &proto::VmBehaviorSet { address, size, new_behavior: behavior.0 }).map(drop)
+}
+
+/// How many bytes the map may hold, now and at most.
+///
+/// # Errors
+///
+/// A.22: `INVALID_TASK`.
+pub fn vm_get_size_limit(target: PortName) -> Result<(u64, u64)> {
+    call(target, &proto::VmGetSizeLimit {}).map(|reply| (reply.current_limit, reply.max_limit))
+}
+
+/// Sets how many bytes a task's map may hold, now and at most.
+///
+/// # Errors
+///
+/// A.22: `INVALID_ARGUMENT` if `current` is more than `max`, `INVALID_TASK`, `INVALID_HOST`; `NO_ACCESS` for raising the
+/// maximum with another than the privileged host port.
+pub fn vm_set_size_limit(host: PortName, task: PortName, current: u64, max: u64) -> Result<()> {
+    call(host, &VmSetSizeLimit { task, current_limit: current, max_limit: max }).map(drop)
+}
+
 /// A region of a map: neighbouring pages with the same attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionInfo {
@@ -251,6 +439,15 @@ pub fn vm_region(target: PortName, address: u64) -> Result<RegionInfo> {
 /// A.11: `INVALID_ARGUMENT` for an unknown flavor or a count that is too small, `INVALID_ADDRESS`.
 pub fn vm_region_flavor(target: PortName, address: u64, flavor: u32, info_count: u32) -> Result<VmRegionReply> {
     call(target, &proto::VmRegion { address, flavor, info_count })
+}
+
+/// The same in the form for maps of maps: `info_count` is [`VM_REGION_SUBMAP_INFO_COUNT_64`], or that of an older form.
+///
+/// # Errors
+///
+/// A.11: `INVALID_ARGUMENT` for a count of no form, `INVALID_ADDRESS`.
+pub fn vm_region_recurse(target: PortName, address: u64, info_count: u32) -> Result<proto::VmRegionRecurseReply> {
+    call(target, &proto::VmRegionRecurse { address, nesting_depth: 0, info_count })
 }
 
 /// The same by GNU Mach's call: with the object's name port, which the caller must deallocate.

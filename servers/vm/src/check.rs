@@ -17,10 +17,11 @@ impl World {
         let mut parts: BTreeMap<ObjectId, Vec<(u64, u64)>> = BTreeMap::new();
         for (id, map) in vm.maps.iter() {
             map.entries.assert_valid(map.bounds);
-            let (mut size, mut size_none) = (0, 0);
+            let (mut size, mut size_none, mut size_wired) = (0, 0, 0);
             for (start, entry) in map.entries.iter() {
                 size += entry.end - start;
                 size_none += if entry.is_counted() { 0 } else { entry.end - start };
+                size_wired += if entry.wired > 0 { entry.end - start } else { 0 };
                 for address in (start..entry.end).step_by(PAGE_SIZE as usize) {
                     if entry.wired == 0 {
                         break;
@@ -45,7 +46,8 @@ impl World {
                     }
                 }
             }
-            assert_eq!((size, size_none), (map.size, map.size_none), "MAP-1 of {id:?}");
+            let sizes = (map.size, map.size_none, map.size_wired);
+            assert_eq!((size, size_none, size_wired), sizes, "MAP-1 of {id:?}");
             assert!(!map.is_locked, "nobody works on {id:?}");
         }
         let mut pages = 0;

@@ -56,7 +56,7 @@ pub use map::inherit::SetInherit;
 pub use map::map_memory::{MapArgs, MapMemory, MapObject};
 pub use map::protect::Protect;
 pub use map::read::{Read, ReadOut};
-pub use map::read_list::{READ_LIST_MAX, ReadList, ReadListOut};
+pub use map::read_list::{ReadList, ReadListOut};
 pub use map::region::{BasicInfo, Host, MapInfo, Region, RegionInfo};
 pub use map::remap::{Remap, RemapArgs, RemapOut};
 pub use map::sync::Msync;

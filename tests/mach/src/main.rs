@@ -17,17 +17,21 @@ use libmach::println;
 use test_report::Line;
 
 mod allocate;
+mod attributes;
 mod copy;
 mod cow;
 mod deallocate;
 mod faults;
 mod inherit;
+mod lists;
 mod map;
 mod protect;
 mod read;
 mod region;
+mod remap;
 mod routines;
 mod support;
+mod wire;
 mod write;
 
 libmach::entry!(main);
@@ -39,7 +43,7 @@ type Outcome = Result<(), String>;
 type Case = (&'static str, fn() -> Outcome);
 
 /// Every case, by the sections of the specification.
-const CASES: [&[Case]; 12] = [
+const CASES: [&[Case]; 16] = [
     allocate::CASES,
     deallocate::CASES,
     map::CASES,
@@ -52,6 +56,10 @@ const CASES: [&[Case]; 12] = [
     faults::CASES,
     cow::CASES,
     routines::CASES,
+    lists::CASES,
+    remap::CASES,
+    attributes::CASES,
+    wire::CASES,
 ];
 
 fn main() -> i32 {

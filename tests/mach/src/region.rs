@@ -4,12 +4,14 @@ use libmach::port::mach_port_deallocate;
 use libmach::task::task_info;
 use libmach::vm::{
     self, MapRequest, VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT, VM_REGION_EXTENDED_INFO,
-    VM_REGION_EXTENDED_INFO_COUNT, VmInherit, VmProt, gnu_vm_region, vm_region, vm_region_flavor,
+    VM_REGION_EXTENDED_INFO_COUNT, VM_REGION_SUBMAP_INFO_COUNT_64, VmInherit, VmProt, gnu_vm_region, vm_region,
+    vm_region_flavor, vm_region_recurse,
 };
 use libmach::{KernReturn, PortName};
 
 use crate::support::{
-    EmptyTask, P, fails, free, holds, hole, in_child, kept, me, numbered, ok, pages, region_at, same, store,
+    EmptyTask, P, fails, free, holds, hole, in_child, kept, me, numbered, ok, pages, pages_apart, region_at, same,
+    store,
 };
 use crate::{Case, Outcome};
 
@@ -22,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_region.i10.07", a_walk_sums_to_the_virtual_size),
     ("vm_region.i10.08", object_names_by_the_gnu_id),
     ("vm_region.i10.09", no_object_name_by_the_other_ids),
+    ("vm_region.i10.10", the_form_for_maps_of_maps),
     ("vm_region.i10.11", share_modes),
     ("vm_region.i10.12", inaccessible_regions_are_listed),
 ];
@@ -85,9 +88,7 @@ fn a_walk_sums_to_the_virtual_size() -> Outcome {
 }
 
 fn object_names_by_the_gnu_id() -> Outcome {
-    let region = pages(1)?;
-    // Memory of its own: a neighbour would be the same region.
-    ok("vm_inherit", region.inherit(VmInherit::NONE))?;
+    let region = pages_apart(1)?;
     let name =
         || Ok::<PortName, alloc::string::String>(ok("vm_region", gnu_vm_region(me(), region.address()))?.object_name);
     same("untouched", PortName::NULL, name()?)?;
@@ -105,6 +106,19 @@ fn no_object_name_by_the_other_ids() -> Outcome {
     same("object name", PortName::NULL, ok("vm_region", basic)?.object_name)
 }
 
+fn the_form_for_maps_of_maps() -> Outcome {
+    let region = pages(1)?;
+    let child = EmptyTask::new()?;
+    let recurse = |task, address, count| vm_region_recurse(task, address, count);
+    let full = VM_REGION_SUBMAP_INFO_COUNT_64;
+    let found = ok("vm_region_recurse", recurse(me(), region.address(), full))?;
+    same("depth and count", (0, full as usize), (found.nesting_depth, found.info.len()))?;
+    holds("the region", (found.address..found.address + found.size).contains(&region.address()))?;
+    same("protection", Some(&VmProt::DEFAULT.bits()), found.info.as_slice().first())?;
+    same("an older form", 16, ok("vm_region_recurse", recurse(me(), region.address(), 16))?.info.len())?;
+    fails("none", KernReturn::INVALID_ADDRESS, recurse(child.0, 0, full))
+}
+
 fn share_modes() -> Outcome {
     const SHARE_MODE_WORD: usize = 7;
     let mode = |address| {
@@ -112,9 +126,7 @@ fn share_modes() -> Outcome {
         let info = ok("vm_region", info)?.info;
         Ok::<u32, alloc::string::String>(info.as_slice().get(SHARE_MODE_WORD).map_or(0, |word| word >> 24))
     };
-    let region = kept(pages(1)?);
-    // Memory of its own: a neighbour would be the same region.
-    ok("vm_protect", region.protect(VmProt::ALL))?;
+    let region = kept(pages_apart(1)?);
     same("untouched: EMPTY", 3, mode(region.address())?)?;
     store(region, 0, 1);
     same("touched: PRIVATE", 2, mode(region.address())?)?;

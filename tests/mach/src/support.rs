@@ -11,7 +11,7 @@ use libmach::exception::{ExceptionRaise, ExceptionType, catch};
 use libmach::msg::Timeout;
 use libmach::region::touch;
 use libmach::task::{Memory, TaskEnd, fork, mach_task_self, task_create, task_terminate};
-use libmach::vm::{self, PAGE_SIZE, RegionInfo, VmFlags, VmInherit, VmProt, Which};
+use libmach::vm::{self, MapRequest, PAGE_SIZE, RegionInfo, VmFlags, VmInherit, VmProt, Which};
 use libmach::{KernReturn, PortName, Region};
 
 use crate::Outcome;
@@ -54,6 +54,12 @@ pub(crate) fn holds(what: &str, truth: bool) -> Outcome {
 /// Fresh memory of so many pages. It is deallocated when the value goes, whatever is left of it.
 pub(crate) fn pages(count: u64) -> Result<Region, String> {
     ok("allocate memory for the case", Region::allocate(count * P))
+}
+
+/// Fresh memory with nothing around it, so that it is a region and an object of its own.
+pub(crate) fn pages_apart(count: u64) -> Result<Region, String> {
+    let request = MapRequest { address: hole(count)?, flags: VmFlags::FIXED, ..MapRequest::anonymous(count * P) };
+    ok("allocate memory for the case", Region::map(&request))
 }
 
 /// Fresh memory whose page `n` is filled with `n + 1`.

@@ -8,11 +8,11 @@
 //! | `doorbells` | signals when messages wait |
 //! | `dispatch` | from a message to a call or a fault |
 //! | `work` | calls on maps |
-//! | `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
+//! | `host`, `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
 //! | `managers` | what memory managers are told |
 //! | `memory_object` | calls of memory managers |
 //! | `message` | `mach_msg` |
-//! | `arrays` | answers in the caller's memory |
+//! | `arrays`, `lists` | answers, and questions, in the caller's memory |
 //! | `faults` | page faults and exceptions |
 //! | `end` | the end of threads and tasks |
 //! | `run` | stopping, starting and answering threads |
@@ -22,6 +22,8 @@ mod dispatch;
 mod doorbells;
 mod end;
 mod faults;
+mod host;
+mod lists;
 mod managers;
 mod memory_object;
 mod message;
@@ -308,6 +310,17 @@ impl<M: Machine> Server<M> {
     fn named_task(&mut self, space: SpaceId, name: PortName) -> Result<Option<TaskId>, KernReturn> {
         let object = self.object(space, name)?.filter(|object| object.kind == ObjectKind::Task);
         Ok(object.map(|object| TaskId::from_word(object.id)).filter(|id| self.tasks.get(*id).is_some()))
+    }
+
+    /// The map of the task that a name stands for.
+    fn named_map(&mut self, space: SpaceId, name: PortName) -> Result<Option<vm::MapId>, KernReturn> {
+        let task = self.named_task(space, name)?;
+        Ok(task.and_then(|task| self.tasks.get(task)).map(|task| task.map))
+    }
+
+    /// The map of the task that an argument beside the target stands for; none for whatever is no task.
+    fn map_argument(&mut self, space: SpaceId, name: PortName) -> Option<vm::MapId> {
+        self.named_map(space, name).unwrap_or_default()
     }
 
     /// The thread that a name stands for.

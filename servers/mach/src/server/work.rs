@@ -2,19 +2,19 @@
 
 use alloc::boxed::Box;
 
-use mach_protocol::host::{HostPageSizeReply, HostRequest};
+use mach_protocol::host::VmWireReply;
 use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::vm as wire;
 use mach_protocol::vm::VmRequest;
 use mach_protocol::wire::{Ints, Words};
 use mach_protocol::{KernReturn, PortName};
-use vm::{Family, Holes, MapArgs, MapId, Operation, Step, WriteSource};
+use vm::{Family, Holes, MapArgs, MapId, Operation, RemapArgs, Step, WriteSource};
 
+use super::lists::ReadListWork;
 use super::operation::{Op, Progress, Work};
 use super::{Caller, Server};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
-use crate::memory::PAGE;
 
 /// A call on a map that is under way.
 #[derive(Debug)]
@@ -28,6 +28,12 @@ pub(super) enum VmWork {
     ReadOverwrite(vm::Copy, u64),
     Write(vm::Write),
     Copy(vm::Copy),
+    ReadList(Box<ReadListWork>),
+    Remap(vm::Remap),
+    Wire(vm::Wire),
+    Msync(vm::Msync),
+    MachineAttribute(vm::MachineAttribute, u32),
+    BehaviorSet(vm::BehaviorSet),
 }
 
 impl VmWork {
@@ -46,6 +52,19 @@ impl VmWork {
             }
             Self::Write(op) => progress(op.step(vm, hw), |()| wire::VmWriteReply {}),
             Self::Copy(op) => progress(op.step(vm, hw), |()| wire::VmCopyReply {}),
+            Self::ReadList(work) => work.step(vm, hw),
+            Self::Remap(op) => progress(op.step(vm, hw), |out| wire::VmRemapReply {
+                address: out.address,
+                cur_protection: u32::from(out.protection.bits()),
+                max_protection: u32::from(out.max_protection.bits()),
+            }),
+            Self::Wire(op) => progress(op.step(vm, hw), |()| VmWireReply {}),
+            Self::Msync(op) => progress(op.step(vm, hw), |()| wire::VmMsyncReply {}),
+            Self::MachineAttribute(op, value) => {
+                let value = *value;
+                progress(op.step(vm, hw), |()| wire::VmMachineAttributeReply { value })
+            }
+            Self::BehaviorSet(op) => progress(op.step(vm, hw), |()| wire::VmBehaviorSetReply {}),
         }
     }
 
@@ -60,6 +79,12 @@ impl VmWork {
             Self::Read(op) => op.cancel(vm),
             Self::ReadOverwrite(op, _) | Self::Copy(op) => op.cancel(vm),
             Self::Write(op) => op.cancel(vm),
+            Self::ReadList(work) => work.cancel(vm),
+            Self::Remap(op) => op.cancel(vm),
+            Self::Wire(op) => op.cancel(vm),
+            Self::Msync(op) => op.cancel(vm),
+            Self::MachineAttribute(op, _) => op.cancel(vm),
+            Self::BehaviorSet(op) => op.cancel(vm),
         };
         cancelled == vm::Cancel::Dropped
     }
@@ -79,7 +104,7 @@ fn refused(code: KernReturn) -> Words {
     pack_reply::<wire::VmMapReply>(&Err(code))
 }
 
-const fn family(request: u32) -> Family {
+pub(super) const fn family(request: u32) -> Family {
     if is_gnu_id(request) { Family::Gnu } else { Family::Xnu }
 }
 
@@ -89,8 +114,8 @@ const VM_REGION_NARROW: u32 = 3800;
 impl<M: Machine> Server<M> {
     /// A call on a task's map.
     pub(super) fn vm_call(&mut self, caller: Caller, request: u32, target: PortName, call: VmRequest) {
-        let target = match self.named_task(caller.space, target) {
-            Ok(task) => task.and_then(|task| self.tasks.get(task)).map(|task| task.map),
+        let target = match self.named_map(caller.space, target) {
+            Ok(map) => map,
             Err(code) => return self.answer_code(caller.thread, request, code),
         };
         let work = match self.vm_work(caller, request, target, call) {
@@ -176,6 +201,53 @@ impl<M: Machine> Server<M> {
             }
             VmRequest::VmRegion(c) => return Err(Box::new(pack_reply(&self.region(request, target, &c)))),
             VmRequest::GnuVmRegion(c) => return Err(Box::new(pack_reply(&self.gnu_region(caller, target, &c)))),
+            VmRequest::VmRegionRecurse(c) => return Err(Box::new(pack_reply(&self.region_recurse(target, &c)))),
+            VmRequest::VmReadList(c) => match ReadListWork::new(target, c.list, c.count, caller.map) {
+                Ok(work) => VmWork::ReadList(Box::new(work)),
+                Err(code) => return Err(Box::new(pack_reply(&Err::<wire::VmReadListReply, _>(code)))),
+            },
+            VmRequest::VmRemap(c) => {
+                let args = RemapArgs {
+                    address: c.address,
+                    size: c.size,
+                    mask: c.mask,
+                    flags: c.flags,
+                    source: self.map_argument(caller.space, c.source),
+                    source_address: c.source_address,
+                    copy: c.copy,
+                    protections: None,
+                    inherit: c.inheritance,
+                };
+                VmWork::Remap(vm::Remap::new(target, args))
+            }
+            VmRequest::VmRemapNew(c) => {
+                let args = RemapArgs {
+                    address: c.address,
+                    size: c.size,
+                    mask: c.mask,
+                    flags: c.flags,
+                    source: self.map_argument(caller.space, c.source),
+                    source_address: c.source_address,
+                    copy: c.copy,
+                    protections: Some((c.cur_protection, c.max_protection)),
+                    inherit: c.inheritance,
+                };
+                VmWork::Remap(vm::Remap::new(target, args))
+            }
+            VmRequest::VmMsync(c) => VmWork::Msync(vm::Msync::new(target, c.address, c.size, c.sync_flags, family)),
+            VmRequest::VmMachineAttribute(c) => {
+                let op = vm::MachineAttribute::new(target, c.address, c.size, c.attribute, c.value, family);
+                VmWork::MachineAttribute(op, c.value)
+            }
+            VmRequest::VmBehaviorSet(c) => {
+                VmWork::BehaviorSet(vm::BehaviorSet::new(target, c.address, c.size, c.new_behavior))
+            }
+            VmRequest::VmGetSizeLimit(_) => {
+                let answer = self.vm.limits(target);
+                let answer = answer
+                    .map(|limits| wire::VmGetSizeLimitReply { current_limit: limits.current, max_limit: limits.max });
+                return Err(Box::new(pack_reply(&answer)));
+            }
             VmRequest::VmStatistics(_) => return Err(Box::new(pack_reply(&self.statistics(target)))),
         })
     }
@@ -192,6 +264,20 @@ impl<M: Machine> Server<M> {
             address: found.address,
             size: found.size,
             object_name: PortName::NULL,
+            info: Ints::new(&found.words),
+        })
+    }
+
+    fn region_recurse(
+        &mut self,
+        target: Option<MapId>,
+        call: &wire::VmRegionRecurse,
+    ) -> Result<wire::VmRegionRecurseReply, KernReturn> {
+        let found = self.vm.region_recurse(target, call.address, call.info_count)?;
+        Ok(wire::VmRegionRecurseReply {
+            address: found.address,
+            size: found.size,
+            nesting_depth: 0,
             info: Ints::new(&found.words),
         })
     }
@@ -236,18 +322,5 @@ impl<M: Machine> Server<M> {
             lookups: counts.lookups as u32,
             hits: counts.hits as u32,
         })
-    }
-
-    /// A call to the host.
-    pub(super) fn host_call(&mut self, caller: Caller, request: u32, target: PortName, call: &HostRequest) {
-        use crate::port::ObjectKind::{Host, HostPrivileged};
-        let answer = match self.object(caller.space, target) {
-            Err(code) => Err(code),
-            Ok(Some(object)) if matches!(object.kind, Host | HostPrivileged) => match call {
-                HostRequest::HostPageSize(_) => Ok(HostPageSizeReply { size: PAGE }),
-            },
-            Ok(_) => Err(KernReturn::INVALID_ARGUMENT),
-        };
-        self.answer_result(caller.thread, request, &answer);
     }
 }

@@ -49,6 +49,8 @@ pub struct Map {
     pub(crate) size: u64,
     /// Bytes in entries with maximum protection NONE.
     pub(crate) size_none: u64,
+    /// Bytes in wired entries.
+    pub(crate) size_wired: u64,
     pub(crate) limits: Limits,
     /// An operation of several steps works on it: other calls and faults wait.
     pub(crate) is_locked: bool,
@@ -64,6 +66,7 @@ impl Map {
             entries: Store::new(bounds.start),
             size: 0,
             size_none: 0,
+            size_wired: 0,
             limits,
             is_locked: false,
             next_chore: None,

@@ -3,14 +3,12 @@
 use alloc::vec::Vec;
 
 use mach_protocol::KernReturn;
+use mach_protocol::vm::READ_LIST_MAX;
 
 use super::read::Read;
 use crate::step::{Cancel, Env, Operation, Step};
 use crate::types::MapId;
 use crate::vm::Vm;
-
-/// The most elements of a call.
-pub const READ_LIST_MAX: usize = 256;
 
 /// What `vm_read_list` returns beside a refusal of the whole call.
 #[derive(Clone, Debug, PartialEq, Eq)]

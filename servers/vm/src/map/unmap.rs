@@ -87,7 +87,6 @@ impl Remover {
                 if is_permanent {
                     entry.needs_copy = false;
                     entry.is_shared = false;
-                    entry.wired = 0;
                     entry.attributes = Attributes { prot: Prot::NONE, max: Prot::NONE, ..entry.attributes };
                     vm.insert_entry(self.map, start, entry);
                 }

@@ -60,6 +60,13 @@ impl Vm {
         }
     }
 
+    /// Bytes that would be wired if a range were.
+    fn size_with(&self, map: MapId, range: Range) -> u64 {
+        let Some(map) = self.maps.get(map) else { return 0 };
+        let unwired = map.entries.overlapping(range).filter(|(_, entry)| entry.wired == 0);
+        map.size_wired + unwired.map(|(start, entry)| entry.end.min(range.end) - start.max(range.start)).sum::<u64>()
+    }
+
     /// The first entry in a range, cut to the range.
     fn first_entry(&mut self, map: MapId, range: Range) -> Option<(Range, u16)> {
         let (start, _) = self.maps.get(map)?.entries.at_or_above(range.start)?;
@@ -77,14 +84,30 @@ impl Vm {
         self.set_wired(map, address, 0);
     }
 
+    /// Lets entries that are wired be wired once: GNU's wirings do not count.
+    fn forget_count(&mut self, map: MapId, mut range: Range) {
+        while let Some((entry, _)) = self.first_entry(map, range) {
+            self.set_wired(map, entry.start, 1);
+            range.start = entry.end;
+        }
+    }
+
     fn set_wired(&mut self, map: MapId, address: u64, wired: u16) {
         if let Some(map) = self.maps.get_mut(map)
-            && let Some((_, entry)) = map.entries.lookup_mut(address)
+            && let Some((start, entry)) = map.entries.lookup_mut(address)
         {
-            entry.wired = wired;
+            let (was, size) = (core::mem::replace(&mut entry.wired, wired), entry.end - start);
+            match (was, wired) {
+                (0, 1..) => map.size_wired += size,
+                (1.., 0) => map.size_wired -= size,
+                _ => {}
+            }
         }
     }
 }
+
+/// What a task may have wired by the plain host port.
+const PLAIN_SHARE: u64 = 8 << 20;
 
 /// What the operation is doing.
 #[derive(Debug)]
@@ -119,7 +142,8 @@ enum State {
 /// | 5 | does not wrap or round to zero             | `InvalidArgument`   | clamped           |
 /// | 6 | no hole                                    | `InvalidAddress`    | `NoSpace`         |
 /// | 7 | the entries allow the access               | `ProtectionFailure` | `NoSpace`         |
-/// | 8 | every page can be had                      | that of the fault   | that of the fault |
+/// | 8 | a plain host port: [`PLAIN_SHARE`] a task  |                     | `NoAccess`        |
+/// | 9 | every page can be had                      | that of the fault   | that of the fault |
 #[derive(Debug)]
 pub struct Wire {
     host: Host,
@@ -165,6 +189,9 @@ impl Wire {
             _ if is_gnu => KernReturn::NO_SPACE,
             other => other,
         })?;
+        if self.host == Host::Plain && !self.wanted().is_empty() && vm.size_with(id, range) > PLAIN_SHARE {
+            return Err(KernReturn::NO_ACCESS);
+        }
         Ok(Some((id, range)))
     }
 
@@ -207,6 +234,9 @@ impl Wire {
         };
         loop {
             let Some((entry, wired)) = vm.first_entry(map, Range { start: at, end: range.end }) else {
+                if self.family == Family::Gnu {
+                    vm.forget_count(map, range);
+                }
                 vm.unlock_maps(&[map]);
                 return Step::Done(Ok(()));
             };
@@ -225,8 +255,7 @@ impl Wire {
                     stop => return stop.into(),
                 }
             }
-            let more = if self.family == Family::Gnu { 1 } else { wired.saturating_add(1) };
-            vm.set_wired(map, entry.start, more);
+            vm.set_wired(map, entry.start, wired.saturating_add(1));
             at = entry.end;
         }
     }

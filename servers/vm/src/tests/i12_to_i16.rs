@@ -97,6 +97,39 @@ fn i13_09_gnu_sets_and_clears() {
 }
 
 #[test]
+fn i13_09c_a_second_wiring_that_fails_leaves_the_first() {
+    let (mut b, a) = Bench::with_pages(100);
+    for family in [Family::Gnu, Family::Xnu] {
+        assert_eq!(wire(&mut b, a, 10 * P, RW, family), 0);
+        b.world.machine.fail_in = Some(30);
+        assert_eq!(wire(&mut b, a, 100 * P, RW, family), 6);
+        b.world.machine.fail_in = None;
+        assert_eq!(b.statistics().wire_count, 10);
+        b.world.assert_valid();
+        assert_eq!(wire(&mut b, a, 100 * P, 0, family), 0);
+        assert_eq!(b.statistics().wire_count, 0);
+    }
+}
+
+#[test]
+fn i13_11_the_share_of_the_unprivileged() {
+    const SHARE: u64 = 8 << 20;
+    let (mut b, a) = Bench::with_pages(SHARE / P + 16);
+    let wire = |b: &mut Bench, host, address, size, access| {
+        code(b.world.run(Wire::new(host, Some(b.me), address, size, access, Family::Gnu)))
+    };
+    assert_eq!(wire(&mut b, Host::Plain, a, SHARE + P, RW), 8);
+    assert_eq!(b.statistics().wire_count, 0);
+    assert_eq!(wire(&mut b, Host::Plain, a, 8 * P, RW), 0);
+    assert_eq!(wire(&mut b, Host::Plain, a + 8 * P, SHARE - 7 * P, RW), 8);
+    assert_eq!(wire(&mut b, Host::Plain, a + 4 * P, SHARE - 4 * P, RW), 0);
+    assert_eq!(wire(&mut b, Host::Plain, a, P, RW), 0);
+    assert_eq!(wire(&mut b, Host::Privileged, a, SHARE + P, RW), 0);
+    assert_eq!(wire(&mut b, Host::Plain, a, SHARE + P, 0), 0);
+    b.world.assert_valid();
+}
+
+#[test]
 fn i13_09b_a_wiring_that_runs_out_of_memory_is_undone() {
     let (mut b, a) = Bench::with_pages(200);
     b.store(a + 100 * P, 1);

@@ -3,113 +3,13 @@
 //! The target of every request is a task's name. Values travel as the caller gave them: the server checks
 //! them, in the order of the specification.
 
-use bitflags::bitflags;
+mod types;
+
+pub use types::*;
 
 use crate::PortName;
 use crate::table::subsystem;
 use crate::wire::Ints;
-
-bitflags! {
-    /// A set of accesses, `vm_prot_t`. Other bits may be carried: servers refuse them.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct VmProt: u32 {
-        /// The memory may be read.
-        const READ = 1;
-        /// The memory may be written.
-        const WRITE = 2;
-        /// Instructions may be fetched.
-        const EXECUTE = 4;
-    }
-}
-
-impl VmProt {
-    /// No access.
-    pub const NONE: Self = Self::empty();
-    /// What new memory gets: read and write.
-    pub const DEFAULT: Self = Self::READ.union(Self::WRITE);
-    /// Every access.
-    pub const ALL: Self = Self::DEFAULT.union(Self::EXECUTE);
-    /// In `vm_protect` by its XNU ids: make the range private first.
-    pub const COPY: Self = Self::from_bits_retain(0x10);
-    /// In `memory_object_lock_request`: the locks stay as they are.
-    pub const NO_CHANGE: Self = Self::from_bits_retain(0x08);
-    /// The same as Mac OS X's headers have it; accepted, never sent.
-    pub const NO_CHANGE_LEGACY: Self = Self::from_bits_retain(0x0100_0000);
-}
-
-bitflags! {
-    /// The flags of `vm_allocate` and `vm_map`, `VM_FLAGS_*`. Bits 24 to 31 are a tag.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct VmFlags: u32 {
-        /// Where room is, instead of exactly at the address given.
-        const ANYWHERE = 0x1;
-        /// The memory may be made volatile.
-        const PURGABLE = 0x2;
-        /// Place within 4 GiB chunks; a hint.
-        const CHUNK_4GB = 0x4;
-        /// Place at random; a hint.
-        const RANDOM_ADDR = 0x8;
-        /// Do not keep the pages cached; a hint.
-        const NO_CACHE = 0x10;
-        /// Deallocating makes the memory inaccessible instead of free.
-        const PERMANENT = 0x80;
-        /// Replace what is at the fixed address, in one step.
-        const OVERWRITE = 0x4000;
-        /// The largest superpages that fit.
-        const SUPERPAGE_SIZE_ANY = 0x1_0000;
-        /// Superpages of 2 MiB.
-        const SUPERPAGE_SIZE_2MB = 0x2_0000;
-    }
-}
-
-impl VmFlags {
-    /// Exactly at the address given.
-    pub const FIXED: Self = Self::empty();
-}
-
-/// What a child gets of memory, `vm_inherit_t`. A transparent number: servers refuse unknown ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct VmInherit(pub u32);
-
-impl VmInherit {
-    /// The same memory.
-    pub const SHARE: Self = Self(0);
-    /// A snapshot.
-    pub const COPY: Self = Self(1);
-    /// A hole.
-    pub const NONE: Self = Self(2);
-    /// What new memory gets.
-    pub const DEFAULT: Self = Self::COPY;
-}
-
-/// What a task expects to do with memory, `vm_behavior_t`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct VmBehavior(pub u32);
-
-impl VmBehavior {
-    /// Nothing in particular.
-    pub const DEFAULT: Self = Self(0);
-}
-
-/// `VM_REGION_BASIC_INFO_64`: protection, max_protection, inheritance, shared, reserved, offset (64 bits),
-/// behavior, user_wired_count (16 bits).
-pub const VM_REGION_BASIC_INFO_64: u32 = 9;
-/// The count of [`VM_REGION_BASIC_INFO_64`], in 32-bit units.
-pub const VM_REGION_BASIC_INFO_64_COUNT: u32 = 9;
-/// `VM_REGION_BASIC_INFO`, with a 32-bit offset.
-pub const VM_REGION_BASIC_INFO: u32 = 10;
-/// `VM_REGION_EXTENDED_INFO`: protection, user_tag, pages resident, shared now private, swapped out,
-/// dirtied, ref_count, shadow_depth (16 bits), external_pager (8), share_mode (8), pages reusable.
-pub const VM_REGION_EXTENDED_INFO: u32 = 13;
-/// The count of [`VM_REGION_EXTENDED_INFO`].
-pub const VM_REGION_EXTENDED_INFO_COUNT: u32 = 9;
-/// `VM_REGION_TOP_INFO`: obj_id, ref_count, private and shared pages resident, share_mode (8 bits).
-pub const VM_REGION_TOP_INFO: u32 = 12;
-/// The count of [`VM_REGION_TOP_INFO`].
-pub const VM_REGION_TOP_INFO_COUNT: u32 = 5;
-
-/// The longest information of `vm_region`, in 32-bit units.
-pub const VM_REGION_INFO_MAX: usize = 20;
 
 subsystem! {
     /// A request on a task's map.
@@ -318,6 +218,135 @@ subsystem! {
         } -> GnuVmMapReply {
             /// Where it is.
             address: u64,
+        }
+
+        /// `vm_region_recurse`, A.11: as [`VmRegion`], in the form for maps of maps, of which there are none.
+        VmRegionRecurse = 3822 | 4815 | 3821 {
+            /// Where to look.
+            address: u64,
+            /// How deep to look; no map lies within another.
+            nesting_depth: u32,
+            /// 32-bit units that the caller has room for.
+            info_count: u32,
+        } -> VmRegionRecurseReply {
+            /// Where the region starts.
+            address: u64,
+            /// Its bytes.
+            size: u64,
+            /// Always 0.
+            nesting_depth: u32,
+            /// What [`VM_REGION_SUBMAP_INFO_COUNT_64`] describes, as much as there is room for.
+            info: Ints<VM_REGION_INFO_MAX>,
+        }
+
+        /// `vm_read_list`, A.7: several reads at once. The list does not fit in a message.
+        VmReadList = 3806 | 4805 {
+            /// Where the list is, in the caller: an address and a size an element, 64 bits each. The server stores
+            /// there where the copy of each element is, and its size; zeros for one that it could not read.
+            list: u64,
+            /// Elements, at most [`READ_LIST_MAX`].
+            count: u32,
+        } -> VmReadListReply {}
+
+        /// `vm_remap`, A.12: maps memory of a task a second time.
+        VmRemap = 3814 | 4813 {
+            /// Where, or the address from which to search.
+            address: u64,
+            /// Bytes.
+            size: u64,
+            /// Address bits that must be zero.
+            mask: u64,
+            /// [`VmFlags`].
+            flags: u32,
+            /// Whose memory.
+            source: PortName,
+            /// Where in it.
+            source_address: u64,
+            /// A snapshot instead of the memory itself.
+            copy: bool,
+            /// [`VmInherit`].
+            inheritance: u32,
+        } -> VmRemapReply {
+            /// Where it is.
+            address: u64,
+            /// What all regions of the source allow now.
+            cur_protection: u32,
+            /// What all regions of the source may allow.
+            max_protection: u32,
+        }
+
+        /// `vm_remap_new`, A.12: the same with the protections that the new memory gets.
+        VmRemapNew = 3832 | 4821 {
+            /// Where, or the address from which to search.
+            address: u64,
+            /// Bytes.
+            size: u64,
+            /// Address bits that must be zero.
+            mask: u64,
+            /// [`VmFlags`].
+            flags: u32,
+            /// Whose memory.
+            source: PortName,
+            /// Where in it.
+            source_address: u64,
+            /// A snapshot instead of the memory itself.
+            copy: bool,
+            /// [`VmProt`].
+            cur_protection: u32,
+            /// [`VmProt`].
+            max_protection: u32,
+            /// [`VmInherit`].
+            inheritance: u32,
+        } -> VmRemapNewReply {
+            /// Where it is.
+            address: u64,
+            /// [`VmProt`].
+            cur_protection: u32,
+            /// [`VmProt`].
+            max_protection: u32,
+        }
+
+        /// `vm_msync`, A.13: gives changed pages back to their manager.
+        VmMsync = 3810 | 4809 | 4209 {
+            /// The first byte.
+            address: u64,
+            /// Bytes.
+            size: u64,
+            /// [`VmSync`].
+            sync_flags: u32,
+        } -> VmMsyncReply {}
+
+        /// `vm_machine_attribute`, A.15: caches.
+        VmMachineAttribute = 3813 | 4812 | 2099 {
+            /// The first byte.
+            address: u64,
+            /// Bytes.
+            size: u64,
+            /// [`MATTR_CACHE`].
+            attribute: u32,
+            /// `MATTR_VAL_*`.
+            value: u32,
+        } -> VmMachineAttributeReply {
+            /// The value.
+            value: u32,
+        }
+
+        /// `vm_behavior_set`, A.17: says what the task will do with memory.
+        VmBehaviorSet = 3811 | 4810 {
+            /// The first byte.
+            address: u64,
+            /// Bytes.
+            size: u64,
+            /// [`VmBehavior`].
+            new_behavior: u32,
+        } -> VmBehaviorSetReply {}
+
+        /// `vm_get_size_limit`, A.22: how much memory the map may hold.
+        VmGetSizeLimit = 4216 {} -> VmGetSizeLimitReply {
+            /// Bytes, now.
+            current_limit: u64,
+            /// Bytes, at most.
+            max_limit: u64,
         }
 
         /// `vm_statistics`, A.18: counts of the whole system; the target is any task.

@@ -1,5 +1,7 @@
 //! The whole server on the host, over a machine of ordinary memory: what tasks ask and get, and that nothing is left.
 
+mod maps;
+
 use alloc::vec::Vec;
 
 use mach_protocol::host::HostPageSize;
