@@ -1,1 +1,43 @@
-//! ...
+//! What the counts do by themselves; the whole is tested in `server::tests::managers`.
+
+use super::*;
+
+impl Managers {
+    /// Whether nothing is left of any manager: every message has ended, every account is closed.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_empty = self.records.is_empty() && self.by_port.is_empty() && self.deadlines.is_empty();
+        is_empty && self.queued.is_empty() && self.outbox.is_empty() && self.accounts.is_empty()
+    }
+}
+
+#[test]
+fn lock_requests_of_a_task_are_counted() {
+    let task = SpaceId::from_word(1 << 32);
+    let mut managers = Managers::default();
+    for _ in 0..TASK_REQUESTS {
+        assert!(managers.begin_request(task));
+    }
+    assert!(!managers.begin_request(task));
+    assert!(managers.begin_request(SpaceId::from_word(2 << 32)), "another task's are others");
+    managers.end_request(task);
+    assert!(managers.begin_request(task));
+    (0..TASK_REQUESTS).for_each(|_| managers.end_request(task));
+    managers.end_request(SpaceId::from_word(2 << 32));
+    assert!(managers.is_settled());
+}
+
+#[test]
+fn a_task_with_too_many_messages_takes_no_more() {
+    let task = SpaceId::from_word(1 << 32);
+    let mut managers = Managers::default();
+    let numbers: Vec<u64> = (0..TASK_MESSAGES).map(|_| managers.charge_completion(task)).collect();
+    assert!(!managers.takes_completions(task));
+    assert!(!managers.may_map(ManagerId(1), Some(task)));
+    assert!(managers.may_map(ManagerId(1), None));
+    let _ = managers.delivered(numbers[0], Clock::default());
+    assert!(managers.takes_completions(task));
+    for number in &numbers {
+        let _ = managers.destroyed(*number);
+    }
+    assert!(managers.is_settled());
+}

@@ -4,7 +4,6 @@
 use alloc::vec;
 
 use mach_protocol::memory_object::*;
-use mach_protocol::message::CarriedRight;
 use mach_protocol::port::{
     MachPortDestroy, MachPortExtractRight, MachPortGetRefs, MachPortInsertRight, MachPortModRefs, MachPortType,
 };
@@ -18,7 +17,6 @@ mod death;
 mod limits;
 mod protocol;
 
-const MEMORY_ERROR: KernReturn = KernReturn::MEMORY_ERROR;
 const READ: u64 = 0x9200_0006;
 const WRITE: u64 = 0x9200_0046;
 /// Where clients map objects, and managers keep data.

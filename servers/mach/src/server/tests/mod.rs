@@ -97,9 +97,10 @@ impl Host {
 
     /// A thread of a task, running, with its identity in the server.
     fn new_thread(&mut self, task: PortName) -> (PortName, ThreadId) {
+        let before: Vec<ThreadId> = self.server.threads.iter().map(|(id, _)| id).collect();
         let thread = self.call(task, &ThreadCreate {}).expect("a thread").thread;
         assert_eq!(self.call(thread, &ThreadResume {}).map(drop), Ok(()));
-        let id = self.server.threads.iter().map(|(id, _)| id).last().expect("a thread");
+        let id = self.server.threads.iter().map(|(id, _)| id).find(|id| !before.contains(id)).expect("a thread");
         let tcb = self.server.threads.get(id).expect("it lives").tcb;
         assert!(self.fake().runs(tcb));
         (thread, id)
