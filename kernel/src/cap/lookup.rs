@@ -58,14 +58,19 @@ fn step(cnode: CNodeCap, addr: u64, bits: u32) -> Result<(SlotRef, u32), LookupF
 /// | 2 | the guard matches | `GuardMismatch` |
 /// | 3 | the level does not use more bits than are left | `DepthMismatch` |
 pub fn resolve(k: &Kernel, root: Cap, addr: u64, bits: u32) -> Result<Resolved, LookupFault> {
-    let Cap::CNode(mut cnode) = root else {
-        return Err(LookupFault::InvalidRoot);
-    };
-    let mut bits_left = bits;
+    match root {
+        Cap::CNode(cnode) => descend(k, cnode, addr, bits),
+        _ => Err(LookupFault::InvalidRoot),
+    }
+}
+
+/// [`resolve`] from a CNode.
+fn descend(k: &Kernel, root: CNodeCap, addr: u64, bits: u32) -> Result<Resolved, LookupFault> {
+    let (mut cnode, mut bits_left) = (root, bits);
     loop {
         let (slot, left) = step(cnode, addr, bits_left)?;
-        match slot.cap(k) {
-            Cap::CNode(next) if left > 0 => cnode = next,
+        match slot.get(k).cnode() {
+            Some(next) if left > 0 => cnode = next,
             _ => return Ok(Resolved { slot, bits_left: left }),
         }
         bits_left = left;
@@ -78,8 +83,8 @@ pub fn resolve(k: &Kernel, root: Cap, addr: u64, bits: u32) -> Result<Resolved, 
 ///
 /// As [`resolve`].
 pub fn lookup_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, LookupFault> {
-    let root = thread.slot(k, TcbSlot::CSpaceRoot).cap(k);
-    resolve(k, root, cptr, WORD_BITS).map(|found| found.slot)
+    let root = thread.slot(k, TcbSlot::CSpaceRoot).get(k).cnode().ok_or(LookupFault::InvalidRoot)?;
+    descend(k, root, cptr, WORD_BITS).map(|found| found.slot)
 }
 
 /// Finds the slot that a CNode operation names. All bits must be used.

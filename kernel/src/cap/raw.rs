@@ -168,6 +168,19 @@ impl RawCap {
         self.try_unpack().unwrap_or(Cap::Null)
     }
 
+    /// The CNode that this is a capability to. Resolving an address asks this at each level, so it has a shorter way
+    /// than [`unpack`](Self::unpack).
+    #[inline]
+    pub(super) fn cnode(self) -> Option<CNodeCap> {
+        let [w0, w1] = self.0;
+        if field(w0, 0, 5) != CapKind::CNode as u64 {
+            return None;
+        }
+        // SAFETY: `pack` took the address of the slots, `2^radix` of them, for this kind.
+        let slots = unsafe { self.slots(1 << field(w0, 5, 6)) }?;
+        Some(CNodeCap { slots, guard: w1, guard_size: field(w0, 11, 6) as u32 })
+    }
+
     /// `None` never happens by CAP-1; it would mean a null address where an object is named.
     fn try_unpack(self) -> Option<Cap> {
         const NULL: u64 = CapKind::Null as u64;
@@ -236,12 +249,7 @@ impl RawCap {
                 root: unsafe { self.object() }?,
                 asid: (field(w0, 5, 1) != 0).then_some(Asid(w1 as u16)),
             }),
-            CNODE => Cap::CNode(CNodeCap {
-                // SAFETY: as said above; the radix is that of the array.
-                slots: unsafe { self.slots(1 << field(w0, 5, 6)) }?,
-                guard: w1,
-                guard_size: field(w0, 11, 6) as u32,
-            }),
+            CNODE => Cap::CNode(self.cnode()?),
             ASID_CONTROL => Cap::AsidControl,
             // SAFETY: as said above.
             THREAD => Cap::Thread(unsafe { self.object() }?),

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Cap, RawCap};
+use super::{CNodeCap, Cap, RawCap};
 use crate::kernel::Kernel;
 use crate::kobj::{KRef, Tagged};
 
@@ -48,6 +48,13 @@ impl Slot {
     #[must_use]
     pub fn cap(&self) -> Cap {
         self.cap.get().unpack()
+    }
+
+    /// The capability, if it is a CNode.
+    #[inline]
+    #[must_use]
+    pub(super) fn cnode(&self) -> Option<CNodeCap> {
+        self.cap.get().cnode()
     }
 
     /// Is there no capability?

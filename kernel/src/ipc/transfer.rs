@@ -66,13 +66,16 @@ fn copy(
     grant: bool,
 ) -> MessageInfo {
     let info = MessageInfo(sender.get(k).context.info_register().get());
-    let (from, to) = (send_buffer(k, sender), receive_buffer(k, receiver));
     let mut length = info.clamped_length();
     let (sent, received) = (&sender.get(k).context, &receiver.get(k).context);
     for (from, to) in sent.message_registers().iter().zip(received.message_registers()).take(length) {
         to.set(from.get());
     }
-    let (Some(from), Some(to)) = (from, to) else {
+    if length <= MSG_REGISTERS && info.extra_caps() == 0 {
+        // The buffers have no part in it.
+        return MessageInfo::new(info.label(), 0, 0, length as u64);
+    }
+    let (Some(from), Some(to)) = (send_buffer(k, sender), receive_buffer(k, receiver)) else {
         length = length.min(MSG_REGISTERS);
         return MessageInfo::new(info.label(), 0, 0, length as u64);
     };

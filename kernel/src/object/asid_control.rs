@@ -32,7 +32,7 @@ pub struct MakePool {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation) -> InvokeResult {
-    let decoded = decode(k, invocation.label, &invocation.args)?;
+    let decoded = decode(k, invocation.label, invocation.args)?;
     Ok(perform(k, decoded))
 }
 

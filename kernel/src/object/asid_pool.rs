@@ -67,7 +67,7 @@ pub struct Assign {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, pool: AsidPoolCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, pool, &invocation.args)?;
+    let decoded = decode(k, invocation.label, pool, invocation.args)?;
     Ok(perform(k, decoded))
 }
 

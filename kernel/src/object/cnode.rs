@@ -95,7 +95,7 @@ pub fn decode(k: &Kernel, inv: &Invocation, this: Cap) -> Result<CNodeInvocation
     if !(InvocationLabel::CNodeRevoke.number()..=InvocationLabel::CNodeRotate.number()).contains(&inv.label) {
         return Err(SyscallError::IllegalOperation);
     }
-    let args = &inv.args;
+    let args = inv.args;
     args.require(2, 0)?;
     let (index, depth) = (args.word(0).any(), args.word(1).any());
     let dest = lookup::target_slot(k, this, index, depth, LookupSide::Destination)?;

@@ -82,9 +82,9 @@ pub fn invoke(k: &Kernel, inv: &Invocation) -> InvokeResult {
 /// The tables; `IllegalOperation` for other labels.
 pub fn decode(k: &Kernel, inv: &Invocation) -> Result<DomainInvocation, SyscallError> {
     match InvocationLabel::try_from(inv.label) {
-        Ok(InvocationLabel::DomainSetSet) => decode_set(&inv.args),
-        Ok(InvocationLabel::DomainScheduleConfigure) => decode_configure(k, &inv.args),
-        Ok(InvocationLabel::DomainScheduleSetStart) => decode_set_start(k, &inv.args),
+        Ok(InvocationLabel::DomainSetSet) => decode_set(inv.args),
+        Ok(InvocationLabel::DomainScheduleConfigure) => decode_configure(k, inv.args),
+        Ok(InvocationLabel::DomainScheduleSetStart) => decode_set_start(k, inv.args),
         _ => Err(SyscallError::IllegalOperation),
     }
 }

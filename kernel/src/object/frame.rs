@@ -81,7 +81,7 @@ impl CacheRange {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, frame: FrameCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, frame, invocation.slot, &invocation.args)?;
+    let decoded = decode(k, invocation.label, frame, invocation.slot, invocation.args)?;
     Ok(perform(k, decoded))
 }
 

@@ -40,7 +40,7 @@ pub enum IrqControlInvocation {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation) -> InvokeResult {
-    let decoded = decode(k, invocation.label, &invocation.args)?;
+    let decoded = decode(k, invocation.label, invocation.args)?;
     Ok(perform(k, invocation.slot, decoded))
 }
 

@@ -33,7 +33,7 @@ pub enum IrqHandlerInvocation {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, irq: Irq) -> InvokeResult {
-    let decoded = decode(invocation.label, &invocation.args)?;
+    let decoded = decode(invocation.label, invocation.args)?;
     Ok(perform(k, irq, decoded))
 }
 

@@ -79,7 +79,7 @@ pub enum PageTableInvocation {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, table: PageTableCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, table, invocation.slot, &invocation.args)?;
+    let decoded = decode(k, invocation.label, table, invocation.slot, invocation.args)?;
     Ok(perform(k, decoded))
 }
 

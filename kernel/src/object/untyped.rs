@@ -108,7 +108,7 @@ pub fn decode(k: &Kernel, inv: &Invocation, this: UntypedCap) -> Result<Retype, 
     if inv.label != InvocationLabel::UntypedRetype.number() {
         return Err(SyscallError::IllegalOperation);
     }
-    let args = &inv.args;
+    let args = inv.args;
     args.require(6, 1)?;
     let (object, size_bits) = decode_object(args)?;
     let object_bits = object.object_bits(size_bits);

@@ -29,7 +29,7 @@ pub enum VSpaceInvocation {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, vspace: VSpaceCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, vspace, &invocation.args)?;
+    let decoded = decode(k, invocation.label, vspace, invocation.args)?;
     Ok(perform(decoded))
 }
 

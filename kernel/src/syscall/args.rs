@@ -54,11 +54,12 @@ pub struct Args {
 
 impl Args {
     /// Arguments with the first words of a message of `length` words.
+    #[inline]
     #[must_use]
-    pub fn new(words: &[u64], length: usize) -> Self {
+    pub fn new(words: impl Iterator<Item = u64>, length: usize) -> Self {
         let mut args = Args { words: [0; MAX_WORDS], length, caps: [None; MSG_MAX_EXTRA_CAPS] };
         for (to, from) in args.words.iter_mut().zip(words) {
-            *to = *from;
+            *to = from;
         }
         args
     }
@@ -116,7 +117,7 @@ pub enum Phase {
 
 /// An invocation of a kernel object.
 #[derive(Clone, Copy, Debug)]
-pub struct Invocation {
+pub struct Invocation<'a> {
     /// The operation, not yet recognised.
     pub label: u64,
     /// The slot of the invoked capability.
@@ -124,7 +125,7 @@ pub struct Invocation {
     /// The invoked capability.
     pub cap: Cap,
     /// Its arguments.
-    pub args: Args,
+    pub args: &'a Args,
     /// Which half of the system call this is.
     pub phase: Phase,
 }

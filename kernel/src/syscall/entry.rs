@@ -3,19 +3,19 @@
 //! The thread's registers have been saved; what the call changes of them is written to its context.
 //! Whoever calls these functions calls [`sched::activate`] afterwards.
 
-use super::{Args, Invocation, MAX_WORDS, Outcome, Phase, debug, invoke, reply_error, reply_success};
-use crate::cap::Cap;
+use super::{Args, Invocation, Outcome, Phase, debug, invoke, reply_error, reply_success};
+use crate::cap::{Cap, SlotRef};
 use crate::cap::lookup::lookup_slot;
 use crate::error::{Fault, FaultPhase, InvocationError, LookupFault, Preempted, SyscallError};
 use crate::ipc::{fault, transfer};
 use crate::irq;
 use crate::kernel::Kernel;
-use crate::kobj::{KRef, UserBuffer};
+use crate::kobj::KRef;
 use crate::object::endpoint::{self, Authority, Blocking, SendMode};
 use crate::object::tcb::ThreadState;
 use crate::object::{Reply, Tcb, notification, reply};
 use crate::sched;
-use sel4_abi::message::{IpcBuffer, MSG_REGISTERS};
+use sel4_abi::message::{IpcBuffer, MSG_MAX_EXTRA_CAPS, MSG_REGISTERS};
 use sel4_abi::{CapRights, MessageInfo, Syscall};
 
 /// The register of the invoked capability, or of the one to receive on.
@@ -110,8 +110,8 @@ const fn reports_lookups(mode: SendMode) -> bool {
 
 /// Invokes the capability that `cptr` names with the message in the thread's registers and buffer.
 fn send(k: &mut Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<(), Preempted> {
-    let inv = match gather(k, t, cptr, mode) {
-        Ok(inv) => inv,
+    let (slot, extra) = match find(k, t, cptr) {
+        Ok(found) => found,
         Err((addr, lookup)) => {
             if reports_lookups(mode) {
                 fault::raise(k, t, Fault::Cap { addr, phase: FaultPhase::Send, lookup });
@@ -120,7 +120,8 @@ fn send(k: &mut Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<(), P
         }
     };
     let is_call = mode == SendMode::Call;
-    match inv.cap {
+    let cap = slot.cap(k);
+    match cap {
         Cap::Endpoint(cap) if cap.rights.contains(CapRights::WRITE) => {
             endpoint::send(k, t, cap.endpoint, Authority::of(cap), mode);
         }
@@ -135,47 +136,57 @@ fn send(k: &mut Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<(), P
             reply::reply(k, t, cap.reply, cap.can_grant);
             answer(k, t, is_call, Ok(Outcome::Done));
         }
-        _ => invoke_object(k, t, &inv, is_call)?,
+        _ => {
+            let args = arguments(k, t, extra);
+            let label = MessageInfo(t.get(k).context.info_register().get()).label();
+            let phase = if mode == SendMode::FirstPhase { Phase::First } else { Phase::Only };
+            invoke_object(k, t, &Invocation { label, slot, cap, args: &args, phase }, is_call)?;
+        }
     }
     Ok(())
 }
 
-/// Looks up the invoked capability and the extra capabilities, and copies the words. An error is the
-/// address that did not resolve, and why.
-fn gather(k: &Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<Invocation, (u64, LookupFault)> {
+/// The slots of a message's extra capabilities.
+type ExtraSlots = [Option<SlotRef>; MSG_MAX_EXTRA_CAPS];
+
+/// Looks up the invoked capability and the extra capabilities. An error is the address that did not resolve, and why.
+fn find(k: &Kernel, t: KRef<Tcb>, cptr: u64) -> Result<(SlotRef, ExtraSlots), (u64, LookupFault)> {
     let slot = lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?;
-    let info = MessageInfo(t.get(k).context.info_register().get());
-    let buffer = transfer::send_buffer(k, t);
-    let mut args = words(k, t, info, buffer);
-    if let Some(buffer) = buffer {
-        for i in 0..info.extra_caps() {
+    let count = MessageInfo(t.get(k).context.info_register().get()).extra_caps();
+    let mut extra = [None; MSG_MAX_EXTRA_CAPS];
+    if count > 0
+        && let Some(buffer) = transfer::send_buffer(k, t)
+    {
+        for (i, extra) in extra.iter_mut().enumerate().take(count) {
             let cptr = buffer.read(k, IpcBuffer::CAPS_WORD + i);
-            args.push_cap(k, lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?);
+            *extra = Some(lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?);
         }
     }
-    let phase = if mode == SendMode::FirstPhase { Phase::First } else { Phase::Only };
-    Ok(Invocation { label: info.label(), slot, cap: slot.cap(k), args, phase })
+    Ok((slot, extra))
 }
 
-/// The message words, as many as an invocation can use.
-fn words(k: &Kernel, t: KRef<Tcb>, info: MessageInfo, buffer: Option<UserBuffer>) -> Args {
-    let mut words = [0; MAX_WORDS];
-    for (word, register) in words.iter_mut().zip(t.get(k).context.message_registers()) {
-        *word = register.get();
-    }
-    let Some(buffer) = buffer else {
-        return Args::new(&words, info.clamped_length().min(MSG_REGISTERS));
+/// The message words, as many as an invocation can use, and the extra capabilities.
+fn arguments(k: &Kernel, t: KRef<Tcb>, extra: ExtraSlots) -> Args {
+    let context = &t.get(k).context;
+    let length = MessageInfo(context.info_register().get()).clamped_length();
+    let in_registers = context.message_registers().into_iter().map(core::cell::Cell::get);
+    let buffer = if length > MSG_REGISTERS { transfer::send_buffer(k, t) } else { None };
+    let mut args = match buffer {
+        Some(buffer) => {
+            let behind = (MSG_REGISTERS..length).map(|i| buffer.read(k, IpcBuffer::MSG_WORD + i));
+            Args::new(in_registers.chain(behind), length)
+        }
+        None => Args::new(in_registers, length.min(MSG_REGISTERS)),
     };
-    let length = info.clamped_length();
-    for (i, word) in words.iter_mut().enumerate().take(length).skip(MSG_REGISTERS) {
-        *word = buffer.read(k, IpcBuffer::MSG_WORD + i);
+    for slot in extra.into_iter().flatten() {
+        args.push_cap(k, slot);
     }
-    Args::new(&words, length)
+    args
 }
 
 /// Invokes a kernel object. Meanwhile the thread counts as Restart, so that whatever stops it lets it
 /// execute the call again.
-fn invoke_object(k: &mut Kernel, t: KRef<Tcb>, inv: &Invocation, is_call: bool) -> Result<(), Preempted> {
+fn invoke_object(k: &mut Kernel, t: KRef<Tcb>, inv: &Invocation<'_>, is_call: bool) -> Result<(), Preempted> {
     sched::set_state(k, t, ThreadState::Restart);
     let result = match invoke(k, inv) {
         Ok(outcome) => Ok(outcome),

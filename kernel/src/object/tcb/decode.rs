@@ -153,7 +153,7 @@ const FLAGS_MASK: u64 = 1;
 /// | `UnbindNotification` | 1: one is bound, else `IllegalOperation` |
 /// | others | at their functions |
 pub fn decode(k: &Kernel, target: KRef<Tcb>, inv: &Invocation) -> Result<TcbInvocation, SyscallError> {
-    let args = &inv.args;
+    let args = inv.args;
     let label = InvocationLabel::try_from(inv.label).map_err(|_| SyscallError::IllegalOperation)?;
     match label {
         InvocationLabel::TcbReadRegisters => read_registers(k, target, args),

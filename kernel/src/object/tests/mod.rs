@@ -58,18 +58,24 @@ impl Bench {
         self.slot(index).cap(&self.m.kernel)
     }
 
-    /// The invocation of a slot's capability; extra caps are slots, too.
-    fn invocation(&self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) -> Invocation {
-        let mut args = Args::new(words, words.len());
+    /// The arguments of an invocation; extra caps are slots, too.
+    fn args(&self, words: &[u64], caps: &[usize]) -> Args {
+        let mut args = Args::new(words.iter().copied(), words.len());
         for cap in caps {
             args.push_cap(&self.m.kernel, self.slot(*cap));
         }
+        args
+    }
+
+    /// The invocation of a slot's capability.
+    fn invocation<'a>(&self, slot: usize, label: InvocationLabel, args: &'a Args) -> Invocation<'a> {
         let (slot, cap) = (self.slot(slot), self.cap(slot));
         Invocation { label: label.number(), slot, cap, args, phase: Phase::Only }
     }
 
     fn invoke(&mut self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) -> InvokeResult {
-        let inv = self.invocation(slot, label, words, caps);
+        let args = self.args(words, caps);
+        let inv = self.invocation(slot, label, &args);
         invoke(&mut self.m.kernel, &inv)
     }
 

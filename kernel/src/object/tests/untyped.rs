@@ -285,7 +285,8 @@ proptest! {
 #[test]
 fn clearing_stops_for_an_interrupt_and_goes_on_where_it_stopped() {
     let mut b = Bench::new(20);
-    let inv = b.invocation(UNTYPED, UntypedRetype, &[ENDPOINT, 0, 0, 0, 4, 1], &[ROOT]);
+    let args = b.args(&[ENDPOINT, 0, 0, 0, 4, 1], &[ROOT]);
+    let inv = b.invocation(UNTYPED, UntypedRetype, &args);
     let mut marks = std::vec![1 << 20];
     irq::raise(Irq(40));
     while let Err(error) = crate::syscall::invoke(&mut b.m.kernel, &inv) {

@@ -199,12 +199,12 @@ proptest! {
             let slot = zoo.w.slot(zoo.cptr(target));
             let cap = slot.cap(zoo.w.k());
             let words: Vec<u64> = message.words.iter().map(|w| zoo.word(*w)).collect();
-            let mut args = Args::new(&words, words.len());
+            let mut args = Args::new(words.iter().copied(), words.len());
             for cap in &message.caps {
                 args.push_cap(zoo.w.k(), zoo.w.slot(zoo.cptr(*cap)));
             }
             let label = fitting_label(cap, message.label);
-            let inv = Invocation { label, slot, cap, args, phase: Phase::Only };
+            let inv = Invocation { label, slot, cap, args: &args, phase: Phase::Only };
             let before = (zoo.w.m.snapshot(), format!("{:?}", zoo.w.k()));
             let mut result = None;
             let events = record(|| result = Some(invoke(&mut zoo.w.m.kernel, &inv)));
