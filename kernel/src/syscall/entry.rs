@@ -4,8 +4,8 @@
 //! Whoever calls these functions calls [`sched::activate`] afterwards.
 
 use super::{Args, Invocation, Outcome, Phase, debug, invoke, reply_error, reply_success};
-use crate::cap::{Cap, SlotRef};
 use crate::cap::lookup::lookup_slot;
+use crate::cap::{Cap, SlotRef};
 use crate::error::{Fault, FaultPhase, InvocationError, LookupFault, Preempted, SyscallError};
 use crate::ipc::{fault, transfer};
 use crate::irq;

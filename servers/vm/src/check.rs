@@ -70,9 +70,9 @@ impl World {
                 assert_eq!(copy.shadow.map(|shadow| shadow.object), Some(id), "OBJ-3");
             }
             assert!(vm.chain_length(id) <= 2 * object::shadow::MAX_DEPTH + 2, "OBJ-2: chains end");
-            for (offset, page) in &object.pages {
+            for (offset, page) in object.pages.iter() {
                 let page = vm.pages.get(*page).expect("OBJ-5: it exists");
-                assert_eq!((page.object, page.offset), (id, *offset), "OBJ-5");
+                assert_eq!((page.object, page.offset), (id, offset), "OBJ-5");
                 pages += 1;
                 if let Some(frame) = page.state.frame() {
                     assert!(frames.insert(frame), "a frame holds one page");
@@ -140,7 +140,7 @@ impl World {
             assert_eq!(vm.managers.get(&record.manager), Some(&id), "ASSOC-1");
             let object = vm.objects.get(record.object).expect("ASSOC-2: it exists");
             assert_eq!(object.source, Source::Manager(id), "ASSOC-2");
-            let pages = || object.pages.iter().filter_map(|(at, page)| Some((*at, vm.pages.get(*page)?)));
+            let pages = || object.pages.iter().filter_map(|(at, page)| Some((at, vm.pages.get(*page)?)));
             let owed: BTreeSet<u64> = pages().filter(|(_, page)| page.is_owed()).map(|(at, _)| at).collect();
             assert_eq!(owed, record.owed, "ASSOC-3");
             assert!(owed.len() <= association::MAX_OWED, "ASSOC-3");

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 
 use crate::machine::{Access, Machine, Object, Slot};
 use crate::memory::{Memory, Need, PAGE, Shortage, Unit};
+use arena::PageMap;
 use places::Places;
 
 /// The first address that belongs to no map: IPC buffers lie from here on.
@@ -25,6 +26,12 @@ pub const IPC_BASE: u64 = 0x7f00_0000_0000;
 const NO_UNIT: Unit = Unit(u32::MAX);
 /// Levels of tables below the root, and how many address bits an entry of their parent covers.
 const LEVELS: [u32; 3] = [39, 30, 21];
+
+/// What the lowest table for an address is kept under.
+const fn lowest(address: u64) -> (u32, u64) {
+    let bits = LEVELS[LEVELS.len() - 1];
+    (bits, address >> bits)
+}
 
 /// The number of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +71,8 @@ impl Root {
 #[derive(Debug)]
 struct Space {
     root: Root,
-    pages: BTreeMap<u64, Mapping>,
+    /// By address.
+    pages: PageMap<Mapping>,
     tables: BTreeMap<(u32, u64), Table>,
 }
 
@@ -107,7 +115,7 @@ impl Pmaps {
     }
 
     fn enlist(&mut self, root: Root) -> SpaceId {
-        let space = Space { root, pages: BTreeMap::new(), tables: BTreeMap::new() };
+        let space = Space { root, pages: PageMap::new(), tables: BTreeMap::new() };
         match self.free.pop() {
             Some(index) => {
                 if let Some(place) = self.spaces.get_mut(index as usize) {
@@ -161,7 +169,7 @@ impl Pmaps {
         access: Access,
     ) -> Result<(), Shortage> {
         let page = page_of(address);
-        let old = self.space(id).ok_or(Shortage)?.pages.get(&page).copied();
+        let old = self.space(id).ok_or(Shortage)?.pages.get(&(page * PAGE)).copied();
         if let Some(old) = old {
             if old.unit == unit {
                 return self.change(memory, machine, id, page, Mapping { access, ..old });
@@ -214,7 +222,7 @@ impl Pmaps {
             let space = self.space_mut(id).ok_or(Shortage)?;
             let root = space.root.slot(memory);
             machine.map_device(slot, root, address, access).map_err(|_| Shortage)?;
-            space.pages.insert(page_of(address), Mapping { unit: NO_UNIT, slot, access });
+            space.pages.insert(page_of(address) * PAGE, Mapping { unit: NO_UNIT, slot, access });
             Ok(())
         });
         if entered.is_err() {
@@ -272,7 +280,7 @@ impl Pmaps {
     /// Takes the rights outside `allowed` from all mappings of a frame.
     pub fn page_protect(&mut self, memory: &mut Memory, machine: &mut impl Machine, unit: Unit, allowed: Access) {
         for (id, page) in self.places.of(unit) {
-            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&page)).copied() {
+            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&(page * PAGE))).copied() {
                 self.narrow(memory, machine, id, page, mapping, allowed);
             }
         }
@@ -286,7 +294,7 @@ impl Pmaps {
     /// Makes instruction fetch see what was written to a frame, wherever it is mapped.
     pub fn sync_instructions(&mut self, machine: &mut impl Machine, unit: Unit) {
         for (id, page) in self.places.of(unit) {
-            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&page)) {
+            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&(page * PAGE))) {
                 machine.unify(mapping.slot);
             }
         }
@@ -296,7 +304,7 @@ impl Pmaps {
     /// Number of pages mapped in a space below the IPC buffers.
     #[must_use]
     pub fn resident_pages(&self, id: SpaceId) -> u64 {
-        self.space(id).map_or(0, |space| (space.pages.len() - space.pages.range(page_of(IPC_BASE)..).count()) as u64)
+        self.space(id).map_or(0, |space| (space.pages.len() - space.pages.range(IPC_BASE..).count()) as u64)
     }
 
     fn space(&self, id: SpaceId) -> Option<&Space> {
@@ -308,8 +316,7 @@ impl Pmaps {
     }
 
     fn next(&self, id: SpaceId, start: u64, end: u64) -> Option<(u64, Mapping)> {
-        let range = page_of(start)..page_of(end).max(page_of(start));
-        self.space(id)?.pages.range(range).next().map(|(&page, &mapping)| (page, mapping))
+        self.space(id)?.pages.first(start, end).map(|(address, &mapping)| (page_of(address), mapping))
     }
 
     /// Carries a mapping out and records it; the tables exist.
@@ -324,7 +331,7 @@ impl Pmaps {
         let space = self.space_mut(id).ok_or(Shortage)?;
         let root = space.root.slot(memory);
         machine.map_frame(mapping.slot, root, page * PAGE, mapping.access).map_err(|_| Shortage)?;
-        space.pages.insert(page, mapping);
+        space.pages.insert(page * PAGE, mapping);
         if mapping.access.execute && self.places.is_stale(mapping.unit) {
             machine.unify(mapping.slot);
             self.places.set_stale(mapping.unit, false);
@@ -357,7 +364,7 @@ impl Pmaps {
     }
 
     fn remove_page(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, page: u64) {
-        let Some(mapping) = self.space_mut(id).and_then(|space| space.pages.remove(&page)) else {
+        let Some(mapping) = self.space_mut(id).and_then(|space| space.pages.remove(&(page * PAGE))) else {
             return;
         };
         if self.places.remove(mapping.unit, id, page) {
@@ -377,6 +384,10 @@ impl Pmaps {
         address: u64,
     ) -> Result<(), Shortage> {
         let space = self.space_mut(id).ok_or(Shortage)?;
+        if let Some(table) = space.tables.get_mut(&lowest(address)) {
+            table.children += 1;
+            return Ok(());
+        }
         let root = space.root.slot(memory);
         for (depth, bits) in LEVELS.into_iter().enumerate() {
             if space.tables.contains_key(&(bits, address >> bits)) {
@@ -406,8 +417,11 @@ impl Pmaps {
 
     /// Takes back the count of a page that was not entered after all.
     fn shrink_by_one(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
-        if let Some(space) = self.space_mut(id) {
-            count(space, Some(LEVELS.len() - 1), address, -1);
+        if let Some(table) = self.space_mut(id).and_then(|space| space.tables.get_mut(&lowest(address))) {
+            table.children = table.children.saturating_sub(1);
+            if table.children > 0 {
+                return;
+            }
         }
         self.shrink(memory, machine, id, address);
     }

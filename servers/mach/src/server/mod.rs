@@ -53,7 +53,7 @@ use crate::task::{Task, TaskId};
 use crate::thread::{Thread, ThreadId};
 pub use doorbells::{Doorbell, DoorbellId};
 pub(crate) use operation::OpId;
-use operation::{Op, Ops, Progress};
+use operation::{Op, Ops, Progress, Work};
 
 /// Tasks at a time.
 const MAX_TASKS: usize = 2048;
@@ -161,6 +161,11 @@ impl<M: Machine> Server<M> {
         Some(())
     }
 
+    /// The kernel below.
+    pub const fn machine(&mut self) -> &mut M {
+        &mut self.hw.machine
+    }
+
     /// The reply object to receive with.
     pub const fn spare(&self) -> Slot {
         self.spare
@@ -200,26 +205,54 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    /// Enters an operation of a thread and takes its first step.
-    fn begin(&mut self, op: Op) {
+    /// Takes the first step of an operation of a thread, and enters what is left of it. A fault or a call on a map is
+    /// mostly over with that one step, so it is not entered before.
+    fn begin(&mut self, mut op: Op) {
         let (caller, request) = (op.caller, op.request);
-        self.begin_with(caller, request, |_| op);
+        if !self.ops.has_room() {
+            return self.refuse(caller, request);
+        }
+        self.set_need(caller);
+        let progress = match &mut op.work {
+            Work::Fault(fault, exception) => {
+                let exception = *exception;
+                self.advance_fault(caller, fault, exception)
+            }
+            Work::Vm(work) => work.step(&mut self.vm, &mut self.hw),
+            _ => return self.begin_with(caller, request, |_| op),
+        };
+        match progress {
+            Progress::Done(_) | Progress::Silent => self.finish(caller, request, progress),
+            Progress::Again | Progress::Wait | Progress::WaitVm(_) => {
+                if let Some(id) = self.enter(caller, |_| op) {
+                    self.keep(id, &progress, false);
+                }
+            }
+        }
+        self.settle();
     }
 
-    /// The same for an operation that has to know its id.
+    /// Enters an operation that has to know its id and takes its first step.
     fn begin_with(&mut self, caller: Option<ThreadId>, request: u32, make: impl FnOnce(OpId) -> Op) {
-        match self.ops.insert_with(make) {
-            Some(id) => {
-                if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
-                    thread.op = Some(id);
-                }
-                self.step(id);
-            }
-            None => {
-                if let Some(caller) = caller {
-                    self.answer_code(caller, request, KernReturn::RESOURCE_SHORTAGE);
-                }
-            }
+        match self.enter(caller, make) {
+            Some(id) => self.step(id),
+            None => self.refuse(caller, request),
+        }
+    }
+
+    /// Enters an operation. `None`: there are too many.
+    fn enter(&mut self, caller: Option<ThreadId>, make: impl FnOnce(OpId) -> Op) -> Option<OpId> {
+        let id = self.ops.insert_with(make)?;
+        if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
+            thread.op = Some(id);
+        }
+        Some(id)
+    }
+
+    /// There are too many operations for this one.
+    fn refuse(&mut self, caller: Option<ThreadId>, request: u32) {
+        if let Some(caller) = caller {
+            self.answer_code(caller, request, KernReturn::RESOURCE_SHORTAGE);
         }
     }
 
@@ -233,26 +266,38 @@ impl<M: Machine> Server<M> {
         let (caller, request, is_abandoned) = (op.caller, op.request, op.is_abandoned);
         self.ops.put_back(id, op);
         match progress {
+            Progress::Done(_) | Progress::Silent => {
+                self.ops.remove(id);
+                if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
+                    thread.op = None;
+                }
+                self.finish(caller, request, progress);
+            }
+            Progress::Again | Progress::Wait | Progress::WaitVm(_) => self.keep(id, &progress, is_abandoned),
+        }
+        self.settle();
+    }
+
+    /// Queues an operation that is not over. One that was given up waits for nobody but whoever works on a map.
+    fn keep(&mut self, id: OpId, progress: &Progress, is_abandoned: bool) {
+        match *progress {
             Progress::Again => self.ops.make_ready(id),
-            Progress::Wait => {}
             Progress::WaitVm(on) => {
                 self.ops.wait_vm(id, on);
                 if is_abandoned && !matches!(on, vm::WaitOn::Map(_)) {
                     self.ops.fail_wait(id, KernReturn::ABORTED);
                 }
             }
-            Progress::Done(_) | Progress::Silent => {
-                self.ops.remove(id);
-                self.is_untidy = true;
-                if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
-                    thread.op = None;
-                }
-                if let (Progress::Done(words), Some(caller)) = (progress, caller) {
-                    self.answer_call(caller, request, &words);
-                }
-            }
+            Progress::Wait | Progress::Done(_) | Progress::Silent => {}
         }
-        self.settle();
+    }
+
+    /// Answers who waits for an operation that is over.
+    fn finish(&mut self, caller: Option<ThreadId>, request: u32, progress: Progress) {
+        self.is_untidy |= !self.vm.is_tidy();
+        if let (Progress::Done(words), Some(caller)) = (progress, caller) {
+            self.answer_call(caller, request, &words);
+        }
     }
 
     /// Says for whom memory is taken from now on.

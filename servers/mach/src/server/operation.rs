@@ -132,9 +132,14 @@ impl Ops {
         !self.deadlines.is_empty()
     }
 
+    /// Whether one more can be entered.
+    pub(super) fn has_room(&self) -> bool {
+        self.table.len() < MAX_OPS
+    }
+
     /// Enters an operation that is about to be stepped. `None`: there are too many.
     pub(super) fn insert_with(&mut self, make: impl FnOnce(OpId) -> Op) -> Option<OpId> {
-        if self.table.len() >= MAX_OPS {
+        if !self.has_room() {
             return None;
         }
         Some(self.table.insert_with(|id| Place { op: Some(make(id)), is_ready: false, deadline: None, on: None }))

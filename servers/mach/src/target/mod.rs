@@ -41,11 +41,14 @@ fn run(boot: &BootPage<'_>) -> ! {
     loop {
         let reply: Cap<Reply> = Cap::new(u64::from(server.spare().0));
         // Messages come before what is left to do, and one step of that before the next message.
-        let got = if server.has_work() { ENDPOINT.nb_recv(reply) } else { ENDPOINT.recv(reply) };
+        let has_work = server.has_work();
+        let machine = server.machine();
+        let got = if has_work { machine.poll(reply) } else { machine.receive(reply) };
         if got.badge.0 != 0 {
             server.message(got.badge.0, got.label(), got.copy_words(&mut words));
         }
         if server.has_work() {
+            server.machine().send_answer();
             server.work();
         }
     }

@@ -2,12 +2,12 @@
 
 use core::fmt::{self, Write};
 
-use heapless::String;
+use heapless::{String, Vec};
 
 use mach::machine::{Access, Budget, Machine, Object, Refused, Registers, Slot, ThreadParts};
 use mach::memory::{PAGE, Unit};
 use mach_protocol::boot::{log, priority, slot};
-use mach_sys::abi::message::MSG_MAX_LENGTH;
+use mach_sys::abi::message::{MSG_MAX_LENGTH, MSG_REGISTERS};
 use mach_sys::abi::object::PAGE_BITS;
 use mach_sys::cap::cnode::zero_guard;
 use mach_sys::cap::sched::Budget as KernelBudget;
@@ -16,7 +16,7 @@ use mach_sys::cap::vspace::Span;
 use mach_sys::cap::{
     AsidPool, CNode, Endpoint, Frame, Notification, PageTable, Reply, SchedContext, SchedControl, Tcb, Untyped, VSpace,
 };
-use mach_sys::{Cap, CapRights, Error, Message, ObjectType, VmAttributes, debug};
+use mach_sys::{Cap, CapRights, Error, Message, ObjectType, Received, VmAttributes, debug};
 
 use super::bring_up::{CNODE, VSPACE, leaf_of};
 use super::{ENDPOINT, heap, window};
@@ -40,7 +40,17 @@ const EXTRA_REFILLS: u64 = 8;
 const HEAP_MARGIN: usize = 256 * 1024;
 
 /// The kernel below the server.
-pub(super) struct System {}
+pub(super) struct System {
+    /// An answer that goes with the next receive, in one system call. Whatever touches a thread sends it first.
+    answer: Option<Answer>,
+}
+
+/// An answer that travels in registers.
+struct Answer {
+    reply: Slot,
+    label: u64,
+    words: Vec<u64, MSG_REGISTERS>,
+}
 
 /// Sends a line to root's watcher, which prints it; what is too long is cut.
 fn tell_watcher(label: u64, line: fmt::Arguments<'_>) {
@@ -65,7 +75,31 @@ pub(super) fn stop(why: fmt::Arguments<'_>) -> ! {
 
 impl System {
     pub(super) fn new() -> Self {
-        Self {}
+        Self { answer: None }
+    }
+
+    /// Receives the next message; `reply` then holds its sender.
+    pub(super) fn receive(&mut self, reply: Cap<Reply>) -> Received {
+        match self.answer.take() {
+            Some(answer) => {
+                let to = cap::<Reply>(answer.reply).cptr();
+                ENDPOINT.nb_send_recv(to, &Message::new(answer.label, &answer.words), reply)
+            }
+            None => ENDPOINT.recv(reply),
+        }
+    }
+
+    /// Takes a message if there is one.
+    pub(super) fn poll(&mut self, reply: Cap<Reply>) -> Received {
+        self.send_answer();
+        ENDPOINT.nb_recv(reply)
+    }
+
+    /// Sends the answer that waits for the next receive.
+    pub(super) fn send_answer(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            cap::<Reply>(answer.reply).reply(&Message::new(answer.label, &answer.words));
+        }
     }
 }
 
@@ -125,6 +159,7 @@ impl Machine for System {
     }
 
     fn revoke(&mut self, slot: Slot) {
+        self.send_answer();
         // Revoking cannot be refused: the slot is one of the server's own.
         let _ = CNODE.slot(u64::from(slot.0)).revoke();
     }
@@ -220,20 +255,24 @@ impl Machine for System {
     }
 
     fn suspend(&mut self, thread: Slot) {
+        self.send_answer();
         // Suspending has no checks.
         let _ = cap::<Tcb>(thread).suspend();
     }
 
     fn resume(&mut self, thread: Slot) {
+        self.send_answer();
         // Resuming has no checks.
         let _ = cap::<Tcb>(thread).resume();
     }
 
     fn read_registers(&mut self, thread: Slot) -> Result<Registers, Refused> {
+        self.send_answer();
         cap::<Tcb>(thread).read_registers(Then::Leave).map(|context| tcb::context_words(&context)).map_err(refused)
     }
 
     fn write_registers(&mut self, thread: Slot, registers: &Registers) -> Result<(), Refused> {
+        self.send_answer();
         cap::<Tcb>(thread).write_registers(Then::Leave, &tcb::context_from_words(registers)).map_err(refused)
     }
 
@@ -242,7 +281,11 @@ impl Machine for System {
     }
 
     fn reply(&mut self, reply: Slot, label: u64, words: &[u64]) {
-        cap::<Reply>(reply).reply(&Message::new(label, words));
+        self.send_answer();
+        match Vec::from_slice(words) {
+            Ok(words) => self.answer = Some(Answer { reply, label, words }),
+            Err(_) => cap::<Reply>(reply).reply(&Message::new(label, words)),
+        }
     }
 
     fn wake_ticker(&mut self) {

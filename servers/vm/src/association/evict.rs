@@ -70,7 +70,7 @@ impl Vm {
         let record = self.associations.get(assoc)?;
         let object = self.objects.get(record.object).filter(|_| !record.is_terminating());
         let found = object.and_then(|object| object.pages.range(start..).next());
-        let found = found.map(|(offset, page)| (assoc, *offset, *page));
+        let found = found.map(|(offset, page)| (assoc, offset, *page));
         self.hand = Hand { manager: Some(manager), offset: found.map(|(_, offset, _)| offset + PAGE_SIZE) };
         found
     }

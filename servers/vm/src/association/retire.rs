@@ -99,7 +99,7 @@ impl Vm {
             let Some(record) = self.associations.get(assoc) else { return Retired::Freed };
             let State::Terminating { discards } = record.state else { return Retired::Kept };
             let first = self.objects.get(object).and_then(|object| object.pages.iter().next());
-            let Some((&offset, id)) = first else { break };
+            let Some((offset, id)) = first else { break };
             let Some(page) = self.pages.get(*id) else { break };
             if discards || !page.must_be_returned() {
                 if !budget.take(1) {

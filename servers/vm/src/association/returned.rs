@@ -93,7 +93,7 @@ impl Vm {
     ) -> Option<Run> {
         let object = self.objects.get(object)?;
         let mut run: Option<Run> = None;
-        for (&offset, page) in object.pages.range(start..).take(limit.min(MAX_RETURN)) {
+        for (offset, page) in object.pages.range(start..).take(limit.min(MAX_RETURN)) {
             let page = self.pages.get(*page)?;
             let is_dirty = matches!(page.state, PageState::Dirty { .. });
             let run = run.get_or_insert(Run { range: Range { start, end: start }, is_dirty });

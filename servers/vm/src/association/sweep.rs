@@ -67,7 +67,7 @@ impl Sweep {
         loop {
             let Some(assoc) = vm.association_of(self.object) else { return Swept::Done };
             let Some(object) = vm.objects.get(self.object) else { return Swept::Done };
-            let Some((&offset, &id)) = object.pages.range(self.range.start..self.range.end).next() else {
+            let Some((offset, &id)) = object.pages.range(self.range.start..self.range.end).next() else {
                 return Swept::Done;
             };
             if !budget.take(1) {
@@ -139,7 +139,7 @@ impl Sweep {
         let (Some(lock), Some(assoc)) = (self.lock, vm.association_of(self.object)) else { return };
         let Some(object) = vm.objects.get(self.object) else { return };
         let mut next = object.pages.range(range.start..range.end).next();
-        while let Some((&offset, &id)) = next {
+        while let Some((offset, &id)) = next {
             if let Some(frame) = vm.pages.get(id).and_then(|page| page.state.frame()) {
                 env.page_protect(frame, Prot::ALL - lock);
                 vm.set_lock(env, assoc, id, lock);

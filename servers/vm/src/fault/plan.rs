@@ -53,8 +53,8 @@ pub(crate) enum Plan {
     TakeOver(ObjectId),
     /// Put a private object in front.
     MakeShadow,
-    /// Zeros, in this object.
-    ZeroFill { object: ObjectId, offset: u64 },
+    /// Zeros, in this object. With what the task may do to them, if that needs no other look.
+    ZeroFill { object: ObjectId, offset: u64, prot: Option<Prot> },
     /// A copy of a page from below, in this object.
     CopyUp { from: FrameId, object: ObjectId, offset: u64 },
     /// A copy of the page in the copy object, before it changes.
@@ -98,6 +98,11 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
     let wanted = if needs_read { access | Prot::READ } else { access };
     let found = match walk(vm, backing.object, offset, wanted) {
         Ok(found) => found,
+        Err(Plan::ZeroFill { object, offset, .. }) => {
+            let prot = if entry.needs_copy { hardware(allowed) - Prot::WRITE } else { hardware(allowed) };
+            let is_simple = vm.objects.get(object).is_some_and(|object| object.copy.is_none() && object.is_internal());
+            return Plan::ZeroFill { object, offset, prot: is_simple.then_some(prot) };
+        }
         Err(plan) => return plan,
     };
     let mut prot = hardware(hardware(allowed) - found.lock);
@@ -165,7 +170,7 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
                 offset = offset.wrapping_add(shadow.offset);
             }
             None => {
-                return Err(Plan::ZeroFill { object: first, offset: first_offset });
+                return Err(Plan::ZeroFill { object: first, offset: first_offset, prot: None });
             }
         }
     }

@@ -57,7 +57,10 @@ impl Vm {
                     self.shadow_entry(map, address);
                     Ok(())
                 }
-                Plan::ZeroFill { object, offset } => self.zero_fill(env, object, offset),
+                Plan::ZeroFill { object, offset, prot } => match (self.zero_fill(env, object, offset), prot) {
+                    (Ok((page, frame)), Some(prot)) => return Access::Frame { page, frame, prot },
+                    (filled, _) => filled.map(drop),
+                },
                 Plan::CopyUp { from, object, offset } => self.copy_up(env, (map, address), from, object, offset),
                 Plan::Push { from, copy, offset } => self.push(env, from, copy, offset),
                 Plan::Fail(_) | Plan::Wait(_) | Plan::Request { .. } | Plan::Unlock { .. } => {
@@ -159,16 +162,16 @@ impl Vm {
         }
     }
 
-    fn zero_fill<E: Env>(&mut self, env: &mut E, object: ObjectId, offset: u64) -> Result<(), Shortage> {
+    fn zero_fill<E: Env>(&mut self, env: &mut E, object: ObjectId, offset: u64) -> Result<(PageId, FrameId), Shortage> {
         let frame = env.allocate_frame(Fill::Zero)?;
         // A manager that said that it has no data can say it again.
         let state = match self.association_of(object) {
             Some(_) => PageState::Clean { frame },
             None => PageState::Dirty { frame },
         };
-        self.insert_page(object, offset, state);
+        let page = self.insert_page(object, offset, state);
         self.counters.zero_fills += 1;
-        Ok(())
+        Ok((page, frame))
     }
 
     /// Copies a page from below into the first object.

@@ -257,7 +257,7 @@ impl Vm {
 
 /// Takes WRITE from the first page of an object in `[offset, end)`. Returns where to go on.
 fn protect_page<E: Env>(vm: &mut Vm, env: &mut E, object: ObjectId, offset: u64, end: u64) -> Option<u64> {
-    let (at, page) = vm.objects.get(object)?.pages.range(offset..end).next()?;
+    let (at, page) = vm.objects.get(object)?.pages.first(offset, end)?;
     if let Some(frame) = vm.pages.get(*page).and_then(|page| page.state.frame()) {
         env.page_protect(frame, Prot::ALL - Prot::WRITE);
     }

@@ -53,7 +53,7 @@ impl Vm {
         let mut next = range.start.wrapping_add(shift);
         let end = range.end.wrapping_add(shift);
         while let Some(object) = self.objects.get(backing.object)
-            && let Some((at, page)) = object.pages.range(next..end).next()
+            && let Some((at, page)) = object.pages.first(next, end)
         {
             next = at + PAGE_SIZE;
             self.unwire_page(*page);

@@ -97,7 +97,7 @@ impl Vm {
             let Some(below) = self.objects.get_mut(link.object) else {
                 return true;
             };
-            let Some((&at, &page)) = below.pages.iter().next() else {
+            let Some((at, &page)) = below.pages.iter().next() else {
                 return true;
             };
             if !budget.take(1) {

@@ -123,7 +123,7 @@ impl Vm {
             let Some(object) = self.objects.get(id) else {
                 return true;
             };
-            let Some((&at, _)) = object.pages.range(offset..end).next() else {
+            let Some((at, _)) = object.pages.first(offset, end) else {
                 return true;
             };
             if !budget.take(1) {

@@ -16,7 +16,7 @@ pub(crate) mod collapse;
 pub(crate) mod lifetime;
 pub(crate) mod shadow;
 
-use alloc::collections::BTreeMap;
+use arena::PageMap;
 
 use crate::types::{AssocId, ObjectId, PageId};
 
@@ -64,7 +64,7 @@ pub struct Object {
     pub(crate) child: Option<ObjectId>,
     /// The previous and the next child of the same shadow.
     pub(crate) siblings: (Option<ObjectId>, Option<ObjectId>),
-    pub(crate) pages: BTreeMap<u64, PageId>,
+    pub(crate) pages: PageMap<PageId>,
 }
 
 impl Object {
@@ -85,7 +85,7 @@ impl Object {
             next_chore: None,
             child: None,
             siblings: (None, None),
-            pages: BTreeMap::new(),
+            pages: PageMap::new(),
         }
     }
 

@@ -102,7 +102,7 @@ impl Vm {
             };
             let window = offset.wrapping_add(delta)..best.wrapping_add(delta);
             if window.start < window.end
-                && let Some((found, _)) = object.pages.range(window).next()
+                && let Some((found, _)) = object.pages.first(window.start, window.end)
             {
                 best = found.wrapping_sub(delta);
             }
