@@ -111,7 +111,7 @@ impl Work {
     /// Goes to the next entry. Returns whether there is one.
     fn next_part(&mut self, vm: &Vm, action: Option<(Returns, Flush)>, stops_at_holes: bool) -> bool {
         let found = vm.maps.get(self.map).and_then(|map| map.entries.at_or_above(self.range.start));
-        let found = found.filter(|(start, _)| *start < self.range.end);
+        let found = found.filter(|(start, _)| *start < self.range.end && !self.range.is_empty());
         let is_hole = found.is_none_or(|(start, _)| start > self.range.start);
         self.has_hole |= is_hole && !self.range.is_empty();
         let Some((start, entry)) = found.filter(|_| !(is_hole && stops_at_holes)) else { return false };
