@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use mach_protocol::memory_object::{DataReturn, Init, Terminate, Upcall};
+use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::{KernReturn, PortName};
 use vm::{AssocId, ManagerId, MapObject};
 
@@ -179,16 +180,28 @@ impl<M: Machine> Server<M> {
 
     /// Sets how long a manager may be silent.
     ///
-    /// Checks: the caller has privilege, else INVALID_HOST (the caller of this function); the name is a usable send
-    /// right, else SEND_INVALID_DEST; it is an associated object's port or control port, else INVALID_ARGUMENT.
-    pub(super) fn set_silence(&mut self, space: SpaceId, name: PortName, limit_ms: u32) -> Result<(), KernReturn> {
+    /// Checks: the name is a usable send right, else SEND_INVALID_DEST; it is an associated object's port or control
+    /// port, else INVALID_ARGUMENT; the caller has privilege, or is the manager and no more generous to itself than the
+    /// system is, else INVALID_HOST.
+    pub(super) fn set_silence(
+        &mut self,
+        space: SpaceId,
+        name: PortName,
+        limit_ms: u32,
+        is_privileged: bool,
+    ) -> Result<(), KernReturn> {
         let (port, receiver) = self.ports.destination(space, name)?;
-        let assoc = match receiver {
-            Receiver::Server(Object { kind: ObjectKind::MemoryControl, id }) => Some(AssocId::from_word(id)),
-            _ => self.hw.managers.find(ManagerId(port.to_word())),
+        let (assoc, is_manager) = match receiver {
+            Receiver::Server(Object { kind: ObjectKind::MemoryControl, id }) => (Some(AssocId::from_word(id)), true),
+            Receiver::Space(receiving, _) => (self.hw.managers.find(ManagerId(port.to_word())), receiving == space),
+            _ => (self.hw.managers.find(ManagerId(port.to_word())), false),
         };
+        let assoc = assoc.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        if !is_privileged && !(is_manager && (1..=MANAGER_DEADLINE_MS).contains(&limit_ms)) {
+            return Err(KernReturn::INVALID_HOST);
+        }
         let clock = self.hw.clock;
-        let is_set = assoc.is_some_and(|assoc| self.hw.managers.set_limit(assoc, limit_ms, clock));
+        let is_set = self.hw.managers.set_limit(assoc, limit_ms, clock);
         if is_set { Ok(()) } else { Err(KernReturn::INVALID_ARGUMENT) }
     }
 }

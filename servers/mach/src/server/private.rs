@@ -80,9 +80,8 @@ impl<M: Machine> Server<M> {
                 self.answer_result(reply, request, &answer);
             }
             PrivateRequest::MemoryObjectSetDeadline(c) => {
-                let answer = self
-                    .check_privilege(caller, c.host_priv)
-                    .and_then(|()| self.set_silence(caller.space, target, c.milliseconds));
+                let is_privileged = self.is_privileged(caller.space, c.host_priv);
+                let answer = self.set_silence(caller.space, target, c.milliseconds, is_privileged);
                 self.answer_result(reply, request, &answer.map(|()| wire::MemoryObjectSetDeadlineReply {}));
             }
             PrivateRequest::ServerUsage(_) => {

@@ -1,6 +1,7 @@
 //! Managers and clients that end, in each state of an association; and managers that say nothing.
 
 use super::*;
+use mach_protocol::private::MANAGER_DEADLINE_MS;
 
 /// Ticks that a limit of one second takes at the most.
 const SECOND: u32 = 203;
@@ -251,10 +252,18 @@ fn a_manager_that_never_becomes_ready_is_a_silent_one() {
 }
 
 #[test]
-fn deadlines_are_set_with_privilege_only() {
+fn a_manager_without_privilege_can_only_be_stricter_with_itself() {
     let (mut w, assoc) = World::ready(8);
-    let call = MemoryObjectSetDeadline { host_priv: w.manager.own, milliseconds: 0 };
-    assert_eq!(w.say(assoc, &call), Err(KernReturn::INVALID_HOST));
+    let limit = |milliseconds| MemoryObjectSetDeadline { host_priv: PortName::NULL, milliseconds };
+    for milliseconds in [0, MANAGER_DEADLINE_MS + 1, u32::MAX] {
+        assert_eq!(w.say(assoc, &limit(milliseconds)), Err(KernReturn::INVALID_HOST));
+    }
+    assert_eq!(w.say(assoc, &limit(1)), Ok(()));
+    assert_eq!(w.say(assoc, &limit(MANAGER_DEADLINE_MS)), Ok(()));
+    // Root has a send right to the object, but does not receive from it.
+    let roots = w.roots();
+    assert_eq!(w.host.call(roots, &limit(1)).map(drop), Err(KernReturn::INVALID_HOST));
+    assert_eq!(w.limit(roots, 0), Ok(()));
     assert_eq!(w.limit(w.manager.task, 0), Err(KernReturn::INVALID_ARGUMENT));
     assert_eq!(w.limit(PortName(99_999), 0), Err(KernReturn::SEND_INVALID_DEST));
 }
