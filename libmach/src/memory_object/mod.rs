@@ -25,7 +25,8 @@ pub use mach_protocol::memory_object::{
     Upcall,
 };
 pub use mach_protocol::private::MANAGER_DEADLINE_MS;
-use mach_protocol::private::{MemoryObjectSetDeadline, PortDoorbell, ServerUsage, ServerUsageReply};
+pub use mach_protocol::private::ServerUsageReply;
+use mach_protocol::private::{MemoryObjectSetDeadline, PortDoorbell, ServerUsage};
 use mach_protocol::wire::Words;
 use mach_sys::Cap;
 use mach_sys::cap::Notification;

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::{Answer, MemoryManager, Object, Returned, Supply};
+use super::{Answer, Attributes, Init, MemoryManager, Object, Returned, Supply};
 use crate::Result;
 use crate::vm::{PAGE_SIZE, VmProt};
 
@@ -22,6 +22,12 @@ impl Page {
 
 /// A source of pages, and a place for those that were written to.
 pub trait Pages {
+    /// What is said of an object when it is mapped.
+    fn attributes(&mut self, object: &Object) -> Attributes {
+        let _ = object;
+        Attributes::default()
+    }
+
     /// Fills `page`, zeros as it is, with what the object has at `offset`.
     ///
     /// # Errors
@@ -35,7 +41,7 @@ pub trait Pages {
     }
 }
 
-/// The manager of a source of pages: objects that are not cached and do not change by themselves.
+/// The manager of a source of pages. Its loop ends with the last object.
 #[derive(Debug)]
 pub struct ByPage<P> {
     pages: P,
@@ -56,6 +62,10 @@ impl<P: Pages> ByPage<P> {
 }
 
 impl<P: Pages> MemoryManager for ByPage<P> {
+    fn init(&mut self, object: &Object) -> Init {
+        Init::Ready(self.pages.attributes(object))
+    }
+
     fn data_request(&mut self, object: &Object, offset: u64, length: u64, _desired_access: VmProt) -> Answer {
         let last = offset.saturating_add(length.saturating_sub(PAGE_SIZE));
         for offset in (offset..last).step_by(PAGE_SIZE as usize) {
