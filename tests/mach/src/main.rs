@@ -2,7 +2,7 @@
 //!
 //! A case is named after its number: `vm_allocate.i01.07` is I.1-7. One function may check several cases that
 //! belong together; it is named after the first, and its documentation names them all. Arguments of the task
-//! are filters: only cases whose name contains one of them run.
+//! are filters: only cases whose name contains one of them run. Those of memory objects, I-MO, are in [`memory_object`].
 //!
 //! Cases that need what does not exist yet are not here: memory managers (I.3-18 to 20, I.6-13, I.8-10, I.17-6 and 8,
 //! I.18-7 and 8), wiring (I.2-14, I.8-11) and shared file mappings (I.4-18).
@@ -25,6 +25,8 @@ mod faults;
 mod inherit;
 mod lists;
 mod map;
+mod memory_object;
+mod pressure;
 mod protect;
 mod read;
 mod region;
@@ -66,7 +68,7 @@ fn main() -> i32 {
     let filters = libmach::args().skip(1);
     let wanted = |name: &str| filters.clone().next().is_none() || filters.clone().any(|filter| name.contains(filter));
     let mut failed = 0;
-    for (name, case) in CASES.iter().copied().flatten() {
+    for (name, case) in CASES.iter().chain(&memory_object::CASES).copied().flatten() {
         if !wanted(name) {
             continue;
         }
