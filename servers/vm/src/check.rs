@@ -52,6 +52,9 @@ impl World {
         }
         let mut pages = 0;
         let mut frames = BTreeSet::new();
+        for data in &self.messages {
+            *refs.entry(*data).or_default() += 1;
+        }
         for told in &self.machine.told {
             if let Told::Return(_, pages) = told {
                 *refs.entry(pages.data.object()).or_default() += 1;
@@ -147,8 +150,10 @@ impl World {
             let asked: BTreeSet<u64> = pages().filter(|(_, page)| page.is_unsolicited).map(|(at, _)| at).collect();
             assert_eq!(asked.len(), record.unsolicited as usize, "ASSOC-4");
             unsolicited += record.unsolicited;
-            let is_waited_for =
-                !owed.is_empty() || record.awaits_room || (record.awaits_ready && record.state == State::Init);
+            let is_waited_for = !owed.is_empty()
+                || record.lingers
+                || record.awaits_room
+                || (record.awaits_ready && record.state == State::Init);
             assert_eq!(record.is_waited_for, is_waited_for);
             assert_eq!(self.machine.waited_for.contains(&id), is_waited_for);
             if let State::Cached { since } = record.state {

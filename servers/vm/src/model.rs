@@ -27,6 +27,8 @@ pub(crate) struct Machine {
     pub(crate) room: u32,
     /// Associations that somebody waits for.
     pub(crate) waited_for: BTreeSet<AssocId>,
+    /// Each time that a manager's time started.
+    pub(crate) starts: Vec<AssocId>,
     pub(crate) returns_taken: BTreeMap<AssocId, u64>,
     /// The next `init` is refused with this.
     pub(crate) refuses_init: Option<KernReturn>,
@@ -45,6 +47,7 @@ impl Machine {
             told: Vec::new(),
             room: u32::MAX,
             waited_for: BTreeSet::new(),
+            starts: Vec::new(),
             returns_taken: BTreeMap::new(),
             refuses_init: None,
         }
@@ -247,8 +250,12 @@ impl Pager for Machine {
         self.told.push(Told::Terminate(assoc));
     }
     fn waiting(&mut self, assoc: AssocId, is_waiting: bool) {
-        let changed = if is_waiting { self.waited_for.insert(assoc) } else { self.waited_for.remove(&assoc) };
-        assert!(changed, "told once");
+        if is_waiting {
+            self.starts.push(assoc);
+            self.waited_for.insert(assoc);
+        } else {
+            assert!(self.waited_for.remove(&assoc), "told once");
+        }
     }
     fn name_dead(&mut self, object: ObjectId) {
         self.told.push(Told::NameDead(object));
@@ -262,13 +269,20 @@ pub(crate) const BOUNDS: Range = Range { start: 0x1000, end: 0x7000_0000_0000 };
 pub(crate) struct World {
     pub(crate) vm: Vm,
     pub(crate) machine: Machine,
+    /// The data of messages that a test has taken out of what managers were told.
+    pub(crate) messages: Vec<ObjectId>,
     /// The waits that are over, since somebody looked.
     pub(crate) woken: Vec<(WaitOn, Wake)>,
 }
 
 impl World {
     pub(crate) fn new(frames: u32) -> World {
-        World { vm: Vm::new(Config { memory: 1 << 30 }), machine: Machine::new(frames), woken: Vec::new() }
+        World {
+            vm: Vm::new(Config { memory: 1 << 30 }),
+            machine: Machine::new(frames),
+            messages: Vec::new(),
+            woken: Vec::new(),
+        }
     }
 
     pub(crate) fn task(&mut self) -> MapId {

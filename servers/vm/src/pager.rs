@@ -38,7 +38,8 @@ pub trait Pager {
     fn terminate(&mut self, assoc: AssocId);
 
     /// Somebody waits for the manager from now on, or nobody does any more. While somebody does, the server tells
-    /// [`crate::Vm::overdue`] when the manager has been silent for too long.
+    /// [`crate::Vm::overdue`] when too much time has passed since. Told again when one of several waits is over: then the
+    /// time starts anew. An answer that nobody waited for is no such thing, so a manager cannot buy time with noise.
     fn waiting(&mut self, assoc: AssocId, is_waiting: bool);
 
     /// The object whose name `vm_region` gave out is gone.

@@ -22,7 +22,7 @@ impl Vm {
     pub fn association_of(&self, object: ObjectId) -> Option<AssocId> {
         match self.objects.get(object)?.source {
             Source::Manager(assoc) => Some(assoc),
-            Source::Zero | Source::Gone => None,
+            Source::Zero | Source::Gone(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use mach_protocol::{KernResult, KernReturn};
 
-use super::{Association, CopyStrategy, State};
+use super::{Association, CopyStrategy, Settled, State};
 use crate::object::Source;
 use crate::page::PageState;
 use crate::range::{Range, is_aligned};
@@ -141,7 +141,7 @@ impl Vm {
                 }
             }
             self.wake(WaitOn::Page(id), wake);
-            self.settle(env, assoc, offset);
+            self.settle(env, assoc, offset, Settled::Answered);
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Vm {
             env.waiting(assoc, false);
         }
         if let Some(object) = self.objects.get_mut(record.object) {
-            object.source = Source::Gone;
+            object.source = Source::Gone(record.strategy);
             if object.refs == 0 {
                 self.queue_object(record.object);
             }
@@ -189,11 +189,10 @@ impl Vm {
 
     /// Forgets what the manager owes.
     pub(super) fn give_up<E: Env>(&mut self, env: &mut E, assoc: AssocId, wake: Wake) {
-        while let Some(record) = self.associations.get(assoc)
-            && let Some(offset) = record.owed.first().copied()
-        {
-            let page = self.objects.get(record.object).and_then(|object| object.pages.get(&offset).copied());
-            let object = record.object;
+        let Some(record) = self.associations.get_mut(assoc) else { return };
+        let object = record.object;
+        for offset in core::mem::take(&mut record.owed) {
+            let page = self.objects.get(object).and_then(|object| object.pages.get(&offset).copied());
             if let Some(id) = page
                 && let Some(page) = self.pages.get_mut(id)
             {
@@ -206,8 +205,8 @@ impl Vm {
                 }
                 self.wake(WaitOn::Page(id), wake);
             }
-            self.settle(env, assoc, offset);
         }
+        self.note_waiting(env, assoc);
     }
 
     /// The manager let its time pass: everybody who waits for it now gets `MemoryError`, and a termination that waits for
@@ -218,6 +217,7 @@ impl Vm {
         let Some(record) = self.associations.get_mut(assoc) else { return };
         record.awaits_ready = false;
         record.awaits_room = false;
+        record.lingers = false;
         let object = record.object;
         if let State::Terminating { discards } = &mut record.state {
             *discards = true;
@@ -240,6 +240,12 @@ impl Vm {
             self.queue_object(object);
         }
         self.wake(WaitOn::Room(assoc), Wake::Retry);
-        self.note_waiting(env, assoc);
+        // Taking messages is no answer to those that were to be answered.
+        let is_owed = self.associations.get(assoc).is_some_and(|record| !record.owed.is_empty() || record.lingers);
+        if is_owed {
+            self.note_waiting(env, assoc);
+        } else {
+            self.note_progress(env, assoc);
+        }
     }
 }

@@ -7,6 +7,18 @@ use crate::step::{Env, WaitOn, Wake};
 use crate::types::{AssocId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
+/// Why a manager owes no answer for a page any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It gave one.
+    Answered,
+    /// It asked to be asked again: the lock was set anew, and still forbids what somebody wants. That is no answer, and
+    /// his time goes on.
+    AsksAgain,
+    /// The page went.
+    Gone,
+}
+
 impl Vm {
     /// Waits, unless the wait that has just ended failed: then that is the answer.
     pub(crate) fn wait<E: Env>(&mut self, env: &mut E, what: WaitOn) -> Access {
@@ -91,24 +103,57 @@ impl Vm {
         self.note_waiting(env, assoc);
     }
 
-    /// The manager owes nothing for a page any more.
-    pub(crate) fn settle<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64) {
+    /// The manager owes nothing for a page any more, for this reason.
+    pub(crate) fn settle<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64, why: Settled) {
         let Some(record) = self.associations.get_mut(assoc) else { return };
         let was_full = record.owed.len() >= MAX_OWED;
-        if record.owed.remove(&offset) && was_full {
+        if !record.owed.remove(&offset) {
+            return;
+        }
+        record.lingers |= why == Settled::AsksAgain;
+        if was_full {
             self.wake(WaitOn::Manager(assoc), Wake::Retry);
         }
-        self.note_waiting(env, assoc);
+        match why {
+            Settled::Answered => self.note_progress(env, assoc),
+            Settled::AsksAgain | Settled::Gone => self.note_waiting(env, assoc),
+        }
+    }
+
+    /// A page changed that nobody was waiting for as such. Who waits for the manager in general may have wanted it.
+    pub(crate) fn wake_others(&mut self, assoc: AssocId) {
+        let Some(record) = self.associations.get(assoc) else { return };
+        let awaits_manager = (record.awaits_ready && record.state == State::Init) || record.owed.len() >= MAX_OWED;
+        if record.awaits_room {
+            self.wake(WaitOn::Room(assoc), Wake::Retry);
+        }
+        if awaits_manager {
+            self.wake(WaitOn::Manager(assoc), Wake::Retry);
+        }
     }
 
     /// Tells the pager when somebody begins to wait for a manager, or nobody does any more.
     pub(crate) fn note_waiting<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
         let Some(record) = self.associations.get_mut(assoc) else { return };
-        let is_waited_for =
-            !record.owed.is_empty() || record.awaits_room || (record.awaits_ready && record.state == State::Init);
+        let is_waited_for = !record.owed.is_empty()
+            || record.lingers
+            || record.awaits_room
+            || (record.awaits_ready && record.state == State::Init);
         if record.is_waited_for != is_waited_for {
             record.is_waited_for = is_waited_for;
             env.waiting(assoc, is_waited_for);
+        }
+    }
+
+    /// One of those who wait for a manager waits no more: if there are others, the pager is told that they do so from now
+    /// on. So a manager has not been silent only if it gave an answer that somebody waited for.
+    pub(crate) fn note_progress<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
+        if let Some(record) = self.associations.get_mut(assoc) {
+            record.lingers = false;
+        }
+        self.note_waiting(env, assoc);
+        if self.associations.get(assoc).is_some_and(|record| record.is_waited_for) {
+            env.waiting(assoc, true);
         }
     }
 

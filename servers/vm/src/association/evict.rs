@@ -36,24 +36,41 @@ impl Vm {
                 break;
             }
             let Some((assoc, offset, page)) = self.next_victim() else { continue };
-            let Some(record) = self.pages.get(page) else { continue };
-            if record.wired > 0 || record.state.frame().is_none() {
-                continue;
-            }
-            let Some(object) = self.object_of(assoc) else { continue };
-            if !record.must_be_returned() {
-                self.drop_page(env, object, offset);
-                done.freed += 1;
-            } else if env.has_room(assoc) {
-                let limit = wanted - done.freed - done.returned;
-                let is_wanted = |page: &Page| page.wired == 0 && page.must_be_returned();
-                let Some(run) = self.find_run(object, offset, limit, is_wanted) else { continue };
-                let range = self.return_run(env, assoc, object, run, Keep::Move);
-                self.hand.offset = Some(range.end);
-                done.returned += (range.size() / PAGE_SIZE) as usize;
-            }
+            let (freed, returned) = self.take_page(env, assoc, offset, page, wanted - done.freed - done.returned);
+            done.freed += freed;
+            done.returned += returned;
         }
         done
+    }
+
+    /// Takes a page, and what goes into the same message with it. Gives what was freed and what returned.
+    pub(crate) fn take_page<E: Env>(
+        &mut self,
+        env: &mut E,
+        assoc: AssocId,
+        offset: u64,
+        page: PageId,
+        limit: usize,
+    ) -> (usize, usize) {
+        let Some(record) = self.pages.get(page) else { return (0, 0) };
+        let Some(object) = self.object_of(assoc) else { return (0, 0) };
+        if record.wired > 0 || record.state.frame().is_none() {
+            return (0, 0);
+        }
+        if !record.must_be_returned() {
+            self.drop_page(env, object, offset);
+            return (1, 0);
+        }
+        if !env.has_room(assoc) {
+            return (0, 0);
+        }
+        let is_wanted = |page: &Page| page.wired == 0 && page.must_be_returned();
+        let Some(run) = self.find_run(object, offset, limit, is_wanted) else { return (0, 0) };
+        let range = self.return_run(env, assoc, object, run, Keep::Move);
+        if let Some(next) = &mut self.hand.offset {
+            *next = (*next).max(range.end);
+        }
+        (0, (range.size() / PAGE_SIZE) as usize)
     }
 
     /// Moves the hand to the next page, or to the next manager: then there is no page.

@@ -46,6 +46,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 
 pub(crate) use acquire::NotAcquired;
 pub use answers::Attributes;
+pub(crate) use ask::Settled;
 pub use evict::Evicted;
 pub(crate) use evict::Hand;
 pub use lock::{LockArgs, LockRequest};
@@ -112,6 +113,8 @@ pub struct Association {
     pub(crate) awaits_ready: bool,
     /// Somebody waits for the manager to take messages.
     pub(crate) awaits_room: bool,
+    /// Somebody who waited for an unlock has to ask for it again.
+    pub(crate) lingers: bool,
     /// What the pager was told last.
     pub(crate) is_waited_for: bool,
     /// How many data_returns were sent.
@@ -133,6 +136,7 @@ impl Association {
             next_turn: 0,
             awaits_ready: false,
             awaits_room: false,
+            lingers: false,
             is_waited_for: false,
             returns: 0,
         }

@@ -87,6 +87,7 @@ impl Vm {
         if let Some(record) = self.associations.get_mut(assoc) {
             record.state = State::Terminating { discards: record.is_temporary };
             record.awaits_ready = false;
+            record.lingers = false;
             // Lock requests have no effect any more.
             self.wake(WaitOn::Manager(assoc), Wake::Retry);
             self.wake(WaitOn::Room(assoc), Wake::Retry);
@@ -128,7 +129,7 @@ impl Vm {
         env.terminate(assoc);
         self.wake(WaitOn::Manager(assoc), Wake::Retry);
         if let Some(object) = self.objects.get_mut(object) {
-            object.source = Source::Gone;
+            object.source = Source::Gone(record.strategy);
         }
         Retired::Freed
     }

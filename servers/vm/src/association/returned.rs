@@ -3,7 +3,7 @@
 
 use mach_protocol::{KernResult, KernReturn};
 
-use super::MAX_RETURN;
+use super::{MAX_RETURN, Settled};
 use crate::map::allocate::{Enterer, Placement};
 use crate::map::entry::{Attributes, Backing, Entry};
 use crate::object::Object;
@@ -184,7 +184,7 @@ impl Vm {
         self.forget_unsolicited(id);
         let Some(page) = self.pages.get(id) else { return };
         if !page.unlock_requested.is_empty() {
-            self.settle(env, assoc, offset);
+            self.settle(env, assoc, offset, Settled::Answered);
         }
         // Who waits for an unlock looks for the page anew.
         self.wake(WaitOn::Page(id), Wake::Retry);

@@ -13,7 +13,7 @@
 use mach_protocol::{KernResult, KernReturn};
 
 use super::answers::pages;
-use super::{MAX_UNSOLICITED, MAX_UNSOLICITED_ALL};
+use super::{MAX_UNSOLICITED, MAX_UNSOLICITED_ALL, Settled};
 use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::map::bytes::piece;
@@ -311,10 +311,11 @@ impl Vm {
         if was_requested {
             self.counters.pageins += 1;
             self.wake(WaitOn::Page(id), Wake::Retry);
-            self.settle(env, assoc, offset);
+            self.settle(env, assoc, offset, Settled::Answered);
         } else if let Some(record) = self.associations.get_mut(assoc) {
             record.unsolicited += 1;
             self.unsolicited += 1;
+            self.wake_others(assoc);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Going over the resident pages of an object: returning, flushing, locking them.
 
+use super::Settled;
 use super::returned::Keep;
 use crate::page::{Page, PageState};
 use crate::range::Range;
@@ -155,9 +156,12 @@ impl Vm {
         let Some(page) = self.pages.get_mut(id) else { return };
         page.lock = lock;
         let offset = page.offset;
-        if !core::mem::replace(&mut page.unlock_requested, Prot::NONE).is_empty() {
+        let asked = core::mem::replace(&mut page.unlock_requested, Prot::NONE);
+        if !asked.is_empty() {
+            let why = if (asked & lock).is_empty() { Settled::Answered } else { Settled::AsksAgain };
             self.wake(WaitOn::Page(id), Wake::Retry);
-            self.settle(env, assoc, offset);
+            self.settle(env, assoc, offset, why);
         }
+        self.wake_others(assoc);
     }
 }

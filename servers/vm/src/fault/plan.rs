@@ -139,7 +139,7 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
                 PageState::Requested { .. } => return Err(Plan::Wait(WaitOn::Page(id))),
                 PageState::Clean { frame } | PageState::Dirty { frame } => {
                     // A manager that is gone forbids nothing any more.
-                    let lock = if object.source == Source::Gone { Prot::NONE } else { page.lock };
+                    let lock = if matches!(object.source, Source::Gone(_)) { Prot::NONE } else { page.lock };
                     let forbidden = wanted & lock;
                     if page.unlock_requested.contains(forbidden) && !forbidden.is_empty() {
                         return Err(Plan::Wait(WaitOn::Page(id)));
@@ -154,7 +154,7 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
             },
             None => match object.source {
                 Source::Zero => {}
-                Source::Gone => return Err(Plan::Fail(KernReturn::MEMORY_ERROR)),
+                Source::Gone(_) => return Err(Plan::Fail(KernReturn::MEMORY_ERROR)),
                 Source::Manager(assoc) => {
                     let is_ready = vm.associations.get(assoc).is_some_and(|record| record.is_ready());
                     return Err(match is_ready {

@@ -13,6 +13,7 @@
 use super::entry::{Attributes, Backing, Entry};
 use crate::association::CopyStrategy;
 use crate::fault::resume::Access;
+use crate::object::Source;
 use crate::object::shadow::MAX_DEPTH;
 use crate::page::PageState;
 use crate::pmap::Fill;
@@ -232,8 +233,14 @@ impl Vm {
     /// Whether the manager of an object promises nothing about its data. One that is not ready has none that could have
     /// changed yet.
     fn changes_by_itself(&self, object: ObjectId) -> bool {
-        let assoc = self.association_of(object).and_then(|assoc| self.associations.get(assoc));
-        assoc.is_some_and(|assoc| assoc.is_ready() && assoc.strategy == CopyStrategy::None)
+        match self.objects.get(object).map(|object| object.source) {
+            Some(Source::Manager(assoc)) => {
+                let record = self.associations.get(assoc);
+                record.is_some_and(|record| record.is_ready() && record.strategy == CopyStrategy::None)
+            }
+            Some(Source::Gone(strategy)) => strategy == CopyStrategy::None,
+            Some(Source::Zero) | None => false,
+        }
     }
 
     /// Gives the entry at `address` an object that others may use as well: writes through the entry go there.

@@ -3,7 +3,7 @@
 use mach_protocol::{KernResult, KernReturn};
 
 use crate::association::{Flush, Returns, Sweep, Swept};
-use crate::object::Source;
+use crate::object::{Object, Source};
 use crate::range::{self, Range};
 use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
 use crate::types::{AssocId, Family, MapId, ObjectId};
@@ -132,7 +132,8 @@ impl Work {
 
 /// Whether an association ended other than by the last unmapping: then what was to be returned has gone nowhere.
 fn is_lost(vm: &Vm, assoc: AssocId, object: ObjectId) -> bool {
-    vm.associations.get(assoc).is_none() && vm.objects.get(object).is_some_and(|object| object.source == Source::Gone)
+    let is_gone = |object: &Object| matches!(object.source, Source::Gone(_));
+    vm.associations.get(assoc).is_none() && vm.objects.get(object).is_some_and(is_gone)
 }
 
 impl Operation for Msync {

@@ -4,7 +4,7 @@
 //! tidied, and [`Vm::reap`] frees its pages a bounded number at a time.
 
 use super::{Object, Shadow, Source};
-use crate::association::Retired;
+use crate::association::{Retired, Settled};
 use crate::step::{Budget, Env, Wake};
 use crate::types::{ObjectId, PageId, Prot};
 use crate::vm::Vm;
@@ -157,7 +157,7 @@ impl Vm {
         if let Source::Manager(assoc) = source {
             self.wake(WaitOn::Page(page), Wake::Retry);
             if record.is_owed() {
-                self.settle(env, assoc, offset);
+                self.settle(env, assoc, offset, Settled::Gone);
             }
         }
     }

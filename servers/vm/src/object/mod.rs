@@ -18,6 +18,7 @@ pub(crate) mod shadow;
 
 use arena::PageMap;
 
+use crate::association::CopyStrategy;
 use crate::types::{AssocId, ObjectId, PageId};
 
 /// Where pages that are nowhere in the chain come from.
@@ -27,8 +28,9 @@ pub(crate) enum Source {
     Zero,
     /// A memory manager.
     Manager(AssocId),
-    /// The manager is gone: what is not resident is lost, and what is belongs to nobody else.
-    Gone,
+    /// The manager is gone: what is not resident is lost, and what is belongs to nobody else. How it let its data be
+    /// copied still holds.
+    Gone(CopyStrategy),
 }
 
 /// The next object down, and where in it.

@@ -226,3 +226,30 @@ fn requests_need_room_in_the_queue() {
     vm.overdue(machine, assoc);
     assert_eq!(t.resume(&mut third), Some(Err(KernReturn::MEMORY_ERROR)));
 }
+
+/// Only what somebody waited for starts the manager's time anew.
+#[test]
+fn noise_is_no_answer() {
+    let (mut t, a, assoc) = Managed::ready(4);
+    t.fill(assoc, a, &[1]);
+    t.lock(assoc, Managed::lock_args(0, P, RETURN_NONE, KEEP, WRITE));
+    let mut write = t.fault(a, Prot::WRITE);
+    let mut read = t.fault(a + P, Prot::READ);
+    t.b.world.machine.starts.clear();
+    for _ in 0..3 {
+        t.lock(assoc, Managed::lock_args(0, P, RETURN_NONE, KEEP, WRITE));
+        assert_eq!(t.resume(&mut write), None, "it asks again");
+        t.b.world.woken.clear();
+    }
+    t.supply(assoc, 2 * P, &[3]);
+    t.make_ready(assoc, false, COPY_DELAY);
+    let World { vm, machine, .. } = &mut t.b.world;
+    vm.data_error(machine, assoc, 3 * P, P).unwrap();
+    vm.room(machine, assoc);
+    assert_eq!(t.b.world.machine.starts, []);
+    t.lock(assoc, Managed::lock_args(0, P, RETURN_NONE, KEEP, 0));
+    assert_eq!(t.b.world.machine.starts, [assoc], "an answer to one; the other still waits");
+    t.supply(assoc, P, &[2]);
+    assert!(t.b.world.machine.waited_for.is_empty());
+    assert_eq!((t.resume(&mut write), t.resume(&mut read)), (Some(Ok(())), Some(Ok(()))));
+}

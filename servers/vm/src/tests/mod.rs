@@ -23,6 +23,7 @@ mod i_mo_first;
 mod i_mo_lock;
 mod interleaved;
 mod managed;
+mod protocol;
 mod random;
 mod reference;
 
