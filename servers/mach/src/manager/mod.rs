@@ -208,14 +208,11 @@ impl Managers {
         self.queued.get_mut(&number)?.data.take()
     }
 
-    /// A message was received. Taking data is progress of its manager's.
-    pub fn delivered(&mut self, number: u64, clock: Clock) -> Left {
+    /// A message was received.
+    pub fn delivered(&mut self, number: u64) -> Left {
         let Some(message) = self.queued.remove(&number) else { return Left::default() };
-        if let Some(assoc) = message.returns {
-            if let Some(record) = self.records.get_mut(&assoc) {
-                record.returns_taken += 1;
-            }
-            self.progress(assoc, clock);
+        if let Some(record) = message.returns.and_then(|assoc| self.records.get_mut(&assoc)) {
+            record.returns_taken += 1;
         }
         self.left(message)
     }
@@ -268,20 +265,20 @@ impl Managers {
     pub fn set_limit(&mut self, assoc: AssocId, limit_ms: u32, clock: Clock) -> bool {
         let Some(record) = self.records.get_mut(&assoc) else { return false };
         record.limit_ms = limit_ms;
-        self.progress(assoc, clock);
+        self.rearm(assoc, clock);
         true
     }
 
-    /// Somebody begins to wait for a manager, or nobody does any more.
+    /// Somebody waits for a manager from now on, or nobody does any more. Told anew when the manager gave an answer that
+    /// somebody waited for, and others still wait: its time starts anew. Nothing else that it does buys it time.
     pub fn waiting(&mut self, assoc: AssocId, is_waiting: bool, clock: Clock) {
         if let Some(record) = self.records.get_mut(&assoc) {
             record.is_waited_for = is_waiting;
         }
-        self.progress(assoc, clock);
+        self.rearm(assoc, clock);
     }
 
-    /// A manager did something: its time starts anew, if it is waited for.
-    pub fn progress(&mut self, assoc: AssocId, clock: Clock) {
+    fn rearm(&mut self, assoc: AssocId, clock: Clock) {
         let Some(record) = self.records.get_mut(&assoc) else { return };
         if let Some(old) = record.deadline.take() {
             self.deadlines.remove(&(old, assoc));
@@ -302,7 +299,7 @@ impl Managers {
     /// A manager whose time is over. Its time starts anew.
     pub fn next_overdue(&mut self, clock: Clock) -> Option<AssocId> {
         let (_, assoc) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= clock.now())?;
-        self.progress(assoc, clock);
+        self.rearm(assoc, clock);
         Some(assoc)
     }
 }

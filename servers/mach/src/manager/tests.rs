@@ -34,7 +34,7 @@ fn a_task_with_too_many_messages_takes_no_more() {
     assert!(!managers.takes_completions(task));
     assert!(!managers.may_map(ManagerId(1), Some(task)));
     assert!(managers.may_map(ManagerId(1), None));
-    let _ = managers.delivered(numbers[0], Clock::default());
+    let _ = managers.delivered(numbers[0]);
     assert!(managers.takes_completions(task));
     for number in &numbers {
         let _ = managers.destroyed(*number);

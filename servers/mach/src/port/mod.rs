@@ -113,6 +113,8 @@ pub enum ObjectKind {
     MemoryControl,
     /// A memory object's name.
     MemoryName,
+    /// A proxy for a memory object.
+    Proxy,
     /// Where the reply to a message that the server sent is expected.
     Reply,
 }

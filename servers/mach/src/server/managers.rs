@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use mach_protocol::memory_object::{DataReturn, Init, Terminate, Upcall};
 use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::{KernReturn, PortName};
-use vm::{AssocId, ManagerId, MapObject};
+use vm::{AssocId, ManagerId};
 
-use super::{Caller, Server};
+use super::Server;
 use crate::machine::Machine;
 use crate::manager::{AssocPorts, Left, Told};
 use crate::memory::PAGE;
-use crate::port::{Mark, Message, Object, ObjectKind, PortId, Receiver, Right, RightKind, SpaceId};
+use crate::port::{Mark, Message, Object, ObjectKind, PortId, Receiver, Right, SpaceId};
 
 /// The word of a data_return that gets the address of the data.
 const DATA_WORD: usize = 1;
@@ -103,29 +103,6 @@ impl<M: Machine> Server<M> {
         last_words.into_iter().for_each(|message| self.ports.deposit(message));
     }
 
-    /// What `vm_map` is asked to map: any port that a task receives on is a memory object.
-    ///
-    /// # Errors
-    /// RESOURCE_SHORTAGE: it would be a new one, and its task leaves too many messages unreceived.
-    pub(super) fn mappable(&mut self, caller: Caller, name: PortName) -> Result<MapObject, KernReturn> {
-        match name {
-            PortName::NULL => return Ok(MapObject::Null),
-            PortName::DEAD => return Ok(MapObject::Dead),
-            _ => {}
-        }
-        let Ok((port, receiver)) = self.ports.destination(caller.space, name) else { return Ok(MapObject::Dead) };
-        let has_send =
-            self.ports.port_type(caller.space, name).is_ok_and(|bits| bits & RightKind::Send.type_bit() != 0);
-        if matches!(receiver, Receiver::Server(_)) || !has_send {
-            return Ok(MapObject::Invalid);
-        }
-        let manager = ManagerId(port.to_word());
-        if !self.hw.managers.may_map(manager, self.receiving_task(port)) {
-            return Err(KernReturn::RESOURCE_SHORTAGE);
-        }
-        Ok(MapObject::Manager { manager, max_prot: vm::Prot::ALL, window: None })
-    }
-
     /// An object port is dead: its association is over, and control and name die.
     pub(super) fn manager_died(&mut self, port: PortId) {
         let manager = ManagerId(port.to_word());
@@ -148,7 +125,7 @@ impl<M: Machine> Server<M> {
 
     /// A marked message was received.
     pub(super) fn message_delivered(&mut self, number: u64) {
-        let left = self.hw.managers.delivered(number, self.hw.clock);
+        let left = self.hw.managers.delivered(number);
         self.act_on(left);
     }
 

@@ -70,6 +70,10 @@ impl<M: Machine> Server<M> {
         call: &MemoryObjectRequest,
     ) {
         let reply = caller.thread;
+        if let MemoryObjectRequest::MemoryObjectCreateProxy(c) = call {
+            let answer = self.create_proxy(caller, target, c);
+            return self.answer_result(reply, request, &answer);
+        }
         let target = match self.named_association(caller.space, target) {
             Ok(target) => target,
             Err(code) => return self.answer_code(reply, request, code),
@@ -104,9 +108,6 @@ impl<M: Machine> Server<M> {
             }
             _ => {
                 let answer = self.answer_manager(caller, assoc, call);
-                if answer.is_ok() {
-                    self.hw.managers.progress(assoc, self.hw.clock);
-                }
                 self.is_untidy |= !self.vm.is_tidy();
                 self.answer_code(reply, request, answer.map_or_else(|code| code, |()| KernReturn::SUCCESS));
             }
@@ -346,7 +347,6 @@ impl<M: Machine> Server<M> {
         let task = completion.task;
         let code = match outcome {
             Ok(done) => {
-                self.hw.managers.progress(work.assoc, self.hw.clock);
                 let is_all = done.result == KernReturn::SUCCESS;
                 let upcall = Upcall::SupplyCompleted(SupplyCompleted {
                     offset: work.offset,

@@ -10,7 +10,7 @@
 //! | `work` | calls on maps |
 //! | `host`, `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
 //! | `managers` | what memory managers are told |
-//! | `memory_object` | calls of memory managers |
+//! | `memory_object`, `proxies` | calls of memory managers; what `vm_map` maps |
 //! | `message` | `mach_msg` |
 //! | `arrays`, `lists` | answers, and questions, in the caller's memory |
 //! | `faults` | page faults and exceptions |
@@ -31,6 +31,7 @@ mod names;
 mod operation;
 mod ports;
 mod private;
+mod proxies;
 mod run;
 mod tasks;
 #[cfg(test)]
@@ -92,6 +93,7 @@ pub struct Server<M> {
     threads: Arena<Thread>,
     ops: Ops,
     doorbells: Arena<doorbells::Doorbell>,
+    proxies: Arena<proxies::Proxy>,
     names: names::Names,
     /// The reply object of the next receive.
     spare: Slot,
@@ -132,6 +134,7 @@ impl<M: Machine> Server<M> {
             threads: Arena::new(),
             ops: Ops::new(),
             doorbells: Arena::new(),
+            proxies: Arena::new(),
             names: names::Names::default(),
             spare: start.reply,
             is_ticking: false,
@@ -339,6 +342,9 @@ impl<M: Machine> Server<M> {
             }
             // Ports of tasks and threads live as long as what they stand for, senders or not.
             Event::Ring(bell) => self.ring(bell),
+            Event::NoSenders(Object { kind: ObjectKind::Proxy, id }) => {
+                self.forget_proxy(proxies::ProxyId::from_word(id));
+            }
             Event::PortDied(port) => self.manager_died(port),
             Event::Delivered(number) => self.message_delivered(number),
             Event::Destroyed(number) => self.message_destroyed(number),

@@ -16,6 +16,7 @@ use super::*;
 mod death;
 mod limits;
 mod protocol;
+mod proxies;
 
 const READ: u64 = 0x9200_0006;
 const WRITE: u64 = 0x9200_0046;

@@ -213,17 +213,18 @@ fn a_silent_manager_costs_its_clients_an_error_and_nobody_anything_else() {
 }
 
 #[test]
-fn progress_starts_the_time_anew_and_zero_means_no_limit() {
+fn an_answer_to_another_wait_starts_the_time_anew_and_zero_means_no_limit() {
     let (mut w, assoc) = World::ready(8);
     let roots = w.roots();
     assert_eq!(w.limit(roots, 1000), Ok(()));
     let watch = w.host.watch(w.client.task, 1);
+    let (_, thread) = w.host.new_thread(w.client.task);
+    let other = Who { thread, ..w.client };
     assert_eq!(w.fault(w.client, AT, READ), None);
+    assert_eq!(w.fault(other, AT + PAGES, READ), None);
     (0..150).for_each(|_| w.host.tick());
-    // A refused call is none.
-    assert!(w.say(assoc, &MemoryObjectDataError { offset: 5, size: PAGES, error_value: 0 }).is_err());
-    assert!(w.say(assoc, &MemoryObjectGetAttributes {}).is_ok());
     assert_eq!(w.say(assoc, &MemoryObjectDataUnavailable { offset: PAGES, size: PAGES }), Ok(()));
+    assert!(w.host.goes_on(other));
     (0..150).for_each(|_| w.host.tick());
     assert_eq!(w.host.killed_by(watch), None);
     assert_eq!(w.limit(roots, 0), Ok(()));
@@ -231,6 +232,30 @@ fn progress_starts_the_time_anew_and_zero_means_no_limit() {
     assert_eq!(w.host.killed_by(watch), None);
     assert_eq!(w.limit(roots, 10), Ok(()));
     (0..4).for_each(|_| w.host.tick());
+    assert_eq!(w.host.killed_by(watch), Some(10));
+}
+
+#[test]
+fn noise_buys_a_manager_no_time() {
+    let (mut w, assoc) = World::ready(1000);
+    let roots = w.roots();
+    assert_eq!(w.limit(roots, 1000), Ok(()));
+    let watch = w.host.watch(w.client.task, 1);
+    assert_eq!(w.fault(w.client, AT, READ), None);
+    for tick in 0..=200 {
+        assert_eq!(w.host.killed_by(watch), None, "after {tick} ticks");
+        if tick % 20 == 0 {
+            let flap =
+                MemoryObjectLockRequest { size: 900 * PAGES, lock_value: 2, ..MemoryObjectLockRequest::default() };
+            assert_eq!(w.say(assoc, &flap), Ok(()));
+            assert_eq!(w.say(assoc, &MemoryObjectReady { may_cache: false, copy_strategy: 2 }), Ok(()));
+            assert_eq!(w.supply(assoc, (tick + 20) * PAGES, &[1, 2]), Ok(()));
+            assert_eq!(w.say(assoc, &MemoryObjectDataError { offset: 8 * PAGES, size: PAGES, error_value: 0 }), Ok(()));
+            assert!(w.say(assoc, &MemoryObjectGetAttributes {}).is_ok());
+            let _ = w.upcall();
+        }
+        w.host.tick();
+    }
     assert_eq!(w.host.killed_by(watch), Some(10));
 }
 
