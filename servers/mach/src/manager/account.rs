@@ -27,6 +27,8 @@ struct Task {
     messages: u32,
     pages: u32,
     requests: u32,
+    /// Associations whose messages it receives.
+    associations: u32,
 }
 
 /// The counts. Accounts that hold nothing do not exist.
@@ -73,6 +75,20 @@ impl Accounts {
     pub(super) fn task_has_room(&self, task: Option<SpaceId>) -> bool {
         task.and_then(|task| self.tasks.get(&task))
             .is_none_or(|task| task.messages < TASK_MESSAGES && task.pages + MESSAGE_PAGES <= TASK_PAGES)
+    }
+
+    /// An association's messages go to another task from now on.
+    pub(super) fn move_association(&mut self, from: Option<SpaceId>, to: Option<SpaceId>) {
+        if let Some(to) = to {
+            self.tasks.entry(to).or_default().associations += 1;
+        }
+        if let Some(from) = from {
+            self.change(from, |task| task.associations -= 1);
+        }
+    }
+
+    pub(super) fn has_association(&self, task: SpaceId) -> bool {
+        self.tasks.get(&task).is_some_and(|task| task.associations > 0)
     }
 
     pub(super) fn begin_request(&mut self, task: SpaceId) -> bool {

@@ -142,6 +142,7 @@ impl Managers {
     /// Forgets an association: its ports, and what was to be said after its end.
     pub fn remove(&mut self, assoc: AssocId) -> Option<(Option<AssocPorts>, Vec<Message>)> {
         let record = self.records.remove(&assoc)?;
+        self.accounts.move_association(record.payer, None);
         if self.by_port.get(&record.manager) == Some(&assoc) {
             self.by_port.remove(&record.manager);
         }
@@ -199,8 +200,15 @@ impl Managers {
             self.accounts.add(&message.charge);
         }
         if let Some(record) = self.records.get_mut(&assoc) {
-            record.payer = receiver;
+            let former = core::mem::replace(&mut record.payer, receiver);
+            self.accounts.move_association(former, receiver);
         }
+    }
+
+    /// Whether a task is a memory manager: it receives for an association.
+    #[must_use]
+    pub fn serves(&self, task: SpaceId) -> bool {
+        self.accounts.has_association(task)
     }
 
     /// Takes the data of a message that is being received.

@@ -63,10 +63,12 @@ impl Layout {
 }
 
 /// For whom memory is taken: the last units are kept for those without whom nothing goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
     /// A task's own wish.
     Ordinary,
+    /// A memory manager's: others' pages are not free before it has taken them.
+    Manager,
     /// A server's, or the last piece of something already begun.
     Reserved,
 }
@@ -74,8 +76,11 @@ pub enum Need {
 /// Reply objects that one unit holds.
 const REPLIES: u32 = 128;
 
-/// Units that [`Need::Ordinary`] does not get.
+/// Units that [`Need::Ordinary`] does not get; [`Need::Manager`] gets half of them.
 pub const RESERVE: u32 = 64;
+
+/// Frames below which pages of managed objects are taken, before anybody is refused.
+const LOW_WATER: u32 = 2 * RESERVE;
 
 /// Objects in use, by type: what accounting of a task's death is checked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +134,12 @@ impl Memory {
     #[must_use]
     pub fn free_frames(&self) -> u32 {
         self.pools.obtainable(Kind::Frames)
+    }
+
+    /// Whether so little is left that pages of managed objects should go.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.free_frames() < LOW_WATER
     }
 
     /// Number of frames there are.
@@ -296,7 +307,12 @@ impl Memory {
     }
 
     fn take(&mut self, machine: &mut impl Machine, kind: Kind, need: Need) -> Option<Unit> {
-        if need == Need::Ordinary && self.pools.obtainable(kind) <= RESERVE {
+        let kept = match need {
+            Need::Ordinary => RESERVE,
+            Need::Manager => RESERVE / 2,
+            Need::Reserved => 0,
+        };
+        if kept > 0 && self.pools.obtainable(kind) <= kept {
             return None;
         }
         let (unit, work) = self.pools.take(kind)?;

@@ -48,7 +48,7 @@ use vm::{Config, Vm};
 use crate::handlers::Handlers;
 use crate::hardware::Hardware;
 use crate::machine::{Budget, Machine, Slot};
-use crate::memory::{Memory, PAGE};
+use crate::memory::{Memory, Need, PAGE};
 use crate::port::{Event, Object, ObjectKind, PortId, Ports, SpaceId};
 use crate::task::{Task, TaskId};
 use crate::thread::{Thread, ThreadId};
@@ -186,10 +186,25 @@ impl<M: Machine> Server<M> {
             Some(id) => self.step(id),
             None => {
                 self.is_untidy = self.vm.reap(&mut self.hw);
+                self.relieve();
                 self.settle();
             }
         }
         self.arm();
+    }
+
+    /// Takes pages of managed objects while memory is short and there are such pages.
+    fn relieve(&mut self) {
+        const WANTED: usize = 16;
+        if !self.is_untidy && self.is_short() {
+            let evicted = self.vm.evict(&mut self.hw, WANTED);
+            self.is_untidy = evicted.freed + evicted.returned > 0;
+        }
+    }
+
+    /// Whether memory is short, and managers have some of it.
+    fn is_short(&self) -> bool {
+        !self.hw.managers.is_empty() && self.hw.memory.is_short()
     }
 
     /// A tick came.
@@ -297,7 +312,7 @@ impl<M: Machine> Server<M> {
 
     /// Answers who waits for an operation that is over.
     fn finish(&mut self, caller: Option<ThreadId>, request: u32, progress: Progress) {
-        self.is_untidy |= !self.vm.is_tidy();
+        self.is_untidy |= !self.vm.is_tidy() || self.is_short();
         if let (Progress::Done(words), Some(caller)) = (progress, caller) {
             self.answer_call(caller, request, &words);
         }
@@ -306,7 +321,11 @@ impl<M: Machine> Server<M> {
     /// Says for whom memory is taken from now on.
     fn set_need(&mut self, thread: Option<ThreadId>) {
         let task = thread.and_then(|thread| self.threads.get(thread)).and_then(|thread| self.tasks.get(thread.task));
-        self.hw.need = task.map_or(crate::memory::Need::Reserved, Task::need);
+        self.hw.need = match task {
+            Some(task) if self.hw.managers.serves(task.space) => task.need().max(Need::Manager),
+            Some(task) => task.need(),
+            None => Need::Reserved,
+        };
     }
 
     /// Acts on what became ready, here and in the virtual memory.

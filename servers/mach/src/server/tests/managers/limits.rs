@@ -165,3 +165,32 @@ fn only_a_port_that_a_task_receives_from_can_be_mapped() {
     assert_eq!(w.host.server_usage().associations, 0);
     assert_eq!(w.upcall(), None);
 }
+
+#[test]
+fn imo_33_34_43_memory_pressure_takes_the_pages_of_managers_before_it_refuses_anybody() {
+    const PAGES_SUPPLIED: u64 = 60;
+    let (mut w, assoc) = World::ready(200);
+    for page in 0..PAGES_SUPPLIED {
+        assert_eq!(w.supply(assoc, page * PAGES, &[page as u8]), Ok(()));
+        let is_written = page % 2 == 0;
+        assert!(w.fault(w.client, AT + page * PAGES, if is_written { WRITE } else { READ }).is_some());
+    }
+    let hog = w.host.new_who();
+    let whole = VmAllocate { address: AT, size: 2 << 20, flags: 0 };
+    assert!(w.host.call_by(hog.thread, hog.own, &whole).is_ok());
+    let watch = w.host.watch(hog.task, 1);
+    let touched = (0..512).take_while(|page| w.fault(hog, AT + page * PAGES, WRITE).is_some()).count();
+    assert_eq!(w.host.killed_by(watch), Some(6), "it took {touched} pages");
+    // What was clean is gone silently, what was written is on its way, each page once.
+    let mut returned = Vec::new();
+    while let Some(upcall) = w.upcall() {
+        let Upcall::DataReturn(pages) = upcall else { panic!("{upcall:?}") };
+        assert!(pages.dirty && !pages.kernel_copy);
+        assert_eq!(w.host.byte(w.manager, pages.data), (pages.offset / PAGES) as u8);
+        returned.push(pages.offset / PAGES);
+    }
+    returned.sort_unstable();
+    assert_eq!(returned, (0..PAGES_SUPPLIED).step_by(2).collect::<Vec<_>>());
+    assert_eq!(w.fault(w.client, AT, READ), None);
+    assert_eq!(w.upcall(), World::request(0, VmProt::READ));
+}
