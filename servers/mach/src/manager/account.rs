@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use vm::ManagerId;
 
-use super::{TASK_MESSAGES, TASK_PAGES, TASK_REQUESTS};
+use super::{ALL_REQUESTS, TASK_MESSAGES, TASK_PAGES, TASK_REQUESTS};
 use crate::port::SpaceId;
 
 /// Pages that one message brings at the most.
@@ -36,6 +36,8 @@ struct Task {
 pub(super) struct Accounts {
     ports: BTreeMap<ManagerId, u32>,
     tasks: BTreeMap<SpaceId, Task>,
+    /// The sum over all tasks.
+    requests: u32,
 }
 
 impl Accounts {
@@ -92,14 +94,17 @@ impl Accounts {
     }
 
     pub(super) fn begin_request(&mut self, task: SpaceId) -> bool {
-        if self.tasks.get(&task).is_some_and(|task| task.requests >= TASK_REQUESTS) {
+        let of_task = self.tasks.get(&task).map_or(0, |task| task.requests);
+        if of_task >= TASK_REQUESTS || self.requests >= ALL_REQUESTS {
             return false;
         }
+        self.requests += 1;
         self.tasks.entry(task).or_default().requests += 1;
         true
     }
 
     pub(super) fn end_request(&mut self, task: SpaceId) {
+        self.requests -= 1;
         self.change(task, |task| task.requests -= 1);
     }
 

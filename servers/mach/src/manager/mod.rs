@@ -11,6 +11,7 @@
 //! | messages to one task | [`TASK_MESSAGES`] | the same |
 //! | returned pages in messages to one task | [`TASK_PAGES`] | returns wait for room |
 //! | lock_requests of one task that run on | [`TASK_REQUESTS`] | the next is refused |
+//! | lock_requests that run on | [`ALL_REQUESTS`] | the next is refused |
 //!
 //! A task is the one that receives on the object port when a message is posted. Invariants: **MAN-1** a record exists
 //! from `init` until the control port is handed over or destroyed. **MAN-2** an account's counts are the sums over `queued`.
@@ -41,6 +42,9 @@ pub const TASK_MESSAGES: u32 = 1024;
 pub const TASK_PAGES: u32 = 1024;
 /// Lock requests of one task that run on behind its back.
 pub const TASK_REQUESTS: u32 = 256;
+/// Lock requests that run on behind their callers' backs, over all tasks. Operations have no room for more beside
+/// those of all threads and of the ends of all tasks.
+pub const ALL_REQUESTS: u32 = 4096;
 /// How long a manager may be silent while somebody waits for it, unless it is set otherwise.
 pub const SILENCE_MS: u32 = 30_000;
 

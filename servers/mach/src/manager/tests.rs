@@ -41,3 +41,13 @@ fn a_task_with_too_many_messages_takes_no_more() {
     }
     assert!(managers.is_settled());
 }
+
+#[test]
+fn all_lock_requests_together_have_a_limit() {
+    let mut managers = Managers::default();
+    let task = |number: u64| SpaceId::from_word(1 << 32 | number);
+    let begun = (0..2 * u64::from(ALL_REQUESTS)).take_while(|number| managers.begin_request(task(number / 8))).count();
+    assert_eq!(begun, ALL_REQUESTS as usize);
+    (0..u64::from(ALL_REQUESTS)).for_each(|number| managers.end_request(task(number / 8)));
+    assert!(managers.is_settled());
+}

@@ -13,12 +13,14 @@ use arena::{Arena, Id};
 use mach_protocol::wire::Words;
 
 use super::{arrays, end, memory_object, message, work};
+use crate::manager::ALL_REQUESTS;
 use crate::port::KernReturn;
 use crate::task::TaskId;
 use crate::thread::ThreadId;
 
-/// Operations at a time.
+/// Operations at a time: room for one of each thread, for the end of each task, and for what runs on for nobody.
 const MAX_OPS: usize = 16_384;
+const _: () = assert!(super::MAX_THREADS + 2 * super::MAX_TASKS + ALL_REQUESTS as usize <= MAX_OPS);
 
 /// What is being done.
 #[derive(Debug)]
