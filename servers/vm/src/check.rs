@@ -195,7 +195,8 @@ impl World {
                         continue;
                     }
                     match plan(&self.vm, id, *address, access, By::Task) {
-                        Plan::Use { frame: wanted, prot: allowed, .. } => {
+                        Plan::Use { frame: wanted, prot: allowed, becomes_dirty, .. } => {
+                            assert!(!becomes_dirty, "no page is written without notice");
                             assert_eq!(*frame, wanted, "{id:?} {address:#x} {access:?}");
                             assert!(allowed.contains(access), "{id:?} {address:#x} {access:?}");
                         }

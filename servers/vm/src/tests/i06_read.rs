@@ -145,3 +145,12 @@ fn i06_a2_no_room_in_the_caller() {
         assert_eq!(code(b.world.run(call)), 3);
     }
 }
+
+#[test]
+fn i06_a3_a_hole_is_told_before_a_protection() {
+    let (mut b, a) = Bench::with_pages(4);
+    b.protect(a, P, false, 0);
+    assert_eq!(code(b.read(a, 4 * P)), 2);
+    b.deallocate(a + 3 * P, P);
+    assert_eq!(code(b.read(a, 4 * P)), 1);
+}

@@ -169,7 +169,7 @@ fn run(seed: u64, tell: Tell) -> usize {
     let mut pair = Pair { machine: Machine::new(room as usize), real: Real::new(room), room };
     let mut value = 0u8;
     let mut count = 0;
-    for _ in 0..8 + rng.below(40) {
+    for _ in 0..30 + rng.below(80) {
         value = value.wrapping_add(5);
         // Whoever may go on does so sooner or later.
         let event = match rng.below(4) {

@@ -107,6 +107,12 @@ impl<const C: usize, const N: usize> Real<C, N> {
             Event::Touch { client, page, writes } => {
                 let address = self.addresses[client].unwrap_or(0) + page as u64 * P;
                 let access = if writes.is_some() { Prot::WRITE } else { Prot::READ };
+                let space = vm.space_of(self.tasks[client]).expect("a space");
+                let (_, mapped) = machine.spaces[&space].get(&address).copied().unwrap_or((FrameId(0), Prot::NONE));
+                if mapped.contains(access) {
+                    // No fault: nobody is asked.
+                    return self.access(client, page, writes);
+                }
                 self.touch(client, Fault::new(self.tasks[client], address, access), (page, writes), None)
             }
             Event::Resume(c) => match self.running[c].take() {
