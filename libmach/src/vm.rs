@@ -206,7 +206,11 @@ impl MapRequest {
 /// # Errors
 ///
 /// A.3: `INVALID_ARGUMENT` for unknown flags, protections or inheritance, size 0 or a range that wraps;
-/// `NO_SPACE`, `INVALID_ADDRESS`, `INVALID_OBJECT`.
+/// `INVALID_OBJECT` for a name of something that cannot be mapped; `INVALID_ARGUMENT` for a dead port, an offset that is
+/// no multiple of a page, a range outside of a proxy's; `PROTECTION_FAILURE` for a snapshot by a proxy that forbids
+/// reading; `NO_SPACE`, `INVALID_ADDRESS`; `RESOURCE_SHORTAGE`; `MEMORY_ERROR` for a snapshot whose manager does not
+/// become ready: in this order. `RESOURCE_SHORTAGE` before all of them if the object would be new to the server, and its
+/// manager leaves too many messages unreceived.
 pub fn vm_map(target: PortName, request: &MapRequest) -> Result<u64> {
     let wire = proto::VmMap {
         address: request.address,

@@ -38,7 +38,7 @@ pub struct CopyStrategy(pub u32);
 impl CopyStrategy {
     /// Nothing: copies are made at once, page by page.
     pub const NONE: Self = Self(0);
-    /// It wants to be asked: `memory_object_copy`.
+    /// It wants to be asked: `memory_object_copy`. This server takes it as [`CopyStrategy::DELAY`], and asks nobody.
     pub const CALL: Self = Self(1);
     /// The data does not change behind the server's back: copies are made when somebody writes.
     pub const DELAY: Self = Self(2);
@@ -114,9 +114,10 @@ subsystem! {
         /// `memory_object_data_supply`: gives pages. [`SupplyCompleted`] follows if it is asked for.
         ///
         /// INVALID_ARGUMENT for lock bits outside ALL, an offset or a size that is no multiple of a page: nothing is
-        /// taken. INVALID_ADDRESS, PROTECTION_FAILURE or MEMORY_ERROR if the data cannot be read. MEMORY_PRESENT at
-        /// the first page that is there already, RESOURCE_SHORTAGE at the first that nobody asked for beyond the
-        /// quota or that there is no memory for: the pages before it are taken, it and those behind it are not.
+        /// taken. SEND_INVALID_MEMORY if the data cannot be read. MEMORY_PRESENT at the first page that is there
+        /// already, RESOURCE_SHORTAGE at the first that nobody asked for beyond the quota or that there is no memory
+        /// for, a fault's code at the first that cannot be read after all: the pages before it are taken, it and those
+        /// behind it are not.
         MemoryObjectDataSupply = 2093 {
             /// Where in the object.
             offset: u64,
@@ -175,7 +176,7 @@ subsystem! {
         /// [`LockCompleted`] follows.
         ///
         /// INVALID_ARGUMENT for lock bits outside ALL that are not `NO_CHANGE`, for an unknown `should_return`, or if
-        /// the offset is no multiple of a page.
+        /// the offset is no multiple of a page. RESOURCE_SHORTAGE while too many of the caller's run on.
         MemoryObjectLockRequest = 2044 {
             /// Where in the object.
             offset: u64,
@@ -213,8 +214,9 @@ subsystem! {
         /// `memory_object_create_proxy`, B.11: a port that `vm_map` accepts in place of an object, for a part of it
         /// and with less protection. The target is a task. Mach takes arrays; the server accepts a length of 1 only.
         ///
-        /// Checks: the task, else INVALID_TASK; all counts 1, else INVALID_ARGUMENT; the object is a send right,
-        /// else INVALID_NAME; offset 0 and a range that does not wrap or leave an inner proxy, else INVALID_ARGUMENT.
+        /// Checks: the task, else INVALID_TASK; all counts 1, else INVALID_ARGUMENT; the object is a send right to a
+        /// live port, else INVALID_NAME; that of a memory object or a proxy, offset 0, known protection bits, a range
+        /// that does not wrap or leave an inner proxy, else INVALID_ARGUMENT; room for the name, else NO_SPACE.
         MemoryObjectCreateProxy = 4010 {
             /// [`crate::vm::VmProt`].
             max_protection: u32,
@@ -235,8 +237,7 @@ subsystem! {
 
         /// `vm_region_create_proxy`, B.11: a proxy for memory that a task has mapped. The target is that task.
         ///
-        /// Checks: the task, else INVALID_ARGUMENT; a region at the address, else NO_SPACE; the length within it, else
-        /// INVALID_ARGUMENT.
+        /// INVALID_ARGUMENT: this server makes none.
         VmRegionCreateProxy = 4011 {
             /// The first byte.
             address: u64,
@@ -339,7 +340,7 @@ upcalls! {
     /// The server has forgotten the object. The control and name ports are the manager's now.
     Terminate = 2201, 2 rights {}
 
-    /// A range shall be copied (strategy CALL): a new object is a snapshot of it.
+    /// A range shall be copied (strategy CALL): a new object is a snapshot of it. This server never sends it.
     CopyObject = 2202, 2 rights {
         /// Where in the old object.
         offset: u64,
@@ -381,7 +382,7 @@ upcalls! {
         offset: u64,
         /// As in the call.
         length: u64,
-        /// [`KernReturn`]: SUCCESS, MEMORY_PRESENT or RESOURCE_SHORTAGE.
+        /// [`KernReturn`]: SUCCESS, MEMORY_PRESENT, RESOURCE_SHORTAGE, or why the data could not be read.
         result: i32,
         /// The first byte that was not taken; 0 if all was.
         error_offset: u64,

@@ -331,7 +331,7 @@ pub trait MemoryManager {
     }
 
     /// Copy strategy CALL: `new` shall be a snapshot of a part of `object`, its offset 0 being `offset`. Its init
-    /// follows. Answers its tag.
+    /// follows. Answers its tag. A server that takes CALL as DELAY, as Tessera's does, never calls it.
     fn copy(&mut self, object: &Object, offset: u64, length: u64, new: &Object) -> u64 {
         let _ = (offset, length, new);
         object.tag()

@@ -12,8 +12,10 @@
 //! | `memory_object_*` | the calls themselves, under Mach's names and in Mach's order of arguments |
 //!
 //! The calls are Mach's simpleroutines, but answer the code that Mach's kernel function returns: `SEND_INVALID_DEST`
-//! if the control port is dead, `INVALID_ARGUMENT` if it is none (any more). Offsets, sizes and addresses are in bytes,
-//! offsets those of the object.
+//! if the control port is dead, `INVALID_ARGUMENT` if it is none (any more). That is checked first; then the right for
+//! a completion, if one is named: `SEND_INVALID_TYPE` for a disposition that makes no right to send to,
+//! `SEND_INVALID_RIGHT` if the task has no such right, `RESOURCE_SHORTAGE` while it leaves too many messages unreceived;
+//! then the arguments. Offsets, sizes and addresses are in bytes, offsets those of the object.
 
 mod manager;
 mod pages;
@@ -99,10 +101,10 @@ pub fn memory_object_get_attributes(control: PortName) -> Result<(bool, Attribut
 ///
 /// # Errors
 ///
-/// Nothing is taken: `INVALID_ARGUMENT` for unknown lock bits, an offset or a size that is no multiple of a page;
-/// `INVALID_ADDRESS`, `PROTECTION_FAILURE`, `MEMORY_ERROR` if the data cannot be read. Only the pages in front are taken:
-/// `MEMORY_PRESENT` where one is there already, `RESOURCE_SHORTAGE` where one is beyond the quota of pages that
-/// nobody asked for.
+/// Nothing is taken: `SEND_INVALID_MEMORY` if the data cannot be read; `INVALID_ARGUMENT` for unknown lock bits, an
+/// offset or a size that is no multiple of a page. Only the pages in front are taken: `MEMORY_PRESENT` where one is there
+/// already, `RESOURCE_SHORTAGE` where one is beyond the quota of pages that nobody asked for, or there is no memory; the
+/// code of a read that fails on the way, as `MEMORY_ERROR` if the data is another manager's that does not give it.
 pub fn memory_object_data_supply(
     control: PortName,
     offset: u64,
@@ -175,7 +177,8 @@ pub fn memory_object_data_error(control: PortName, offset: u64, size: u64, error
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` for unknown lock bits or pages to return, or an offset that is no multiple of a page.
+/// `INVALID_ARGUMENT` for unknown lock bits or pages to return, or an offset that is no multiple of a page;
+/// `RESOURCE_SHORTAGE` while too many lock requests of the task run on.
 pub fn memory_object_lock_request(
     control: PortName,
     offset: u64,
@@ -227,8 +230,9 @@ pub fn memory_object_set_attributes(
 ///
 /// # Errors
 ///
-/// B.11: `INVALID_TASK`, `INVALID_NAME` if `object` is no send right, `INVALID_ARGUMENT` for an offset other than 0 or a
-/// range that wraps or leaves the proxy that `object` is.
+/// B.11, in this order: `INVALID_TASK`; `INVALID_NAME` if `object` is no send right to a live port; `INVALID_ARGUMENT`
+/// if that is a port of the server's own other than a proxy, for an offset other than 0, unknown protection bits, or a
+/// range that wraps or leaves the proxy that `object` is; `NO_SPACE`.
 pub fn memory_object_create_proxy(
     task: PortName,
     max_protection: VmProt,
@@ -242,11 +246,12 @@ pub fn memory_object_create_proxy(
     call(task, &request).map(|reply| reply.proxy)
 }
 
-/// A port by which memory that `task` has mapped can be mapped elsewhere, with at most `max_protection`.
+/// A port by which memory that `task` has mapped can be mapped elsewhere, with at most `max_protection`. This server
+/// makes none.
 ///
 /// # Errors
 ///
-/// B.11: `NO_SPACE` if no memory is there, `INVALID_ARGUMENT` if it ends before `len` does.
+/// `INVALID_ARGUMENT`, always.
 pub fn vm_region_create_proxy(task: PortName, address: u64, max_protection: VmProt, len: u64) -> Result<PortName> {
     let request = proto::VmRegionCreateProxy { address, max_protection: max_protection.bits(), len };
     call(task, &request).map(|reply| reply.proxy)

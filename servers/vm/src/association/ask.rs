@@ -13,7 +13,7 @@ pub(crate) enum Settled {
     /// It gave one.
     Answered,
     /// It asked to be asked again: the lock was set anew, and still forbids what somebody wants. That is no answer, and
-    /// his time goes on.
+    /// its time goes on.
     AsksAgain,
     /// The page went.
     Gone,

@@ -50,7 +50,7 @@ pub struct SupplyArgs {
 /// What `memory_object_supply_completed` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SupplyDone {
-    /// Success, `MemoryPresent` or `ResourceShortage`.
+    /// Success, `MemoryPresent`, `ResourceShortage`, or why the sender's data could not be read.
     pub result: KernReturn,
     /// The first byte that was not accepted; the end of the data after success.
     pub error_offset: u64,
