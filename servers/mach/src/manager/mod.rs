@@ -45,8 +45,6 @@ pub const TASK_REQUESTS: u32 = 256;
 /// Lock requests that run on behind their callers' backs, over all tasks. Operations have no room for more beside
 /// those of all threads and of the ends of all tasks.
 pub const ALL_REQUESTS: u32 = 4096;
-/// How long a manager may be silent while somebody waits for it, unless it is set otherwise.
-pub const SILENCE_MS: u32 = 30_000;
 
 /// The ports that stand for an association.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! The virtual memory's side: what it tells managers is put down, to be posted when its step is over.
 
 use mach_protocol::memory_object::{DataRequest, DataReturn, DataUnlock, Upcall};
+use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::{KernResult, KernReturn};
 use vm::{AssocId, ManagerId, Prot, ReturnedData, ReturnedPages};
 
 use alloc::vec::Vec;
 
-use super::{Managers, PORT_MESSAGES, Record, SILENCE_MS};
+use super::{Managers, PORT_MESSAGES, Record};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
 
@@ -36,7 +37,7 @@ impl Managers {
             manager,
             payer: None,
             ports: None,
-            limit_ms: SILENCE_MS,
+            limit_ms: MANAGER_DEADLINE_MS,
             is_waited_for: false,
             deadline: None,
             returns_taken: 0,

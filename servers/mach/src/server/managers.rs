@@ -174,7 +174,8 @@ impl<M: Machine> Server<M> {
             _ => (self.hw.managers.find(ManagerId(port.to_word())), false),
         };
         let assoc = assoc.ok_or(KernReturn::INVALID_ARGUMENT)?;
-        if !is_privileged && !(is_manager && (1..=MANAGER_DEADLINE_MS).contains(&limit_ms)) {
+        let is_stricter = is_manager && (1..=MANAGER_DEADLINE_MS).contains(&limit_ms);
+        if !is_privileged && !is_stricter {
             return Err(KernReturn::INVALID_HOST);
         }
         let clock = self.hw.clock;
