@@ -14,6 +14,8 @@
 mod board;
 mod broken;
 mod cargo;
+#[cfg(test)]
+mod cases;
 mod check;
 mod cli;
 mod cpio;

@@ -2,8 +2,11 @@
 
 use alloc::format;
 
+use libmach::port::ReceivePort;
+use libmach::rpc::call;
 use libmach::vm::{self, MapRequest, VmFlags, VmInherit, VmProt};
 use libmach::{KernReturn, PortName};
+use mach_protocol::vm::GnuVmMap;
 
 use crate::support::{
     LAST_PAGE, P, fails, faults, free, holds, hole, map_end, me, numbered, ok, page_is, reads, region_at, same,
@@ -18,7 +21,9 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_map.i03.05", unknown_protections),
     ("vm_map.i03.06", unknown_inheritance),
     ("vm_map.i03.07", current_is_cut_to_maximum),
-    ("vm_map.i03.08", masks),
+    ("vm_map.i03.08", a_mask_aligns),
+    ("vm_map.i03.09", fixed_against_the_mask),
+    ("vm_map.i03.10", a_mask_of_ones),
     ("vm_map.i03.11", hints),
     ("vm_map.i03.12", a_hint_does_not_wrap),
     ("vm_map.i03.13", occupied),
@@ -26,6 +31,9 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_map.i03.15", inheritance_shows),
     ("vm_map.i03.16", no_protection_no_access),
     ("vm_map.i03.17", objects_that_are_none),
+    ("vm_map.i03.18", a_port_that_is_no_object),
+    ("vm_map.i03.19", unaligned_offsets),
+    ("vm_map.i03.20", offsets_that_wrap),
     ("vm_map.i03.21", page_zero_is_never_given),
 ];
 
@@ -90,17 +98,25 @@ fn current_is_cut_to_maximum() -> Outcome {
     same("protections", (VmProt::READ, VmProt::READ), (info.protection, info.max_protection))
 }
 
-/// I.3-8 to 10.
-fn masks() -> Outcome {
-    const MASK: u64 = (2 << 20) - 1;
+/// Address bits that multiples of 2 MiB lack.
+const MASK: u64 = (2 << 20) - 1;
+
+fn a_mask_aligns() -> Outcome {
     let address = ok("anywhere", map(&MapRequest { mask: MASK, ..MapRequest::anonymous(P) }))?;
     free(address, P)?;
-    same("aligned", 0, address & MASK)?;
+    same("aligned", 0, address & MASK)
+}
+
+fn fixed_against_the_mask() -> Outcome {
     let free_page = hole(1)? | P;
     let end = map_end()?;
     for place in [free_page, end + P] {
         fails("fixed, not aligned", KernReturn::NO_SPACE, map(&MapRequest { mask: MASK, ..at(place, P) }))?;
     }
+    Ok(())
+}
+
+fn a_mask_of_ones() -> Outcome {
     let all_ones = MapRequest { mask: !0, ..MapRequest::anonymous(P) };
     fails("all ones", KernReturn::NO_SPACE, map(&all_ones))
 }
@@ -160,6 +176,36 @@ fn objects_that_are_none() -> Outcome {
     let address = ok("the null object with an offset", map(&null))?;
     reads(address, 0)?;
     free(address, P)
+}
+
+fn a_port_that_is_no_object() -> Outcome {
+    let request = MapRequest { object: me(), ..MapRequest::anonymous(P) };
+    fails("vm_map", KernReturn::INVALID_OBJECT, map(&request))?;
+    let gnu = GnuVmMap {
+        address: 0,
+        size: P,
+        mask: 0,
+        anywhere: 1,
+        memory_object: me(),
+        offset: 0,
+        copy: false,
+        cur_protection: VmProt::DEFAULT.bits(),
+        max_protection: VmProt::ALL.bits(),
+        inheritance: VmInherit::COPY.0,
+    };
+    fails("by the GNU id", KernReturn::INVALID_ARGUMENT, call(me(), &gnu).map(drop))
+}
+
+fn unaligned_offsets() -> Outcome {
+    let object = ok("a port", ReceivePort::new())?;
+    let request = MapRequest { object: object.name(), offset: 12, ..MapRequest::anonymous(P) };
+    fails("vm_map", KernReturn::INVALID_ARGUMENT, map(&request))
+}
+
+fn offsets_that_wrap() -> Outcome {
+    let object = ok("a port", ReceivePort::new())?;
+    let request = MapRequest { object: object.name(), offset: LAST_PAGE, ..MapRequest::anonymous(2 * P) };
+    fails("vm_map", KernReturn::INVALID_ARGUMENT, map(&request))
 }
 
 fn page_zero_is_never_given() -> Outcome {

@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_protect.i04.04", size_zero),
     ("vm_protect.i04.05", unknown_bits),
     ("vm_protect.i04.06", the_maximum_only_shrinks),
+    ("vm_protect.i04.07", a_maximum_of_nothing),
     ("vm_protect.i04.08", a_hole_changes_nothing),
     ("vm_protect.i04.09", where_nothing_is),
     ("vm_protect.i04.10", wrapping),
@@ -29,6 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_protect.i04.12", one_entry_that_forbids),
     ("vm_protect.i04.13", every_page_touched_changes),
     ("vm_protect.i04.14", a_child_is_not_changed),
+    ("vm_protect.i04.15", reading_what_may_not_be_read),
     ("vm_protect.i04.16", untouched_memory_stays_zero),
     ("vm_protect.i04.17", targets_that_are_no_task),
     ("vm_protect.i04.19", code_can_be_made_executable),
@@ -85,7 +87,6 @@ fn unknown_bits() -> Outcome {
     fails("0x80", KernReturn::INVALID_ARGUMENT, protect(region.address(), P, VmProt::from_bits_retain(0x80)))
 }
 
-/// I.4-6 and 7.
 fn the_maximum_only_shrinks() -> Outcome {
     let region = pages(1)?;
     let (address, refused) = (region.address(), KernReturn::PROTECTION_FAILURE);
@@ -94,9 +95,24 @@ fn the_maximum_only_shrinks() -> Outcome {
     same("protections", (VmProt::READ, VmProt::READ), (info.protection, info.max_protection))?;
     fails("current read-write", refused, protect(address, P, VmProt::DEFAULT))?;
     fails("maximum read-write", refused, set_maximum(address, P, VmProt::DEFAULT))?;
-    ok("maximum read again", set_maximum(address, P, VmProt::READ))?;
-    ok("maximum none", set_maximum(address, P, VmProt::NONE))?;
-    fails("maximum all", refused, set_maximum(address, P, VmProt::ALL))
+    ok("maximum read again", set_maximum(address, P, VmProt::READ))
+}
+
+fn a_maximum_of_nothing() -> Outcome {
+    let region = pages(1)?;
+    ok("maximum none", set_maximum(region.address(), P, VmProt::NONE))?;
+    fails("maximum all", KernReturn::PROTECTION_FAILURE, set_maximum(region.address(), P, VmProt::ALL))
+}
+
+/// What I.6-6 says of `vm_read`, and that the protection is back afterwards.
+fn reading_what_may_not_be_read() -> Outcome {
+    let region = numbered(1)?;
+    ok("no access", protect(region.address(), P, VmProt::NONE))?;
+    fails("vm_read", KernReturn::INVALID_ADDRESS, vm::vm_read(me(), region.address(), P))?;
+    ok("access", protect(region.address(), P, VmProt::READ))?;
+    let (data, count) = ok("vm_read", vm::vm_read(me(), region.address(), P))?;
+    crate::support::reads(data, 1)?;
+    crate::support::free(data, count)
 }
 
 fn a_hole_changes_nothing() -> Outcome {

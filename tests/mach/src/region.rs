@@ -19,7 +19,8 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_region.i10.01", inside_an_entry),
     ("vm_region.i10.02", in_a_hole),
     ("vm_region.i10.03", above_the_last),
-    ("vm_region.i10.04", unknown_flavors_and_short_counts),
+    ("vm_region.i10.04", unknown_flavors),
+    ("vm_region.i10.05", short_counts),
     ("vm_region.i10.06", fields_follow_the_calls),
     ("vm_region.i10.07", a_walk_sums_to_the_virtual_size),
     ("vm_region.i10.08", object_names_by_the_gnu_id),
@@ -49,11 +50,14 @@ fn above_the_last() -> Outcome {
     fails("by the GNU id", KernReturn::NO_SPACE, gnu_vm_region(child.0, address + P))
 }
 
-/// I.10-4 and 5.
-fn unknown_flavors_and_short_counts() -> Outcome {
-    let address = pages(1)?.address();
-    let bad = KernReturn::INVALID_ARGUMENT;
-    fails("flavor 99", bad, vm_region_flavor(me(), address, 99, 20))?;
+fn unknown_flavors() -> Outcome {
+    let region = pages(1)?;
+    fails("flavor 99", KernReturn::INVALID_ARGUMENT, vm_region_flavor(me(), region.address(), 99, 20))
+}
+
+fn short_counts() -> Outcome {
+    let region = pages(1)?;
+    let (address, bad) = (region.address(), KernReturn::INVALID_ARGUMENT);
     let basic = |count| vm_region_flavor(me(), address, VM_REGION_BASIC_INFO_64, count);
     fails("count 8", bad, basic(VM_REGION_BASIC_INFO_64_COUNT - 1))?;
     same("count 9", 9, ok("vm_region", basic(VM_REGION_BASIC_INFO_64_COUNT))?.info.len())
@@ -64,9 +68,15 @@ fn fields_follow_the_calls() -> Outcome {
     let middle = region.address() + P;
     ok("vm_protect", vm::vm_protect(me(), middle, P, vm::Which::Current, VmProt::READ))?;
     ok("vm_inherit", vm::vm_inherit(me(), middle, P, VmInherit::SHARE))?;
+    let host = ok("mach_host_self", libmach::host::mach_host_self())?;
+    let wire = |access| vm::gnu_vm_wire(host, me(), middle, P, access);
+    ok("vm_wire", wire(VmProt::READ))?;
     let info = region_at(middle)?;
+    ok("unwire", wire(VmProt::NONE))?;
+    ok("deallocate", mach_port_deallocate(me(), host))?;
     let fields = (info.address, info.size, info.protection, info.max_protection, info.inheritance);
-    same("fields", (middle, P, VmProt::READ, VmProt::ALL, VmInherit::SHARE), fields)
+    same("fields", (middle, P, VmProt::READ, VmProt::ALL, VmInherit::SHARE), fields)?;
+    same("wired", [1, 0], [info.user_wired_count, region_at(middle)?.user_wired_count])
 }
 
 fn a_walk_sums_to_the_virtual_size() -> Outcome {
