@@ -1,5 +1,6 @@
-//! Messages between ports (`spec/mach-ports-tasks.md` D.6), over Tessera's transport: up to four rights and
-//! [`MAX_DATA_BYTES`] bytes of inline data.
+//! Messages between ports (`spec/mach-ports-tasks.md` D.6), over Tessera's transport: up to [`MAX_RIGHTS`] rights and,
+//! without any, [`MAX_DATA_BYTES`] bytes of inline data; a right takes eight of them. `mach_protocol::message` says where
+//! the limit comes from, and what longer data do.
 
 pub use mach_protocol::message::{
     CarriedRight, Full, MAX_DATA_BYTES, MAX_RIGHTS, MsgHeader, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend,
