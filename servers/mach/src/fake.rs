@@ -46,6 +46,8 @@ pub(crate) struct Reply {
 pub(crate) struct Fake {
     slots: BTreeMap<Slot, Entry>,
     spaces: BTreeMap<u64, Space>,
+    /// The spaces with a number of each pool.
+    pools: BTreeMap<u64, BTreeSet<u64>>,
     windows: BTreeMap<Unit, Vec<u8>>,
     registers: BTreeMap<Slot, Registers>,
     running: BTreeSet<Slot>,
@@ -80,6 +82,10 @@ impl Fake {
         let entry = Entry { cap: Cap::Object(Object::VSpace, number), parent: None, mapped: None };
         fake.slots.insert(root, entry);
         fake.spaces.insert(number, Space::default());
+        let pool = fake.number();
+        let entry = Entry { cap: Cap::Object(Object::AsidPool, pool), parent: None, mapped: None };
+        fake.slots.insert(Slot(mach_protocol::boot::slot::ASID_POOL), entry);
+        fake.pools.insert(pool, BTreeSet::from([number]));
         fake
     }
 
@@ -173,6 +179,9 @@ impl Machine for Fake {
     fn delete(&mut self, slot: Slot) {
         self.unmap(slot);
         if let Some(Entry { cap: Cap::Object(Object::VSpace, number), .. }) = self.slots.remove(&slot) {
+            for pool in self.pools.values_mut() {
+                pool.remove(&number);
+            }
             let space = self.spaces.remove(&number);
             assert!(space.is_none_or(|space| space.pages.is_empty()), "PMAP-4: pages outlive their space");
         }
@@ -191,8 +200,15 @@ impl Machine for Fake {
         Ok(())
     }
 
-    fn assign_asid(&mut self, vspace: Slot) -> Result<(), Refused> {
-        self.space_of(vspace).map(drop)
+    fn assign_asid(&mut self, pool: Slot, vspace: Slot) -> Result<(), Refused> {
+        const POOL_SIZE: usize = 512;
+        let (number, space) = (self.object_of(pool, Object::AsidPool)?, self.space_of(vspace)?);
+        let pool = self.pools.entry(number).or_default();
+        if pool.len() == POOL_SIZE {
+            return Err(DELETE_FIRST);
+        }
+        pool.insert(space);
+        Ok(())
     }
 
     fn map_table(&mut self, table: Slot, vspace: Slot, address: u64) -> Result<(), Refused> {

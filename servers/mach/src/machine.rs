@@ -45,6 +45,8 @@ pub enum Object {
     Reply,
     /// A notification: a doorbell.
     Notification,
+    /// A pool of address-space numbers, made of a whole untyped of 4 KiB.
+    AsidPool,
 }
 
 /// What a mapping lets a task do.
@@ -110,11 +112,11 @@ pub trait Machine {
     /// What the kernel said.
     fn copy(&mut self, from: Slot, to: Slot) -> Result<(), Refused>;
 
-    /// Gives a root table an address-space number.
+    /// Gives a root table an address-space number of a pool.
     ///
     /// # Errors
     /// What the kernel said.
-    fn assign_asid(&mut self, vspace: Slot) -> Result<(), Refused>;
+    fn assign_asid(&mut self, pool: Slot, vspace: Slot) -> Result<(), Refused>;
     /// Maps a table at the first missing level for `address`.
     ///
     /// # Errors

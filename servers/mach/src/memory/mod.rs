@@ -216,6 +216,19 @@ impl Memory {
         }
     }
 
+    /// Makes a pool of address-space numbers.
+    ///
+    /// # Errors
+    /// [`Shortage`]: no memory of this kind is left.
+    pub fn take_asid_pool(&mut self, machine: &mut impl Machine, need: Need) -> Result<Unit, Shortage> {
+        self.take_object(machine, Object::AsidPool, need)
+    }
+
+    /// Destroys a pool in which no number is taken and gives its memory back.
+    pub fn put_asid_pool(&mut self, machine: &mut impl Machine, unit: Unit) {
+        self.put_object(machine, unit);
+    }
+
     /// Makes the one object of a unit.
     fn take_object(&mut self, machine: &mut impl Machine, object: Object, need: Need) -> Result<Unit, Shortage> {
         let unit = self.take(machine, Kind::Objects, need).ok_or(Shortage)?;

@@ -10,6 +10,7 @@
 //! of a root table is destroyed only when its `pages` and `tables` are empty, so its address-space number never comes
 //! back while a frame capability still believes to be mapped with it.
 
+mod asids;
 mod places;
 
 use alloc::collections::BTreeMap;
@@ -18,6 +19,7 @@ use alloc::vec::Vec;
 use crate::machine::{Access, Machine, Object, Slot};
 use crate::memory::{Memory, Need, PAGE, Shortage, Unit};
 use arena::PageMap;
+use asids::Asids;
 use places::Places;
 
 /// The first address that belongs to no map: IPC buffers lie from here on.
@@ -82,6 +84,7 @@ pub struct Pmaps {
     spaces: Vec<Option<Space>>,
     free: Vec<u32>,
     places: Places,
+    asids: Asids,
 }
 
 /// The page that holds an address.
@@ -93,7 +96,7 @@ impl Pmaps {
     /// No space yet, over `frames` frames.
     #[must_use]
     pub fn new(frames: u32) -> Self {
-        Self { spaces: Vec::new(), free: Vec::new(), places: Places::new(frames) }
+        Self { spaces: Vec::new(), free: Vec::new(), places: Places::new(frames), asids: Asids::new() }
     }
 
     /// Makes an empty space.
@@ -102,9 +105,9 @@ impl Pmaps {
     /// [`Shortage`]
     pub fn create(&mut self, memory: &mut Memory, machine: &mut impl Machine, need: Need) -> Result<SpaceId, Shortage> {
         let root = memory.take_table(machine, Object::VSpace, need)?;
-        if machine.assign_asid(memory.layout().second(root)).is_err() {
+        if let Err(shortage) = self.asids.assign(memory, machine, memory.layout().second(root), need) {
             memory.put_table(machine, root);
-            return Err(Shortage);
+            return Err(shortage);
         }
         Ok(self.enlist(Root::Own(root)))
     }

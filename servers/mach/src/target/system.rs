@@ -14,7 +14,8 @@ use mach_sys::cap::sched::Budget as KernelBudget;
 use mach_sys::cap::tcb::{self, Spaces, Then};
 use mach_sys::cap::vspace::Span;
 use mach_sys::cap::{
-    AsidPool, CNode, Endpoint, Frame, Notification, PageTable, Reply, SchedContext, SchedControl, Tcb, Untyped, VSpace,
+    AsidControl, AsidPool, CNode, Endpoint, Frame, Notification, PageTable, Reply, SchedContext, SchedControl, Tcb,
+    Untyped, VSpace,
 };
 use mach_sys::{Cap, CapRights, Error, Message, ObjectType, Received, VmAttributes, debug};
 
@@ -22,7 +23,7 @@ use super::bring_up::{CNODE, VSPACE, leaf_of};
 use super::{ENDPOINT, heap, window};
 
 const TCB: Cap<Tcb> = Cap::new(slot::TCB as u64);
-const POOL: Cap<AsidPool> = Cap::new(slot::ASID_POOL as u64);
+const ASID_CONTROL: Cap<AsidControl> = Cap::new(slot::ASID_CONTROL as u64);
 const SCHED_CONTROL: Cap<SchedControl> = Cap::new(slot::SCHED_CONTROL as u64);
 const TICKER: Cap<Notification> = Cap::new(slot::TICKER as u64);
 const LOG: Cap<Endpoint> = Cap::new(slot::LOG as u64);
@@ -153,6 +154,9 @@ impl Machine for System {
             Object::SchedContext => (ObjectType::SchedContext, CONTEXT_BITS),
             Object::Reply => (ObjectType::Reply, 0),
             Object::Notification => (ObjectType::Notification, 0),
+            Object::AsidPool => {
+                return ASID_CONTROL.make_pool(cap(untyped), CNODE.slot(u64::from(first.0))).map_err(refused);
+            }
         };
         let offset = u64::from(first.0) % (1 << mach_protocol::boot::LEAF_RADIX);
         cap::<Untyped>(untyped).retype(kind, size, leaf_of(first), offset, u64::from(count)).map_err(refused)
@@ -174,8 +178,8 @@ impl Machine for System {
         to.copy_from(from, CapRights::ALL).map_err(refused)
     }
 
-    fn assign_asid(&mut self, vspace: Slot) -> Result<(), Refused> {
-        POOL.assign(cap::<VSpace>(vspace)).map_err(refused)
+    fn assign_asid(&mut self, pool: Slot, vspace: Slot) -> Result<(), Refused> {
+        cap::<AsidPool>(pool).assign(cap::<VSpace>(vspace)).map_err(refused)
     }
 
     fn map_table(&mut self, table: Slot, vspace: Slot, address: u64) -> Result<(), Refused> {
