@@ -1,14 +1,63 @@
 //! Exceptions (`spec/mach-ports-tasks.md` E.3): handlers, and catching what a closure raises.
 
+use alloc::vec::Vec;
+
 use mach_protocol::exception::{EXCEPTION_RAISE, reply_message};
 pub use mach_protocol::exception::{ExceptionRaise, ExceptionType};
+use mach_protocol::task::TaskSwapExceptionPorts;
+use mach_protocol::thread::ThreadSwapExceptionPorts;
 
 use crate::msg::{self, CarriedRight, PortMessage, Timeout};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
+use crate::rpc::call;
 use crate::rt::spawn::run_watched;
 use crate::task::{TASK_EXCEPTION_PORT, mach_task_self, task_set_special_port};
 use crate::thread::{THREAD_EXCEPTION_PORT, thread_set_special_port};
 use crate::{KernReturn, PortName, Result};
+
+/// A handler of some kinds of exceptions, as `swap_exception_ports` tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handling {
+    /// A bit for each kind.
+    pub mask: u32,
+    /// A send right to the handler's port, to be deallocated; null if there is none.
+    pub port: PortName,
+    /// The behavior.
+    pub behavior: u32,
+}
+
+/// Sets the handler of a task's exceptions of a mask, and answers what handled them before.
+///
+/// # Errors
+///
+/// E.4: `INVALID_ARGUMENT` for a target that is no task, a mask with unknown bits or an unknown behavior;
+/// `INVALID_CAPABILITY` for a port that no send right can be had to; `NO_SPACE`.
+pub fn task_swap_exception_ports(task: PortName, mask: u32, port: PortName, behavior: u32) -> Result<Vec<Handling>> {
+    let request = TaskSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor: 0 };
+    let old = call(task, &request)?;
+    Ok(handlings(old.masks.as_slice(), old.ports.as_slice(), old.behaviors.as_slice()))
+}
+
+/// The same for a thread, whose handlers are asked before its task's.
+///
+/// # Errors
+///
+/// As [`task_swap_exception_ports`].
+pub fn thread_swap_exception_ports(
+    thread: PortName,
+    mask: u32,
+    port: PortName,
+    behavior: u32,
+) -> Result<Vec<Handling>> {
+    let request = ThreadSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor: 0 };
+    let old = call(thread, &request)?;
+    Ok(handlings(old.masks.as_slice(), old.ports.as_slice(), old.behaviors.as_slice()))
+}
+
+fn handlings(masks: &[u32], ports: &[u32], behaviors: &[u32]) -> Vec<Handling> {
+    let all = masks.iter().zip(ports).zip(behaviors);
+    all.map(|((&mask, &port), &behavior)| Handling { mask, port: PortName(port), behavior }).collect()
+}
 
 /// What a handler decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

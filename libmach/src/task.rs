@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use mach_protocol::private::{MachTaskSelf, TASK_ENDED, TaskExit, TaskWatch};
+use mach_protocol::private::{MachTaskSelf, TASK_ENDED, TaskExit, TaskGetName, TaskWatch};
 pub use mach_protocol::private::{TaskEnd, TaskEnded};
 use mach_protocol::task as proto;
 pub use mach_protocol::task::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT, TASK_HOST_PORT, TASK_KERNEL_PORT};
@@ -112,6 +112,15 @@ pub fn task_set_name(target: PortName, name: &str) -> Result<()> {
     call(target, &proto::TaskSetName { name: Text::new(name) }).map(drop)
 }
 
+/// The name that [`task_set_name`] gave a task.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no task.
+pub fn task_get_name(target: PortName) -> Result<Text<8>> {
+    call(target, &TaskGetName {}).map(|reply| reply.name)
+}
+
 /// What a task uses, from GNU Mach's `TASK_BASIC_INFO`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskInfo {
@@ -121,6 +130,8 @@ pub struct TaskInfo {
     pub virtual_size: u64,
     /// The bytes of those of their pages that are in memory.
     pub resident_size: u64,
+    /// Microseconds of processor time of its threads that have ended.
+    pub ended_us: u64,
 }
 
 /// Describes a task.
@@ -132,7 +143,19 @@ pub fn task_info(target: PortName) -> Result<TaskInfo> {
     let request = proto::TaskInfo { flavor: proto::TASK_BASIC_INFO, count: proto::TASK_BASIC_INFO_COUNT };
     let info = call(target, &request)?.info;
     let suspend_count = *info.as_slice().first().ok_or(KernReturn::MIG_TYPE_ERROR)?;
-    Ok(TaskInfo { suspend_count, virtual_size: info.word(1), resident_size: info.word(2) })
+    let ended_us = info.word(3) * 1_000_000 + info.word(4);
+    Ok(TaskInfo { suspend_count, virtual_size: info.word(1), resident_size: info.word(2), ended_us })
+}
+
+/// Microseconds of processor time of a task's threads that live, from GNU Mach's `TASK_THREAD_TIMES_INFO`.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no task.
+pub fn task_thread_times(target: PortName) -> Result<u64> {
+    let request = proto::TaskInfo { flavor: proto::TASK_THREAD_TIMES_INFO, count: proto::TASK_THREAD_TIMES_INFO_COUNT };
+    let info = call(target, &request)?.info;
+    Ok(info.word(0) * 1_000_000 + info.word(1))
 }
 
 /// Ends a task with a status.

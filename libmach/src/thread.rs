@@ -115,6 +115,15 @@ pub fn thread_set_name(thread: PortName, name: &str) -> Result<()> {
     call(thread, &proto::ThreadSetName { name: Text::new(name) }).map(drop)
 }
 
+/// The name that [`thread_set_name`] gave a thread.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no thread.
+pub fn thread_get_name(thread: PortName) -> Result<Text<4>> {
+    call(thread, &proto::ThreadGetName {}).map(|reply| reply.name)
+}
+
 /// Sets how much processor time a thread has: `budget_us` microseconds in every `period_us`.
 ///
 /// # Errors

@@ -22,6 +22,7 @@ use crate::kern_return::KernReturn;
 use crate::message::PortMessage;
 use crate::table::subsystem;
 use crate::vm::VmProt;
+use crate::wire::Text;
 
 /// The first slot of a thread's CSpace that takes granted capabilities. Slot 1 is the server's endpoint.
 pub const FIRST_GRANT_SLOT: u32 = 4;
@@ -157,6 +158,14 @@ subsystem! {
         ThreadCpuTime = 7152 {} -> ThreadCpuTimeReply {
             /// Microseconds.
             microseconds: u64,
+        }
+
+        /// The name that `task_set_name` gave the target task; Mach has no call for it.
+        ///
+        /// Checks: the target is a task, else INVALID_ARGUMENT.
+        TaskGetName = 7153 {} -> TaskGetNameReply {
+            /// The name; empty if none was set.
+            name: Text<8>,
         }
 
         /// Has a notification signalled whenever a message comes to the empty queue of the target, a receive right or

@@ -17,6 +17,10 @@ pub const TASK_BOOTSTRAP_PORT: u32 = 4;
 pub const TASK_BASIC_INFO: u32 = 1;
 /// The count of [`TASK_BASIC_INFO`].
 pub const TASK_BASIC_INFO_COUNT: u32 = 30;
+/// GNU's `TASK_THREAD_TIMES_INFO`, on id 2012: the times of threads that live.
+pub const TASK_THREAD_TIMES_INFO: u32 = 3;
+/// The count of [`TASK_THREAD_TIMES_INFO`].
+pub const TASK_THREAD_TIMES_INFO_COUNT: u32 = 16;
 /// The longest information of `task_info`, in 32-bit units.
 pub const TASK_INFO_MAX: usize = 64;
 
@@ -107,7 +111,28 @@ subsystem! {
             flavors: Ints<EXCEPTION_KINDS_MAX>,
         }
 
-        /// `task_set_name`: a name for diagnostics.
+        /// `task_swap_exception_ports`: sets the handlers of a mask, and answers what they were.
+        TaskSwapExceptionPorts = 3415 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> TaskSwapExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
+
+        /// `task_set_name`: a name for diagnostics. The log names by it a task that an exception ends.
         TaskSetName = 4202 {
             /// The name.
             name: Text<8>,

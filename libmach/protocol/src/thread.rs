@@ -174,11 +174,38 @@ subsystem! {
             flavors: Ints<EXCEPTION_KINDS_MAX>,
         }
 
+        /// `thread_swap_exception_ports`: sets the handlers of a mask, and answers what they were.
+        ThreadSwapExceptionPorts = 3615 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> ThreadSwapExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
+
         /// `thread_set_name`: a name for diagnostics.
         ThreadSetName = 4213 {
             /// The name.
             name: Text<4>,
         } -> ThreadSetNameReply {}
+
+        /// `thread_get_name`: that name.
+        ThreadGetName = 4214 {} -> ThreadGetNameReply {
+            /// The name; empty if none was set.
+            name: Text<4>,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Message register 0 holds the target's name in a request and the return code in a reply; what these
 //! types pack comes after it.
 
+use core::fmt::{self, Write as _};
+
 use crate::PortName;
 
 /// Message registers of the longest message.
@@ -280,6 +282,14 @@ impl<const N: usize> Text<N> {
     /// The bytes up to the first NUL.
     pub fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
         self.words.iter().flat_map(|word| word.to_le_bytes()).take_while(|byte| *byte != 0)
+    }
+}
+
+/// Printable ASCII as it is, other bytes as `?`.
+impl<const N: usize> fmt::Display for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |byte: u8| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' };
+        self.bytes().try_for_each(|byte| f.write_char(shown(byte)))
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use arena::Id;
 use mach_protocol::private::TaskEnd;
+use mach_protocol::wire::Text;
 use vm::MapId;
 
 use crate::handlers::Handlers;
@@ -43,6 +44,10 @@ pub struct Task {
     pub is_server: bool,
     /// The priority of its new threads.
     pub priority: u8,
+    /// What `task_set_name` called it.
+    pub name: Text<8>,
+    /// Microseconds of processor time that threads used which have ended.
+    pub ended_us: u64,
     /// Device pages mapped above the map.
     pub device_pages: u64,
     buffers: Vec<bool>,
@@ -64,6 +69,8 @@ impl Task {
             end: None,
             is_server: false,
             priority: mach_protocol::boot::priority::TASK,
+            name: Text::default(),
+            ended_us: 0,
             device_pages: 0,
             buffers: Vec::new(),
         }

@@ -15,6 +15,7 @@
 use alloc::vec::Vec;
 
 use arena::Id;
+use mach_protocol::wire::Text;
 
 use crate::exception::Exception;
 use crate::handlers::{Form, Handlers};
@@ -96,6 +97,8 @@ pub struct Thread {
     pub exception: Handlers,
     /// The exception that it waits for.
     pub raised: Option<Raised>,
+    /// What `thread_set_name` called it.
+    pub name: Text<4>,
     /// It was unparked since it last parked.
     pub is_unparked: bool,
     /// Its priority.

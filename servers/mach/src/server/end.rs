@@ -167,6 +167,7 @@ impl<M: Machine> Server<M> {
 
     /// Gives everything back that a stopped thread has.
     fn destroy_thread(&mut self, id: ThreadId) {
+        let used_us = self.used_us(id);
         let Some(thread) = self.threads.remove(id) else { return };
         thread.exception.release(&mut self.ports);
         self.remove_doorbells(&thread.doorbells);
@@ -178,6 +179,7 @@ impl<M: Machine> Server<M> {
         hw.memory.put_reply(thread.reply);
         let Some(task) = self.tasks.get_mut(thread.task) else { return };
         task.threads.retain(|other| *other != id);
+        task.ended_us += used_us;
         if let Some(buffer) = thread.buffer {
             task.put_buffer(buffer.address);
             if let Some(space) = self.vm.space_of(task.map) {

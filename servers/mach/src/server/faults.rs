@@ -126,7 +126,7 @@ impl<M: Machine> Server<M> {
     }
 
     fn end_by_exception(&mut self, id: ThreadId, exception: Exception) {
-        if let Some(task) = self.threads.get(id).map(|thread| thread.task) {
+        if let Some((task, name)) = self.threads.get(id).map(|thread| (thread.task, thread.name)) {
             let end = TaskEnd::Killed {
                 exception: exception.kind.0,
                 code: exception.code,
@@ -134,6 +134,11 @@ impl<M: Machine> Server<M> {
                 pc: exception.pc,
                 access: u32::from(exception.access.bits()),
             };
+            // Whoever watches the task is told; of any other end this line is all that is seen.
+            if let Some(known) = self.tasks.get(task).filter(|task| task.watch.is_none()) {
+                let task = known.name;
+                self.hw.machine.log(format_args!("mach: task '{task}': thread '{name}': {end}"));
+            }
             self.end_task(task, end, None);
         }
     }

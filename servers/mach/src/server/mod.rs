@@ -42,6 +42,7 @@ mod work;
 use alloc::vec::Vec;
 
 use arena::Arena;
+use mach_protocol::wire::Text;
 use mach_protocol::{KernReturn, PortName};
 use vm::{Config, Vm};
 
@@ -437,6 +438,7 @@ impl<M: Machine> Server<M> {
             op: None,
             exception: Handlers::default(),
             raised: None,
+            name: Text::default(),
             is_unparked: false,
             priority,
             budget: Budget { budget_us: SLICE_US, period_us: SLICE_US },

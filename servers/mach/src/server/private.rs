@@ -75,6 +75,12 @@ impl<M: Machine> Server<M> {
                 let answer = answer.map(|microseconds| wire::ThreadCpuTimeReply { microseconds });
                 self.answer_result(reply, request, &answer);
             }
+            PrivateRequest::TaskGetName(_) => {
+                let task = self.named_task(caller.space, target);
+                let task = task.and_then(|task| task.ok_or(KernReturn::INVALID_ARGUMENT));
+                let name = task.map(|task| self.tasks.get(task).map(|task| task.name).unwrap_or_default());
+                self.answer_result(reply, request, &name.map(|name| wire::TaskGetNameReply { name }));
+            }
             PrivateRequest::PortDoorbell(_) => {
                 let answer = self.port_doorbell(caller, target);
                 self.answer_result(reply, request, &answer);

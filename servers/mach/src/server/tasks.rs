@@ -21,6 +21,18 @@ use crate::thread::ThreadId;
 /// Masks, names, behaviors and flavors of handlers.
 pub(super) type HandlerArrays = [Ints<{ wire::EXCEPTION_KINDS_MAX }>; 4];
 
+/// A time in both forms: seconds with microseconds, and with nanoseconds.
+pub(super) const fn times(us: u64) -> [[u64; 2]; 2] {
+    let (seconds, us) = (us / 1_000_000, us % 1_000_000);
+    [[seconds, us], [seconds, us * 1000]]
+}
+
+/// Words of information, as many integers as the caller has room for.
+fn cut(words: &[u64], count: u32) -> Ints<{ wire::TASK_INFO_MAX }> {
+    let all = Ints::<{ wire::TASK_INFO_MAX }>::from_words(words);
+    Ints::new(all.as_slice().get(..all.len().min(count as usize)).unwrap_or_default())
+}
+
 /// One more of a right that the server keeps.
 fn copied(ports: &mut Ports, right: &Right) -> Right {
     if *right == Right::Null { Right::Null } else { ports.copy_send(right) }
@@ -89,7 +101,14 @@ impl<M: Machine> Server<M> {
                 });
                 self.answer_result(caller.thread, request, &answer);
             }
-            TaskRequest::TaskSetName(_) => {
+            TaskRequest::TaskSwapExceptionPorts(c) => {
+                let answer = self.swap_task_exception_ports(caller, task, c);
+                self.answer_result(caller.thread, request, &answer);
+            }
+            TaskRequest::TaskSetName(c) => {
+                if let Some(task) = self.tasks.get_mut(task) {
+                    task.name = c.name;
+                }
                 self.answer_result(caller.thread, request, &Ok(wire::TaskSetNameReply {}));
             }
             TaskRequest::TaskInfo(c) => {
@@ -158,20 +177,29 @@ impl<M: Machine> Server<M> {
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
     fn task_info(&mut self, id: TaskId, flavor: u32, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
         const COUNT_WITHOUT_LAST_TIMES: u32 = 18;
-        if flavor != wire::TASK_BASIC_INFO || count < COUNT_WITHOUT_LAST_TIMES {
-            return Err(KernReturn::INVALID_ARGUMENT);
+        const TIMES_WITHOUT_LAST: u32 = 8;
+        match flavor {
+            wire::TASK_BASIC_INFO if count >= COUNT_WITHOUT_LAST_TIMES => {}
+            wire::TASK_THREAD_TIMES_INFO if count >= TIMES_WITHOUT_LAST => return self.thread_times(id, count),
+            _ => return Err(KernReturn::INVALID_ARGUMENT),
         }
         let task = self.tasks.get(id).ok_or(KernReturn::FAILURE)?;
         let sizes = self.vm.map_info(&self.hw, task.map).ok_or(KernReturn::FAILURE)?;
         let priority = u64::from(mach_protocol::boot::priority::TASK);
         // suspend_count and base_priority, virtual_size, resident_size; then user_time, system_time, creation_time in
-        // both forms. Times are those of terminated threads, which the server does not keep.
-        let mut words = [0; wire::TASK_BASIC_INFO_COUNT as usize / 2];
+        // both forms. Times are those of threads that have ended; what the server does for them counts as nobody's.
+        let [user, user_precise] = times(task.ended_us);
         let head = [u64::from(task.suspended) | priority << 32, sizes.virtual_size, sizes.resident_size];
-        words.iter_mut().zip(head).for_each(|(word, value)| *word = value);
-        let all = Ints::<{ wire::TASK_INFO_MAX }>::from_words(&words);
-        let count = all.len().min(count as usize);
-        Ok(Ints::new(all.as_slice().get(..count).unwrap_or_default()))
+        let words = [&head[..], &user, &[0; 4], &user_precise, &[0; 4]].concat();
+        Ok(cut(&words, count))
+    }
+
+    /// The times of a task's threads that live.
+    fn thread_times(&mut self, id: TaskId, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
+        let threads = self.tasks.get(id).ok_or(KernReturn::FAILURE)?.threads.clone();
+        let [user, user_precise] = times(threads.into_iter().map(|thread| self.used_us(thread)).sum());
+        // user_time and system_time in both forms.
+        Ok(cut(&[&user[..], &[0; 2], &user_precise, &[0; 2]].concat(), count))
     }
 
     /// Names the threads of a task.
@@ -256,6 +284,27 @@ impl<M: Machine> Server<M> {
         }
         self.ports.release(right);
         Ok(wire::TaskSetExceptionPortsReply {})
+    }
+
+    /// Checks: as [`Self::set_task_exception_ports`]; the caller has room for the rights, else NO_SPACE, and then the
+    /// handlers are set all the same.
+    fn swap_task_exception_ports(
+        &mut self,
+        caller: Caller,
+        id: TaskId,
+        call: &wire::TaskSwapExceptionPorts,
+    ) -> Result<wire::TaskSwapExceptionPortsReply, KernReturn> {
+        let wire::TaskSwapExceptionPorts { exception_mask, new_port, behavior, flavor } = *call;
+        let form = handlers::check(exception_mask, new_port != PortName::NULL, behavior, flavor)?;
+        let right = self.copied_right(caller, new_port)?;
+        let mut list = Vec::new();
+        if let Some(task) = self.tasks.get_mut(id) {
+            list = task.exception.list(&mut self.ports, exception_mask);
+            task.exception.set(&mut self.ports, exception_mask, &right, form);
+        }
+        self.ports.release(right);
+        let [masks, ports, behaviors, flavors] = self.give_handlers(caller, list)?;
+        Ok(wire::TaskSwapExceptionPortsReply { masks, ports, behaviors, flavors })
     }
 
     /// Gives the caller rights to listed handlers. Answers masks, names, behaviors and flavors.

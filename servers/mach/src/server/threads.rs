@@ -1,5 +1,7 @@
 //! Calls to threads, and `thread_create` (`spec/mach-ports-tasks.md` E.2).
 
+use alloc::vec::Vec;
+
 use mach_protocol::thread as wire;
 use mach_protocol::thread::{ThreadRequest, ThreadState};
 use mach_protocol::wire::Ints;
@@ -92,8 +94,19 @@ impl<M: Machine> Server<M> {
                 });
                 self.answer_result(reply, request, &answer);
             }
-            ThreadRequest::ThreadSetName(_) => {
+            ThreadRequest::ThreadSwapExceptionPorts(c) => {
+                let answer = self.swap_thread_exception_ports(caller, id, c);
+                self.answer_result(reply, request, &answer);
+            }
+            ThreadRequest::ThreadSetName(c) => {
+                if let Some(thread) = self.threads.get_mut(id) {
+                    thread.name = c.name;
+                }
                 self.answer_result(reply, request, &Ok(wire::ThreadSetNameReply {}));
+            }
+            ThreadRequest::ThreadGetName(_) => {
+                let name = self.threads.get(id).map(|thread| thread.name).unwrap_or_default();
+                self.answer_result(reply, request, &Ok(wire::ThreadGetNameReply { name }));
             }
         }
     }
@@ -276,6 +289,27 @@ impl<M: Machine> Server<M> {
         Ok(wire::ThreadSetExceptionPortsReply {})
     }
 
+    /// Checks: as [`Self::set_thread_exception_ports`]; the caller has room for the rights, else NO_SPACE, and then the
+    /// handlers are set all the same.
+    fn swap_thread_exception_ports(
+        &mut self,
+        caller: Caller,
+        id: ThreadId,
+        call: &wire::ThreadSwapExceptionPorts,
+    ) -> Result<wire::ThreadSwapExceptionPortsReply, KernReturn> {
+        let wire::ThreadSwapExceptionPorts { exception_mask, new_port, behavior, flavor } = *call;
+        let form = handlers::check(exception_mask, new_port != PortName::NULL, behavior, flavor)?;
+        let right = self.copied_right(caller, new_port)?;
+        let mut list = Vec::new();
+        if let Some(thread) = self.threads.get_mut(id) {
+            list = thread.exception.list(&mut self.ports, exception_mask);
+            thread.exception.set(&mut self.ports, exception_mask, &right, form);
+        }
+        self.ports.release(right);
+        let [masks, ports, behaviors, flavors] = self.give_handlers(caller, list)?;
+        Ok(wire::ThreadSwapExceptionPortsReply { masks, ports, behaviors, flavors })
+    }
+
     /// Describes a thread.
     ///
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
@@ -300,7 +334,7 @@ impl<M: Machine> Server<M> {
             (false, 0) => RUNNING,
             (false, _) => STOPPED,
         };
-        let (seconds, microseconds) = (used_us / 1_000_000, used_us % 1_000_000);
+        let [[seconds, microseconds], [_, nanoseconds]] = super::tasks::times(used_us);
         let pair = |low: u64, high: u64| low | high << 32;
         let priority = u64::from(thread.priority);
         // user_time, system_time, cpu_usage and base_priority, cur_priority and run_state, flags and suspend_count,
@@ -316,7 +350,7 @@ impl<M: Machine> Server<M> {
             0,
             0,
             seconds,
-            microseconds * 1000,
+            nanoseconds,
             0,
             0,
         ];

@@ -1,6 +1,7 @@
 //! The whole server on the host, over a machine of ordinary memory: what tasks ask and get, and that nothing is left.
 
 mod maps;
+mod tasks;
 
 use alloc::vec::Vec;
 

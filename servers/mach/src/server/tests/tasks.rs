@@ -1,0 +1,79 @@
+//! What is kept of tasks and threads: names, times, handlers.
+
+use mach_protocol::private::{TaskGetName, ThreadCpuTime};
+use mach_protocol::task::{
+    TASK_BASIC_INFO, TASK_BASIC_INFO_COUNT, TASK_THREAD_TIMES_INFO, TaskInfo, TaskSetName, TaskSwapExceptionPorts,
+};
+use mach_protocol::thread::{ThreadGetName, ThreadSetName, ThreadSwapExceptionPorts};
+use mach_protocol::wire::Text;
+
+use super::*;
+
+#[test]
+fn names_are_kept() {
+    let mut host = Host::new();
+    let task = host.new_task();
+    let (thread, _) = host.new_thread(task);
+    assert_eq!(host.call(task, &TaskGetName {}).map(|reply| reply.name), Ok(Text::new("")));
+    let name = Text::new("a task with a name of more than thirty-two bytes");
+    assert_eq!(host.call(task, &TaskSetName { name }).map(drop), Ok(()));
+    assert_eq!(host.call(task, &TaskGetName {}).map(|reply| reply.name), Ok(name));
+    let name = Text::new("worker");
+    assert_eq!(host.call(thread, &ThreadSetName { name }).map(drop), Ok(()));
+    assert_eq!(host.call(thread, &ThreadGetName {}).map(|reply| reply.name), Ok(name));
+    assert_eq!(host.call(task, &ThreadGetName {}).map(drop), Err(KernReturn::INVALID_ARGUMENT));
+    assert_eq!(host.call(thread, &TaskGetName {}).map(drop), Err(KernReturn::INVALID_ARGUMENT));
+}
+
+#[test]
+fn times_of_threads_go_over_to_their_task() {
+    const USED_US: u64 = 2_345_678;
+    let mut host = Host::new();
+    let task = host.new_task();
+    let (thread, id) = host.new_thread(task);
+    let (_, other) = host.new_thread(task);
+    for (id, share) in [(id, 3), (other, 4)] {
+        host.server.threads.get_mut(id).unwrap().used_us = USED_US / share;
+    }
+    let times = |host: &mut Host| {
+        let info = |host: &mut Host, flavor, count| host.call(task, &TaskInfo { flavor, count }).unwrap().info;
+        let ended = info(host, TASK_BASIC_INFO, TASK_BASIC_INFO_COUNT);
+        let live = info(host, TASK_THREAD_TIMES_INFO, 8);
+        assert_eq!((ended.len(), live.len()), (30, 8));
+        let of = |seconds, us| seconds * 1_000_000 + us;
+        assert_eq!((ended.word(9), ended.word(10)), (ended.word(3), ended.word(4) * 1000));
+        (of(ended.word(3), ended.word(4)), of(live.word(0), live.word(1)))
+    };
+    assert_eq!(times(&mut host), (0, USED_US / 3 + USED_US / 4));
+    assert_eq!(host.call(thread, &ThreadCpuTime {}).map(|reply| reply.microseconds), Ok(USED_US / 3));
+    assert_eq!(host.call(thread, &ThreadTerminate {}).map(drop), Ok(()));
+    assert_eq!(times(&mut host), (USED_US / 3, USED_US / 4));
+    for (flavor, count) in [(TASK_THREAD_TIMES_INFO, 7), (TASK_BASIC_INFO, 17), (99, 30)] {
+        let answer = host.call(task, &TaskInfo { flavor, count });
+        assert_eq!(answer.map(drop), Err(KernReturn::INVALID_ARGUMENT));
+    }
+}
+
+#[test]
+fn swapping_handlers_answers_the_old_ones() {
+    const BAD_ACCESS: u32 = 1 << 1;
+    let mut host = Host::new();
+    let (own, task) = (host.own_task(), host.new_task());
+    let (thread, _) = host.new_thread(task);
+    let mut port = || host.call(own, &MachPortAllocate { right: Right::RECEIVE.0 }).unwrap().name;
+    let (first, second) = (port(), port());
+    let swap =
+        |new_port, behavior| TaskSwapExceptionPorts { exception_mask: BAD_ACCESS, new_port, behavior, flavor: 0 };
+    let old = host.call(task, &swap(first, 1)).unwrap();
+    assert_eq!((old.masks.as_slice(), old.ports.as_slice()), (&[BAD_ACCESS][..], &[0][..]));
+    let old = host.call(task, &swap(second, 0x8000_0001)).unwrap();
+    assert_eq!((old.ports.as_slice(), old.behaviors.as_slice()), (&[first.0][..], &[1][..]));
+    let now = host.call(task, &TaskGetExceptionPorts { exception_mask: BAD_ACCESS }).unwrap();
+    assert_eq!((now.ports.as_slice(), now.behaviors.as_slice()), (&[second.0][..], &[0x8000_0001][..]));
+    assert_eq!(host.call(task, &swap(first, 9)).map(drop), Err(KernReturn::INVALID_ARGUMENT));
+    let bad_name = swap(PortName(0x7777), 1);
+    assert_eq!(host.call(task, &bad_name).map(drop), Err(KernReturn::INVALID_CAPABILITY));
+    let request = ThreadSwapExceptionPorts { exception_mask: BAD_ACCESS, new_port: first, behavior: 1, flavor: 0 };
+    assert_eq!(host.call(thread, &request).unwrap().ports.as_slice(), [0]);
+    assert_eq!(host.call(thread, &request).unwrap().ports.as_slice(), [first.0]);
+}
