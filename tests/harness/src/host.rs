@@ -16,6 +16,11 @@ pub(crate) fn run(filter: &str) -> Result<Vec<Case>> {
     command.current_dir(crate::paths::project()).args(["--no-fail-fast", "--", filter]);
     let output = command.stdin(Stdio::null()).output().context("cargo test cannot be run")?;
     let text = String::from_utf8_lossy(&output.stdout);
+    // How much a search or a random test looked at.
+    String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .filter(|line| line.starts_with("counted: "))
+        .for_each(|line| println!("{line}"));
     let mut cases = cases(&text);
     let failed = cases.iter().any(|c| c.failure.is_some());
     if !output.status.success() {

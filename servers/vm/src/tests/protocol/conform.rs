@@ -217,5 +217,5 @@ fn the_implementation_does_what_the_machine_does() {
     const SEQUENCES: u64 = 100_000;
     let begin = std::time::Instant::now();
     let events = run_all(0..SEQUENCES);
-    println!("{SEQUENCES} sequences, {events} events, {:?}", begin.elapsed());
+    super::report(&format!("{SEQUENCES} sequences, {events} events compared with the machine, {:?}", begin.elapsed()));
 }

@@ -427,8 +427,9 @@ fn every_state_of_the_protocol_keeps_its_promises() {
         ("one client, everything", explore::<1, 1>(all)),
         ("one client, two pages", explore::<1, 2>(none)),
     ] {
-        println!("{what}: {states} states, {transitions} transitions, {:?}", begin.elapsed());
+        super::report(&format!("{what}: {states} states, {transitions} transitions"));
         total += states;
     }
+    super::report(&format!("{total} states of the memory objects' protocol, {:?}", begin.elapsed()));
     assert!(total > 10_000, "the search came somewhere");
 }

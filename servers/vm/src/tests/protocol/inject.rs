@@ -155,5 +155,5 @@ fn a_hundred_thousand_faults_hurt_nobody_else() {
         injections += outcome.unwrap_or_else(|_| panic!("the sequence with seed {seed:#x} failed"));
         sequences += 1;
     }
-    println!("{injections} faults injected into {sequences} sequences, {:?}", begin.elapsed());
+    super::report(&format!("{injections} faults injected into {sequences} sequences, {:?}", begin.elapsed()));
 }
