@@ -1,5 +1,6 @@
 //! The whole server on the host, over a machine of ordinary memory: what tasks ask and get, and that nothing is left.
 
+mod hostile;
 mod maps;
 mod tasks;
 
