@@ -292,6 +292,11 @@ impl Ports {
         self.copy_out(space, right)
     }
 
+    /// Whether anybody holds a send right to a port; not if it is gone.
+    pub fn has_senders(&self, port: PortId) -> bool {
+        self.ports.get(port).is_some_and(|port| port.send_rights > 0)
+    }
+
     /// Makes a send right out of nothing but the server's knowledge of the port. `None`: the port is gone.
     pub fn make_send(&mut self, port: PortId) -> Option<Right> {
         let p = self.ports.get_mut(port)?;

@@ -74,14 +74,27 @@ impl<M: Machine> Server<M> {
         }
         let work = Work::EndTask(EndTask { task: id, phase: Phase::Threads });
         let (thread, request) = caller.unzip();
-        self.begin(Op::new(thread, request.unwrap_or_default(), work));
+        self.begin_later(Op::new(thread, request.unwrap_or_default(), work));
+    }
+
+    /// Ends a task that nobody can reach and that cannot do anything: nobody holds a right to it or to one of its
+    /// threads, and none of these can run. Without this, who makes tasks and goes would leave their memory behind.
+    pub(super) fn end_if_stranded(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get(id).filter(|task| task.end.is_none()) else { return };
+        let is_lost = |port| !self.ports.has_senders(port);
+        let is_stuck = |thread: &ThreadId| {
+            !self.may_run(*thread) && self.threads.get(*thread).is_none_or(|thread| is_lost(thread.port))
+        };
+        if id != self.root && is_lost(task.port) && task.threads.iter().all(is_stuck) {
+            self.end_task(id, TaskEnd::Terminated, None);
+        }
     }
 
     /// Takes a map down that was made for a task that is not.
     pub(super) fn discard_map(&mut self, map: vm::MapId) {
         let nobody = TaskId::new(u32::MAX, 0);
         let work = Work::EndTask(EndTask { task: nobody, phase: Phase::Discarding(vm::Destroy::new(map)) });
-        self.begin(Op::new(None, 0, work));
+        self.begin_later(Op::new(None, 0, work));
     }
 
     /// Stops a thread that will not run again, and ends what it waits for. It stays until it is destroyed.
@@ -161,8 +174,10 @@ impl<M: Machine> Server<M> {
 
     /// Ends one thread.
     pub(super) fn end_thread(&mut self, id: ThreadId) {
+        let task = self.threads.get(id).map(|thread| thread.task);
         self.stop_for_good(id);
         self.destroy_thread(id);
+        task.into_iter().for_each(|task| self.end_if_stranded(task));
     }
 
     /// Gives everything back that a stopped thread has.

@@ -251,6 +251,16 @@ impl<M: Machine> Server<M> {
         self.settle();
     }
 
+    /// Enters an operation, for its turn. This is for whoever acts on events: each of many may begin one, and a step
+    /// acts on events again.
+    fn begin_later(&mut self, op: Op) {
+        let (caller, request) = (op.caller, op.request);
+        match self.enter(caller, |_| op) {
+            Some(id) => self.ops.make_ready(id),
+            None => self.refuse(caller, request),
+        }
+    }
+
     /// Enters an operation that has to know its id and takes its first step.
     fn begin_with(&mut self, caller: Option<ThreadId>, request: u32, make: impl FnOnce(OpId) -> Op) {
         match self.enter(caller, make) {
@@ -360,7 +370,11 @@ impl<M: Machine> Server<M> {
             Event::NoSenders(Object { kind: ObjectKind::MemoryName, id }) => {
                 self.forget_name(vm::ObjectId::from_word(id));
             }
-            // Ports of tasks and threads live as long as what they stand for, senders or not.
+            Event::NoSenders(Object { kind: ObjectKind::Task, id }) => self.end_if_stranded(TaskId::from_word(id)),
+            Event::NoSenders(Object { kind: ObjectKind::Thread, id }) => {
+                let task = self.threads.get(ThreadId::from_word(id)).map(|thread| thread.task);
+                task.into_iter().for_each(|task| self.end_if_stranded(task));
+            }
             Event::Ring(bell) => self.ring(bell),
             Event::NoSenders(Object { kind: ObjectKind::Proxy, id }) => {
                 self.forget_proxy(proxies::ProxyId::from_word(id));

@@ -47,7 +47,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Whether neither the thread nor its task is suspended or ending.
-    fn may_run(&self, id: ThreadId) -> bool {
+    pub(super) fn may_run(&self, id: ThreadId) -> bool {
         let Some(thread) = self.threads.get(id) else { return false };
         let task = self.tasks.get(thread.task);
         thread.suspended == 0 && task.is_some_and(|task| task.suspended == 0 && task.end.is_none())

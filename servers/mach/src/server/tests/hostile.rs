@@ -1,12 +1,9 @@
 //! Tasks that send whatever the [`attack`] crate thinks of, beside one that wants to live.
 
-extern crate std;
-
 use attack::{Attacker, Knowledge, Own};
 use vm::{GetBytes, MapId, Operation, PutBytes, Step};
 
-use mach_protocol::port::MachPortDestroy;
-use mach_protocol::private::{MachReplyPort, MachThreadSelf};
+use mach_protocol::private::MachReplyPort;
 
 use super::*;
 use crate::task::TaskId;
@@ -228,7 +225,7 @@ fn besiege(seed: u64, strikes: u32) {
 #[test]
 fn hostile_tasks_hurt_nobody_and_leave_nothing() {
     // `HOSTILE_SEEDS=1000..2000` tries others, for a longer search.
-    let seeds = std::env::var("HOSTILE_SEEDS").ok();
+    let seeds = super::std::env::var("HOSTILE_SEEDS").ok();
     let range = seeds.as_deref().and_then(|text| text.split_once("..")).map(|(a, b)| (a.parse(), b.parse()));
     let seeds = match range {
         Some((Ok(first), Ok(end))) => first..end,

@@ -1,5 +1,7 @@
 //! The whole server on the host, over a machine of ordinary memory: what tasks ask and get, and that nothing is left.
 
+extern crate std;
+
 mod hostile;
 mod maps;
 mod tasks;
@@ -8,9 +10,10 @@ use alloc::vec::Vec;
 
 use mach_protocol::host::HostPageSize;
 use mach_protocol::message::{MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
-use mach_protocol::port::{Disposition, MachPortAllocate, MachPortDeallocate, Right};
+use mach_protocol::port::{Disposition, MachPortAllocate, MachPortDeallocate, MachPortDestroy, Right};
 use mach_protocol::private::{
-    MachHostSelf, MachTaskSelf, TaskEnd, TaskEnded, TaskExit, TaskWatch, ThreadPark, ThreadSetBudget, ThreadUnpark,
+    MachHostSelf, MachTaskSelf, MachThreadSelf, TaskEnd, TaskEnded, TaskExit, TaskWatch, ThreadPark, ThreadSetBudget,
+    ThreadUnpark,
 };
 use mach_protocol::table::{pack_request, unpack_reply};
 use mach_protocol::task::{
@@ -41,15 +44,14 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let layout = Layout {
-            chunks: CHUNKS,
-            chunk_base: Slot(1000),
-            unit_base: Slot(2000),
-            slot_base: Slot(100_000),
-            slots: 4096,
-        };
+        Self::with_chunks(CHUNKS)
+    }
+
+    fn with_chunks(chunks: u32) -> Self {
+        let layout =
+            Layout { chunks, chunk_base: Slot(1000), unit_base: Slot(2000), slot_base: Slot(100_000), slots: 4096 };
         let start = Start { reply: Slot(1), root_tcb: Slot(2), root_table: Slot(3), root_map: (1 << 40, 1 << 41) };
-        let fake = Fake::new(layout.chunk_base, CHUNKS, start.root_table);
+        let fake = Fake::new(layout.chunk_base, chunks, start.root_table);
         Self { server: Server::new(fake, Memory::new(layout), start).expect("there is memory") }
     }
 
@@ -269,6 +271,68 @@ fn a_task_that_waits_for_its_handler_ends_without_a_trace() {
     }
     assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
     assert!(seen[0].2, "no operation is left");
+}
+
+#[test]
+fn a_task_that_nobody_can_reach_and_that_cannot_run_ends() {
+    let mut host = Host::new();
+    let own = host.own_task();
+    let before = (host.usage(), host.server.ports.counts(), host.server.tasks.iter().count());
+    // Without threads; with a thread that was never started; with one that is let go before the task.
+    for order in [None, Some([0, 1]), Some([1, 0])] {
+        let task = host.new_task();
+        host.call(task, &bytes_of(0x1_0000)).unwrap();
+        let names = match order {
+            None => alloc::vec![task],
+            Some(order) => {
+                let thread = host.call(task, &ThreadCreate {}).unwrap().thread;
+                order.map(|index| [task, thread][index]).to_vec()
+            }
+        };
+        for name in names {
+            assert_eq!(host.server.tasks.iter().count(), before.2 + 1);
+            assert_eq!(host.call(own, &MachPortDeallocate { name }).map(drop), Ok(()));
+        }
+        let (now, usage) = (host.server.tasks.iter().count(), host.usage());
+        assert_eq!(now, before.2, "{order:?}");
+        assert_eq!(usage.0, Usage { replies: usage.0.replies, ..before.0.0 });
+        assert_eq!(host.server.ports.counts(), before.1);
+    }
+    // One that runs goes on, and ends with its last thread.
+    let task = host.new_task();
+    let (name, thread) = host.new_thread(task);
+    for name in [task, name] {
+        assert_eq!(host.call(own, &MachPortDeallocate { name }).map(drop), Ok(()));
+    }
+    assert_eq!(host.server.tasks.iter().count(), before.2 + 1);
+    let me = host.call_by(thread, PortName::NULL, &MachThreadSelf {}).unwrap().name;
+    let words = pack_request(me, &ThreadTerminate {});
+    assert_eq!(host.send(Badge::Call(thread), u64::from(ThreadTerminate::ID), words.as_slice()), None);
+    assert_eq!(host.server.tasks.iter().count(), before.2);
+}
+
+/// Many tasks wait for one handler, which goes away: all of them end, on a stack of the size that the server has.
+#[test]
+fn any_number_of_tasks_can_end_at_once() {
+    fn run() {
+        let mut host = Host::with_chunks(800);
+        let own = host.own_task();
+        let port = host.call(own, &MachPortAllocate { right: Right::RECEIVE.0 }).unwrap().name;
+        let which = mach_protocol::task::TASK_EXCEPTION_PORT;
+        let before = host.server.tasks.iter().count();
+        for _ in 0..400 {
+            let task = host.new_task();
+            let (_, thread) = host.new_thread(task);
+            assert_eq!(host.call(task, &TaskSetSpecialPort { which, port }).map(drop), Ok(()));
+            assert!(!host.touch(thread, 0xdead_0000));
+        }
+        assert_eq!(host.server.tasks.iter().count(), before + 400);
+        assert_eq!(host.call(own, &MachPortDestroy { name: port }).map(drop), Ok(()));
+        host.settle();
+        assert_eq!(host.server.tasks.iter().count(), before);
+    }
+    let server = std::thread::Builder::new().stack_size(256 * 1024).spawn(run).unwrap();
+    server.join().unwrap();
 }
 
 #[test]
