@@ -12,6 +12,7 @@ use crate::arch::{self, Machine};
 use crate::cap::{Badge, CNodeCap, Cap, EndpointCap, FrameCap, NotificationCap, ReplyCap, SchedContextCap, SlotRef};
 use crate::cap::{VmRights, cdt};
 use crate::ipc::transfer;
+use crate::irq::{self, Irq};
 use crate::kobj::{KRef, KernelObject, SlotArray};
 use crate::object::sched_context::{self, Parameters};
 use crate::object::tcb::{ThreadState, thread};
@@ -382,6 +383,14 @@ impl World {
     pub(crate) fn timer_interrupt(&mut self) {
         sched::check_budget(self.k());
         sched::timer_tick(self.k());
+        self.settle();
+    }
+
+    /// A device interrupts.
+    pub(crate) fn interrupt(&mut self, irq: Irq) {
+        arch::irq::raise(irq);
+        sched::check_budget(self.k());
+        irq::handle_interrupt(self.k());
         self.settle();
     }
 

@@ -94,6 +94,14 @@ impl Machine {
         }
     }
 
+    /// Whether a region is all zeros.
+    #[must_use]
+    pub fn is_zero(&self, region: MemRegion) -> bool {
+        let base = KernelVa(self.arena.start.as_ptr().addr()).to_phys();
+        let first = ((region.base().0 - base.0) / 8) as usize;
+        self.snapshot().iter().skip(first).take((region.bytes() / 8) as usize).all(|word| *word == 0)
+    }
+
     /// A copy of all memory, for tests that compare before and after.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u64> {
