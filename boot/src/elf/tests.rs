@@ -2,6 +2,8 @@
 
 use std::{vec, vec::Vec};
 
+use proptest::{collection, prelude::*};
+
 use super::*;
 
 /// A segment of a made-up file.
@@ -166,4 +168,27 @@ fn err_kernels() {
     assert_eq!(kernel(late.virt, &[late]).err(), Some(ElfError::TooLarge), "would wrap");
     let other = [Part::load(TESSERA, 0, b"k", 1), Part::note(handoff::VERSION + 1)];
     assert_eq!(kernel(TESSERA, &other), Err(ElfError::HandoffVersion(handoff::VERSION + 1)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Headers that say anything: what is accepted has its segments inside the file, the rest has a reason.
+    #[test]
+    fn damaged_programs_are_read_or_refused(
+        changes in collection::vec((4..64 + 2 * 56_usize, prop_oneof![Just(0), Just(0xff), any::<u8>()]), 1..10),
+        cut in 0..300_usize,
+    ) {
+        let parts = [Part::load(0x40_0000, 0x40_0000, &[1; 100], 5000), Part::note(1)];
+        let mut bytes = Made::new(0x40_0000, &parts).file();
+        changes.iter().for_each(|(at, value)| bytes[*at] = *value);
+        bytes.truncate(bytes.len() - cut.min(bytes.len()));
+        if let Ok(image) = Image::parse(&bytes) {
+            for segment in image.segments() {
+                prop_assert!(segment.bytes.len() <= bytes.len());
+                prop_assert!(segment.offset + segment.bytes.len() as u64 <= image.size);
+            }
+            let _ = image.kernel_address();
+        }
+    }
 }

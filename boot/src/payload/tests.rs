@@ -2,6 +2,8 @@
 
 use std::vec::Vec;
 
+use proptest::{collection, prelude::*};
+
 use super::*;
 use crate::pack::payload;
 
@@ -72,5 +74,23 @@ fn every_flipped_bit_that_matters_is_seen() {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (at % 8);
         assert_eq!(Payload::parse(&bytes) == Ok(parsed), !matters(at), "byte {at}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// A header that says anything, with the right checksum: parts lie inside, or there is a reason.
+    #[test]
+    fn any_sealed_header_is_read_or_refused(
+        changes in collection::vec((16..HEADER_BYTES, any::<u8>()), 1..12),
+        cut in 0..9000_usize,
+    ) {
+        let mut bytes = resealed(sample(), |b| changes.iter().for_each(|(at, value)| b[*at] = *value));
+        bytes.truncate(bytes.len() - cut.min(bytes.len()));
+        if let Ok(parsed) = Payload::parse(&bytes) {
+            let all = parsed.kernel.len() + parsed.root.len() + parsed.device_tree.len();
+            prop_assert!(all <= bytes.len());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A siege: a hostile child after the other calls the Mach server at random, and loses its memory, threads and life
 //! in all ways, while a bystander goes on and keeps its memory. In the end everything is as before.
 //!
-//! The suite `hostile` of `tests/suites.toml` runs it. Arguments: how many children, and the first one's seed.
+//! `./justw run tests/hostile` runs it. Arguments: how many children, and the first one's seed.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
@@ -21,12 +21,14 @@ mod siege {
     use core::sync::atomic::Ordering::SeqCst;
 
     use attack::{Attacker, Knowledge, Own};
+    use libmach::memory_object::server_usage;
     use libmach::msg::Timeout;
     use libmach::port::{mach_port_deallocate, mach_port_type, mach_reply_port};
     use libmach::task::{Child, TASK_BOOTSTRAP_PORT, fork, mach_task_self, task_get_special_port, task_terminate};
     use libmach::thread::{mach_thread_self, sleep};
-    use libmach::vm::{PAGE_SIZE, VmInherit, vm_statistics};
+    use libmach::vm::{PAGE_SIZE, VmInherit};
     use libmach::{PortName, Region, Result, println};
+    use mach_protocol::private::ServerUsageReply;
     use mach_protocol::start::SERVER_SLOT;
     use mach_sys::cap::Endpoint;
     use mach_sys::{Cap, Message};
@@ -70,7 +72,7 @@ mod siege {
         notes.inherit(VmInherit::NONE)?;
         // Once for what a first time costs.
         besiege(calls, 0)?;
-        let before = settled(0)?;
+        let before = settled(None)?;
         for number in 0..children {
             let rounds = notes.words()[ROUNDS].load(SeqCst);
             besiege(calls, seed + number)?;
@@ -87,26 +89,26 @@ mod siege {
                 return Ok(Err(format!("the bystander's memory changed with seed {}", seed + number)));
             }
         }
-        let after = settled(before)?;
+        let after = settled(Some(before))?;
         println!("{children} children made {} calls", calls.words()[CALLS].load(SeqCst));
         task_terminate(bystander.task())?;
         if after != before {
-            return Ok(Err(format!("{before} frames were free before, {after} are after")));
+            return Ok(Err(format!("in use before {before:?}, after {after:?}")));
         }
         Ok(Ok(()))
     }
 
-    /// The number of free frames, once it is `wanted` or has come to rest.
-    fn settled(wanted: u32) -> Result<u32> {
-        let mut free = 0;
+    /// What the server has in use, once it is `wanted` or has come to rest.
+    fn settled(wanted: Option<ServerUsageReply>) -> Result<ServerUsageReply> {
+        let mut usage = server_usage()?;
         for _ in 0..40 {
-            sleep(25);
-            free = vm_statistics(mach_task_self())?.free_count;
-            if free == wanted {
+            if Some(usage) == wanted {
                 break;
             }
+            sleep(25);
+            usage = ServerUsageReply { operations: 0, ..server_usage()? };
         }
-        Ok(free)
+        Ok(usage)
     }
 
     /// Writes and checks its memory for ever.
