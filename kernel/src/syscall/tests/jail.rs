@@ -124,10 +124,11 @@ impl Jail {
     /// Makes objects from the parent's memory into slots of the world.
     fn make(&mut self, object: ObjectType, size_bits: u64, cptr: u64, count: u64) {
         let words = [object as u64, size_bits, 0, 0, cptr, count];
-        let mut args = Args::new(&words, words.len());
+        let mut args = Args::new(words.into_iter(), words.len());
         args.push_cap(self.w.k(), self.w.slot(World::ROOT));
         let cap = self.parent.cap(self.w.k());
-        let inv = Invocation { label: L::UntypedRetype.number(), slot: self.parent, cap, args, phase: Phase::Only };
+        let inv =
+            Invocation { label: L::UntypedRetype.number(), slot: self.parent, cap, args: &args, phase: Phase::Only };
         invoke(&mut self.w.m.kernel, &inv).unwrap_or_else(|error| panic!("{object:?}: {error:?}"));
     }
 
