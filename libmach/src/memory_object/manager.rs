@@ -85,14 +85,16 @@ impl Supply {
         Self::new(data, Some(region))
     }
 
-    /// A copy of these bytes, whole pages, made before the manager's next method is called.
+    /// A copy of these bytes, whole pages, made before the manager's next method is called: after this one is left, so
+    /// they must not go with it. Memory that is gone by then is not supplied, and nobody is told: who waits for the page
+    /// waits until the deadline. For memory of the method's own there is [`Supply::region`].
     #[must_use]
     pub fn copy_of(bytes: &[AtomicU8]) -> Self {
         Self::copy_at(bytes.as_ptr().expose_provenance() as u64, bytes.len() as u64)
     }
 
-    /// A copy of what is at this address, made before the manager's next method is called. It is safe to name any
-    /// address: what cannot be read is not supplied.
+    /// A copy of what is at this address, made as [`Supply::copy_of`] says. It is safe to name any address: what cannot
+    /// be read is not supplied.
     #[must_use]
     pub fn copy_at(address: u64, size: u64) -> Self {
         Self::new(Data { address, size, deallocate: false }, None)

@@ -83,7 +83,8 @@ pub fn memory_object_change_attributes(
     call(control, &request).map(drop)
 }
 
-/// Whether the object is ready, and its attributes.
+/// Whether the object is ready, and its attributes. That it is temporary is no attribute: the strategy is then the one
+/// that it had before, [`CopyStrategy::DELAY`] to begin with.
 ///
 /// # Errors
 ///
