@@ -101,10 +101,10 @@ pub(crate) struct MachineArgs {
     /// Memory, as in 256M or 2G
     #[arg(long, value_name = "SIZE", value_parser = ram)]
     pub(crate) ram: Option<String>,
-    /// Disk image for paging
+    /// Disk image to attach, for a pager; no server of this tree uses it
     #[arg(long, value_name = "FILE")]
     pub(crate) disk: Option<PathBuf>,
-    /// Disk image with a FAT volume
+    /// Disk image to attach, with a volume of files; no server of this tree uses it
     #[arg(long, value_name = "FILE")]
     pub(crate) volume: Option<PathBuf>,
     /// Seconds after which the run has failed

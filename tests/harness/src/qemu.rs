@@ -35,9 +35,9 @@ pub(crate) struct Options {
     /// Version of the interrupt controller.
     pub(crate) gic: Option<u8>,
     pub(crate) level: Option<Level>,
-    /// Disk image for paging.
+    /// Disk image to attach, for a pager.
     pub(crate) disk: Option<PathBuf>,
-    /// Disk image with a FAT volume.
+    /// Disk image to attach, with a volume of files.
     pub(crate) volume: Option<PathBuf>,
     /// Device tree in place of the board's.
     pub(crate) dtb: Option<PathBuf>,
