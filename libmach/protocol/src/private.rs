@@ -8,6 +8,7 @@
 //! | 7130–7133 | what Mach's traps answer: reply port, task, thread, host | null: the caller |
 //! | 7140–7141 | parking | null: the caller; the thread to wake |
 //! | 7150–7152 | processor time | thread |
+//! | 7153 | the name of a task, for which Mach has a call that sets it only | task |
 //! | 7160 | a signal when messages wait | the port or port set |
 //! | 7161 | the answer to a request with the wait for the next: [`crate::memory_object::SupplyAndReceive`] | control port |
 //! | 7162 | how long a memory manager may be silent | object or control port |
