@@ -189,7 +189,8 @@ fn run(seed: u64, tell: Tell) -> usize {
         if rng.below(16) == 0 {
             pair.real.call_stale(rng.below(6));
         }
-        if seed % 64 == 0 && !matches!(pair.machine.live, Some(live) if matches!(live.stage, Stage::Terminating { .. }))
+        if seed.is_multiple_of(64)
+            && !matches!(pair.machine.live, Some(live) if matches!(live.stage, Stage::Terminating { .. }))
         {
             pair.real.assert_valid();
         }

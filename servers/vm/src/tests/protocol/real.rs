@@ -20,7 +20,7 @@ struct Waiting<Op> {
 }
 
 enum Running {
-    Map(Waiting<MapMemory>),
+    Map(Box<Waiting<MapMemory>>),
     Touch(Waiting<Fault>, usize, Option<u8>),
 }
 
@@ -116,7 +116,10 @@ impl<const C: usize, const N: usize> Real<C, N> {
                 self.touch(client, Fault::new(self.tasks[client], address, access), (page, writes), None)
             }
             Event::Resume(c) => match self.running[c].take() {
-                Some(Running::Map(Waiting { op, woken, .. })) => self.map(c, op, woken),
+                Some(Running::Map(waiting)) => {
+                    let Waiting { op, woken, .. } = *waiting;
+                    self.map(c, op, woken)
+                }
                 Some(Running::Touch(Waiting { op, woken, .. }, page, writes)) => {
                     self.touch(c, op, (page, writes), woken)
                 }
@@ -224,7 +227,7 @@ impl<const C: usize, const N: usize> Real<C, N> {
             }
             Step::Done(Err(error)) => Outcome::Done(error.0),
             Step::Wait(on) => {
-                self.running[c] = Some(Running::Map(Waiting { op, on, woken: None }));
+                self.running[c] = Some(Running::Map(Box::new(Waiting { op, on, woken: None })));
                 Outcome::Waits
             }
             Step::Again => unreachable!("it was driven on"),
