@@ -159,7 +159,7 @@ pub(crate) fn incoming(name: PortName, timeout: Timeout) -> MsgReceive {
     }
 }
 
-pub(crate) fn received(reply: MsgReply) -> Result<PortMessage> {
+fn received(reply: MsgReply) -> Result<PortMessage> {
     reply.code.ok()?;
     reply.message.ok_or(KernReturn::MIG_TYPE_ERROR)
 }

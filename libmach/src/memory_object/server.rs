@@ -22,7 +22,7 @@ use mach_protocol::memory_object::{MemoryObjectDataSupply, Upcall};
 use super::manager::forget_if_taken;
 use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, port_doorbell};
 use super::{supply_and_receive, supply_request, with_receive};
-use crate::msg::{self, PortMessage, Timeout, mach_msg_destroy};
+use crate::msg::{self, MsgRequest, PortMessage, Timeout, mach_msg_destroy};
 use crate::port::{Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_destroy};
 use crate::port::{mach_port_insert_right, mach_port_move_member};
 use crate::task::mach_task_self;
@@ -174,14 +174,18 @@ impl<M: MemoryManager> Server<M> {
 
     /// The next message, by the call that also gives what was promised last.
     fn receive(&mut self, timeout: Timeout) -> Result<PortMessage> {
-        let Some(Pending { control, supply, moved }) = self.pending.take() else {
-            return msg::receive(self.set, timeout);
+        let receive = msg::incoming(self.set, timeout);
+        let received = match self.pending.take() {
+            Some(Pending { control, supply, moved }) => {
+                let (supplied, received) = supply_and_receive(&with_receive(control, supply, receive))?;
+                // A page that nobody wants any more is nobody's loss.
+                forget_if_taken(moved, supplied.ok());
+                received
+            }
+            None => msg::mach_msg(&MsgRequest::Receive(receive)),
         };
-        let (supplied, received) =
-            supply_and_receive(&with_receive(control, supply, msg::incoming(self.set, timeout)))?;
-        // A page that nobody wants any more is nobody's loss.
-        forget_if_taken(moved, supplied.ok());
-        msg::received(received)
+        // A message of which a part did not fit says so by its code, and is here all the same.
+        received.message.ok_or(received.code)
     }
 
     /// Gives what was promised last, without waiting for anything.
@@ -296,6 +300,8 @@ fn is_about(object: &Object, upcall: &Upcall, message: &PortMessage) -> bool {
         && match upcall {
             Upcall::Init(_) => !object.control.is_valid(),
             Upcall::ChangeCompleted(_) => true,
+            // The pages did not fit into the map: they are gone.
+            Upcall::DataReturn(data) if data.size == 0 => false,
             _ => control == Some(object.control) && object.control.is_valid(),
         }
 }
