@@ -18,6 +18,8 @@ mod cargo;
 mod cases;
 mod check;
 mod cli;
+#[cfg(test)]
+mod conformance;
 mod cpio;
 mod create;
 mod damage;

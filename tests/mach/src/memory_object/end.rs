@@ -247,6 +247,12 @@ fn ports_of_a_dead_manager_are_dead_names() -> Outcome {
 }
 
 fn reading_what_a_dead_manager_had() -> Outcome {
+    let (manager, region) = Manager::ready(2, CopyStrategy::NONE)?;
+    manager.fill(1)?;
+    ok("mod_refs", mach_port_mod_refs(me(), manager.object(), Right::RECEIVE, -1))?;
+    fails("vm_read, NONE", KernReturn::MEMORY_ERROR, vm::vm_read(me(), region.address(), 2 * P))?;
+    free(region.address(), 2 * P)?;
+
     let (manager, region) = Manager::ready(2, CopyStrategy::DELAY)?;
     manager.fill(1)?;
     ok("mod_refs", mach_port_mod_refs(me(), manager.object(), Right::RECEIVE, -1))?;

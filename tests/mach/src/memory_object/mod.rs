@@ -30,11 +30,20 @@ mod end;
 mod first;
 mod lies;
 mod lock;
+mod proxies;
 mod requests;
 
 /// Every case, by the sections of the specification.
-pub(crate) const CASES: [&[Case]; 7] =
-    [first::CASES, requests::CASES, lock::CASES, attributes::CASES, end::CASES, copies::CASES, lies::CASES];
+pub(crate) const CASES: [&[Case]; 8] = [
+    first::CASES,
+    requests::CASES,
+    lock::CASES,
+    attributes::CASES,
+    end::CASES,
+    copies::CASES,
+    lies::CASES,
+    proxies::CASES,
+];
 
 /// What nothing here takes, in milliseconds.
 const LONG_MS: u32 = 10_000;
