@@ -128,7 +128,10 @@ pub fn mach_msg_destroy(message: &PortMessage) {
         };
     }
     let upcall = Upcall::from_words(message.header.id, message.data_words());
-    if let Some(Upcall::DataReturn(data)) = upcall.filter(|_| message.header.is_from_server) {
+    // Data that found no room came without an address.
+    if let Some(Upcall::DataReturn(data)) = upcall.filter(|_| message.header.is_from_server)
+        && data.data != 0
+    {
         let _ = vm::vm_deallocate(task, data.data, data.size);
     }
 }
@@ -159,7 +162,17 @@ pub(crate) fn incoming(name: PortName, timeout: Timeout) -> MsgReceive {
     }
 }
 
-fn received(reply: MsgReply) -> Result<PortMessage> {
-    reply.code.ok()?;
-    reply.message.ok_or(KernReturn::MIG_TYPE_ERROR)
+/// The message that was received. One of which a part found no room is destroyed.
+fn received(MsgReply { code, message }: MsgReply) -> Result<PortMessage> {
+    if let Some(message) = message.as_ref().filter(|_| is_body_error(code)) {
+        mach_msg_destroy(message);
+    }
+    code.ok()?;
+    message.ok_or(KernReturn::MIG_TYPE_ERROR)
+}
+
+/// Whether a part of a message found no room at its receiver: `MACH_RCV_BODY_ERROR`, with what was short.
+const fn is_body_error(code: KernReturn) -> bool {
+    const SHORT_OF: i32 = 0x3c00;
+    code.0 & !SHORT_OF == KernReturn::RCV_BODY_ERROR.0
 }

@@ -38,8 +38,11 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Those of [`vm::vm_map`].
+    /// Those of [`vm::vm_map`]; `INVALID_ARGUMENT` for [`VmFlags::OVERWRITE`], which would take over what others own.
     pub fn map(request: &vm::MapRequest) -> Result<Self> {
+        if request.flags.contains(VmFlags::OVERWRITE) {
+            return Err(crate::KernReturn::INVALID_ARGUMENT);
+        }
         let address = vm::vm_map(mach_task_self(), request)?;
         let size = request.size.checked_next_multiple_of(PAGE_SIZE).ok_or(crate::KernReturn::INVALID_ARGUMENT)?;
         Ok(Self { address, size })
@@ -75,9 +78,12 @@ impl Region {
     /// The memory as bytes.
     #[must_use]
     pub fn bytes(&self) -> &[AtomicU8] {
+        if self.size == 0 {
+            return &[];
+        }
         let bytes = core::ptr::with_exposed_provenance::<AtomicU8>(self.address as usize);
-        // SAFETY: the region owns the memory, which is initialised (with zeros, or a copy) and mapped as long
-        // as it lives; all access is atomic.
+        // SAFETY: the region has memory, so its address is one that the server gave; it owns the memory, which is
+        // initialised (with zeros, or a copy) and mapped as long as it lives; all access is atomic.
         unsafe { slice::from_raw_parts(bytes, self.size as usize) }
     }
 

@@ -113,8 +113,11 @@ subsystem! {
 
         /// `memory_object_data_supply`: gives pages. [`SupplyCompleted`] follows if it is asked for.
         ///
+        /// Memory that is to be deallocated goes with the message, whatever becomes of it, unless the code is one of
+        /// sending.
+        ///
         /// INVALID_ARGUMENT for lock bits outside ALL, an offset or a size that is no multiple of a page: nothing is
-        /// taken. SEND_INVALID_MEMORY if the data cannot be read. MEMORY_PRESENT at the first page that is there
+        /// accepted. SEND_INVALID_MEMORY if the data cannot be read. MEMORY_PRESENT at the first page that is there
         /// already, RESOURCE_SHORTAGE at the first that nobody asked for beyond the quota or that there is no memory
         /// for, a fault's code at the first that cannot be read after all: the pages before it are taken, it and those
         /// behind it are not.

@@ -297,9 +297,10 @@ impl Object {
     }
 }
 
-/// Memory that went with a supply is no longer the task's: nothing is to be deallocated.
+/// Memory that went with a supply is no longer the task's, whatever the object's end of it said: nothing is to be
+/// deallocated. Only a call that could not be sent took nothing.
 pub(super) fn forget_if_taken(moved: Option<Region>, supplied: Result<()>) {
-    let taken = matches!(supplied, Ok(()) | Err(KernReturn::MEMORY_PRESENT | KernReturn::RESOURCE_SHORTAGE));
+    let taken = supplied.err().is_none_or(|code| !code.is_send_error());
     if let Some(region) = moved.filter(|_| taken) {
         core::mem::forget(region);
     }

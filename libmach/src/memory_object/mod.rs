@@ -98,12 +98,13 @@ pub fn memory_object_get_attributes(control: PortName) -> Result<(bool, Attribut
 
 /// Gives pages, of which `lock_value` are the accesses that are *not* allowed. [`SupplyCompleted`] follows.
 ///
-/// Memory that is to be deallocated is gone unless the code is one that says that nothing was taken.
+/// Memory that is to be deallocated is gone, as with a message that is destroyed, unless the code is one of sending
+/// (`SEND_*`).
 ///
 /// # Errors
 ///
-/// Nothing is taken: `SEND_INVALID_MEMORY` if the data cannot be read; `INVALID_ARGUMENT` for unknown lock bits, an
-/// offset or a size that is no multiple of a page. Only the pages in front are taken: `MEMORY_PRESENT` where one is there
+/// No page is accepted: `SEND_INVALID_MEMORY` if the data cannot be read; `INVALID_ARGUMENT` for unknown lock bits, an
+/// offset or a size that is no multiple of a page. Only the pages in front are accepted: `MEMORY_PRESENT` where one is there
 /// already, `RESOURCE_SHORTAGE` where one is beyond the quota of pages that nobody asked for, or there is no memory; the
 /// code of a read that fails on the way, as `MEMORY_ERROR` if the data is another manager's that does not give it.
 pub fn memory_object_data_supply(

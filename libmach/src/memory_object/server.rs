@@ -20,13 +20,13 @@ use alloc::collections::BTreeMap;
 use mach_protocol::memory_object::{MemoryObjectDataSupply, Upcall};
 
 use super::manager::forget_if_taken;
-use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, port_doorbell};
+use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, memory_object_data_error, port_doorbell};
 use super::{supply_and_receive, supply_request, with_receive};
 use crate::msg::{self, MsgRequest, PortMessage, Timeout, mach_msg_destroy};
 use crate::port::{Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_destroy};
 use crate::port::{mach_port_insert_right, mach_port_move_member};
 use crate::task::mach_task_self;
-use crate::vm::VmProt;
+use crate::vm::{PAGE_SIZE, VmProt};
 use crate::{KernReturn, PortName, Region, Result};
 
 /// What came next.
@@ -178,8 +178,7 @@ impl<M: MemoryManager> Server<M> {
         let received = match self.pending.take() {
             Some(Pending { control, supply, moved }) => {
                 let (supplied, received) = supply_and_receive(&with_receive(control, supply, receive))?;
-                // A page that nobody wants any more is nobody's loss.
-                forget_if_taken(moved, supplied.ok());
+                settle(control, &supply, moved, supplied.ok());
                 received
             }
             None => msg::mach_msg(&MsgRequest::Receive(receive)),
@@ -191,7 +190,7 @@ impl<M: MemoryManager> Server<M> {
     /// Gives what was promised last, without waiting for anything.
     fn flush(&mut self) {
         if let Some(Pending { control, supply, moved }) = self.pending.take() {
-            forget_if_taken(moved, crate::rpc::call(control, &supply).map(drop));
+            settle(control, &supply, moved, crate::rpc::call(control, &supply).map(drop));
         }
     }
 
@@ -290,6 +289,20 @@ impl<M: MemoryManager> Server<M> {
             answer => drop(object.answer(offset, length, answer)),
         }
     }
+}
+
+/// What becomes of a supply that was answered: memory that was taken is forgotten, and whoever waits for pages that were
+/// refused is told at once, instead of waiting until the manager's time is over.
+fn settle(control: PortName, supply: &MemoryObjectDataSupply, moved: Option<Region>, supplied: Result<()>) {
+    if let Err(code) = supplied
+        && code != KernReturn::MEMORY_PRESENT
+    {
+        let start = supply.offset & !(PAGE_SIZE - 1);
+        let size = (supply.offset - start).saturating_add(supply.size).checked_next_multiple_of(PAGE_SIZE);
+        // An object that was destroyed meanwhile has nobody who waits.
+        let _ = memory_object_data_error(control, start, size.unwrap_or(PAGE_SIZE), code);
+    }
+    forget_if_taken(moved, supplied);
 }
 
 /// Whether a message of the server's fits what is known of the object: its control port, and the rights of its kind.

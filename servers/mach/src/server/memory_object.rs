@@ -80,6 +80,9 @@ impl<M: Machine> Server<M> {
         };
         let Some(assoc) = target else {
             let code = match call {
+                MemoryObjectRequest::MemoryObjectDataSupply(c) => {
+                    return self.begin_supply(caller, request, nobody(), c, None);
+                }
                 MemoryObjectRequest::MemoryObjectDestroy(_) => KernReturn::SUCCESS,
                 _ => KernReturn::INVALID_ARGUMENT,
             };
@@ -152,7 +155,7 @@ impl<M: Machine> Server<M> {
     ///
     /// # Errors
     /// SEND_INVALID_TYPE: the disposition makes no right to send to; SEND_INVALID_RIGHT: the caller has none such;
-    /// RESOURCE_SHORTAGE: the caller leaves too many messages unreceived.
+    /// SEND_NO_BUFFER: the caller leaves too many messages unreceived.
     fn completion(&mut self, space: SpaceId, name: PortName, disposition: u32) -> Result<Completion, KernReturn> {
         let task = space;
         if name == PortName::NULL {
@@ -168,7 +171,7 @@ impl<M: Machine> Server<M> {
         })?;
         if !self.hw.managers.takes_completions(space) {
             self.ports.release(to);
-            return Err(KernReturn::RESOURCE_SHORTAGE);
+            return Err(KernReturn::SEND_NO_BUFFER);
         }
         Ok(Completion { to, task })
     }
@@ -288,8 +291,11 @@ impl<M: Machine> Server<M> {
     /// A data_supply that is followed by a receive.
     pub(super) fn supply_and_receive(&mut self, caller: Caller, request: u32, call: &SupplyAndReceive) {
         let target = self.named_association(caller.space, call.control);
-        match target.and_then(|assoc| assoc.ok_or(KernReturn::INVALID_ARGUMENT)) {
-            Ok(assoc) => self.begin_supply(caller, request, assoc, &call.supply, Some(call.receive)),
+        match target {
+            Ok(assoc) => {
+                let assoc = assoc.unwrap_or_else(nobody);
+                self.begin_supply(caller, request, assoc, &call.supply, Some(call.receive));
+            }
             Err(code) => {
                 self.release_reply(caller.space, &MemoryObjectRequest::MemoryObjectDataSupply(call.supply));
                 self.begin_receive(caller, request, call.receive, code);
@@ -388,6 +394,11 @@ impl Completion {
     fn take(&mut self) -> Self {
         Self { to: core::mem::replace(&mut self.to, Right::Null), task: self.task }
     }
+}
+
+/// No association: whoever supplies to it is refused, and its data destroyed with the message.
+const fn nobody() -> AssocId {
+    AssocId::from_word(u64::MAX)
 }
 
 /// The second half of a [`SupplyAndReceive`].

@@ -126,7 +126,7 @@ fn a_task_that_takes_no_completions_gets_no_more() {
     };
     let sent = (0..5000).take_while(|_| w.say(assoc, &request).is_ok()).count();
     assert_eq!(sent, crate::manager::TASK_MESSAGES as usize);
-    assert_eq!(w.say(assoc, &request), Err(KernReturn::RESOURCE_SHORTAGE));
+    assert_eq!(w.say(assoc, &request), Err(KernReturn::SEND_NO_BUFFER));
     // Its clients wait, as the manager has no room.
     assert_eq!(w.fault(w.client, AT, READ), None);
     assert_eq!(w.upcall(), None);

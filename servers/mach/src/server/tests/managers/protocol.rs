@@ -327,6 +327,27 @@ fn supply_and_receive_in_one_call() {
 }
 
 #[test]
+fn data_goes_with_its_message_unless_the_call_could_not_be_sent() {
+    let (mut w, assoc) = World::ready(4);
+    let own = w.manager.own;
+    let supply =
+        |data| MemoryObjectDataSupply { data, size: PAGES, deallocate: true, ..MemoryObjectDataSupply::default() };
+    for (control, change, code, is_gone) in [
+        (assoc.control, 1, KernReturn::INVALID_ARGUMENT, true),
+        (own, 0, KernReturn::INVALID_ARGUMENT, true),
+        (w.object, 0, KernReturn::SEND_INVALID_DEST, false),
+    ] {
+        let made = w.host.call_by(w.manager.thread, own, &VmAllocate { address: 0, size: PAGES, flags: 1 });
+        let data = made.map(|made| made.address).expect("there is room");
+        let call = MemoryObjectDataSupply { offset: change, ..supply(data) };
+        assert_eq!(w.host.call_by(w.manager.thread, control, &call).map(drop), Err(code));
+        let again = VmAllocate { address: data, size: PAGES, flags: 0 };
+        let is_free = w.host.call_by(w.manager.thread, own, &again).is_ok();
+        assert_eq!(is_free, is_gone, "{code:?}");
+    }
+}
+
+#[test]
 fn a_returned_page_without_room_in_the_receiver_is_lost_and_says_so() {
     let (mut w, assoc) = World::ready(4);
     assert_eq!(w.supply(assoc, 0, &[1]), Ok(()));
