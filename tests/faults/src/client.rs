@@ -3,6 +3,8 @@
 use core::sync::atomic::Ordering::SeqCst;
 
 use libmach::exception::{Caught, ExceptionType, catch};
+use libmach::port::{PortType, mach_port_type};
+use libmach::task::mach_task_self;
 use libmach::vm::{MapRequest, PAGE_SIZE};
 use libmach::{KernReturn, Region};
 
@@ -24,19 +26,34 @@ const WRONG_EXCEPTION: i32 = 4;
 
 pub(crate) fn run(seed: u64, number: u64, notes: Notes) -> i32 {
     wait_for(OBJECT);
-    let Ok(region) = Region::map(&MapRequest::object(OBJECT, PAGES * PAGE_SIZE)) else { return CANNOT_MAP };
+    let region = match Region::map(&MapRequest::object(OBJECT, PAGES * PAGE_SIZE)) {
+        Ok(region) => region,
+        // Its manager is dead already, or takes no messages: nobody has to be told of a new mapping then.
+        Err(KernReturn::INVALID_ARGUMENT) if is_dead() => return 0,
+        Err(KernReturn::RESOURCE_SHORTAGE) => return 0,
+        Err(code) => return wrong(notes, number, (CANNOT_MAP, 0, 0, code.0 as u64)),
+    };
     let own = (READ_ONLY + number) * PAGE_SIZE;
     let mut client = Client { random: Random::new(seed, 1 + number), region: &region, own, last: original(own) };
     for _ in 0..ACCESSES {
-        if let Err((status, offset, wanted, got)) = client.access() {
-            let place = WRONG + 3 * number as usize;
-            for (word, value) in notes.words()[place..].iter().zip([offset, wanted, got]) {
-                word.store(value, SeqCst);
-            }
-            return status;
+        if let Err(what) = client.access() {
+            return wrong(notes, number, what);
         }
     }
     0
+}
+
+/// Notes what went wrong; answers the status.
+fn wrong(notes: Notes, number: u64, (status, offset, wanted, got): Wrong) -> i32 {
+    let place = WRONG + 3 * number as usize;
+    for (word, value) in notes.words()[place..].iter().zip([offset, wanted, got]) {
+        word.store(value, SeqCst);
+    }
+    status
+}
+
+fn is_dead() -> bool {
+    mach_port_type(mach_task_self(), OBJECT).is_ok_and(|has| has.contains(PortType::DEAD_NAME))
 }
 
 struct Client<'a> {

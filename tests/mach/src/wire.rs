@@ -14,10 +14,10 @@ use crate::{Case, Outcome};
 
 pub(crate) const CASES: &[Case] = &[
     ("vm_deallocate.i02.14", deallocating_unwires),
-    ("vm_write.i08.11", a_wired_destination_stays_wired),
+    ("vm_write.i08.11", || undisturbed(a_wired_destination_stays_wired)),
     ("vm_wire.i13.01", hosts),
     ("vm_wire.i13.02", tasks),
-    ("vm_wire.i13.03", wired_pages_are_resident),
+    ("vm_wire.i13.03", || undisturbed(wired_pages_are_resident)),
     ("vm_wire.i13.04", holes),
     ("vm_wire.i13.05", accesses_that_are_not_allowed),
     ("vm_wire.i13.06", unknown_accesses),
@@ -25,7 +25,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_wire.i13.09", the_gnu_id_does_not_count),
     ("vm_wire.i13.10", unwiring_what_is_not_wired),
     ("vm_wire.i13.11", the_share_of_the_unprivileged),
-    ("vm_wire.i13.15", children_are_not_wired),
+    ("vm_wire.i13.15", || undisturbed(children_are_not_wired)),
     ("vm_size_limit.i16.01", limits_are_set_and_got),
     ("vm_size_limit.i16.02", raising_takes_privilege),
     ("vm_size_limit.i16.03", limits_hold),
@@ -62,6 +62,11 @@ fn wired_pages() -> Result<u32, String> {
 
 fn wired_count(region: &Region) -> Result<u16, String> {
     Ok(region_at(region.address())?.user_wired_count)
+}
+
+/// Tries a case three times: it counts faults, and the count is the whole system's, which has others at work.
+fn undisturbed(case: fn() -> Outcome) -> Outcome {
+    case().or_else(|_| case()).or_else(|_| case())
 }
 
 fn deallocating_unwires() -> Outcome {
