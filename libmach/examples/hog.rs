@@ -3,6 +3,8 @@
 //!
 //! The hog is a child, and its parent its exception handler: the touch for which there is no frame raises
 //! EXC_BAD_ACCESS with KERN_RESOURCE_SHORTAGE; then the parent terminates it. A call that is refused counts as well.
+//! After each hog the parent compares what the server has in use, by type, and how many frames are free, with what
+//! there was before the first one.
 #![no_std]
 #![no_main]
 
@@ -13,6 +15,7 @@ use core::hint::black_box;
 use core::sync::atomic::Ordering::SeqCst;
 
 use libmach::exception::{ExceptionType, Handler, Waiting};
+use libmach::memory_object::{ServerUsageReply, server_usage};
 use libmach::msg::Timeout;
 use libmach::task::{TaskEnd, fork, mach_task_self, task_terminate};
 use libmach::thread::{park, sleep};
@@ -23,10 +26,6 @@ libmach::entry!(main);
 
 const ROUNDS: u32 = 100;
 const PIECE: u64 = 1 << 20;
-/// So many hogs find the whole memory. The parent then takes most of it itself, so that a hundred hogs do not take
-/// an hour: the others find this many frames.
-const WHOLE: u32 = 1;
-const LEFT: u32 = 2000;
 /// Frames that the server keeps in reserve, and what it may need meanwhile.
 const NEARLY_NOTHING: u32 = 256;
 
@@ -35,44 +34,22 @@ fn main() -> Result<i32> {
     let notes = Region::allocate(PAGE_SIZE)?;
     notes.inherit(VmInherit::SHARE)?;
     let notes: &'static Region = Box::leak(Box::new(notes));
+    // What the parent will have itself, so that it is there before the first count: this page, its stack, a port for
+    // its answers and one for the console.
+    notes.words()[GO].store(0, SeqCst);
+    own_stack();
+    println!("{rounds} hogs, one after the other");
 
-    // Once for what a first time costs: the heap, the stack, the console's port.
-    println!("a child that takes nothing: {:?}", fork(|| 0)?.wait(Timeout::Never)?);
-    round(notes)?;
-    sleep(200);
-    let before = free_frames()?;
-
+    let before = count()?;
     let (mut orderly, mut returned) = (0, 0);
-    let mut free = before;
-    let mut ballast = None;
-    for number in 0..rounds {
-        if number == WHOLE {
-            ballast = Some(take_all_but(LEFT, before)?);
-            // One that does not count, for what a first time costs beside the ballast.
-            round(notes)?;
-            sleep(200);
-            free = free_frames()?;
-        }
+    for _ in 0..rounds {
         let (told, left) = round(notes)?;
         orderly += u32::from(told && left < NEARLY_NOTHING);
-        returned += u32::from(wait_for_frames(free)? == free);
+        returned += u32::from(wait_for(&before)? == before);
     }
-    drop(ballast);
-    let whole = wait_for_frames(before)? == before;
-    println!("{rounds} hogs, {orderly} of them left nearly nothing and were told so in an orderly way");
-    println!("every frame came back: {returned} times, and at the end: {whole}");
-    Ok(i32::from(orderly != rounds || returned != rounds || !whole))
-}
-
-/// Takes all free frames but so many.
-fn take_all_but(left: u32, free: u32) -> Result<Region> {
-    let ballast = Region::allocate(u64::from(free.saturating_sub(left)) * PAGE_SIZE)?;
-    for page in ballast.bytes().chunks(PAGE_SIZE as usize) {
-        page[0].store(1, SeqCst);
-    }
-    // No hog needs it: each would hold the frames until it dies.
-    ballast.inherit(VmInherit::NONE)?;
-    Ok(ballast)
+    println!("left nearly nothing and were told so in an orderly way: {orderly}");
+    println!("gave every frame back, and all else that the server had for them: {returned}");
+    Ok(i32::from(orderly != rounds || returned != rounds))
 }
 
 /// The shared words: the start, and the code of a call that the hog was refused.
@@ -153,16 +130,20 @@ fn free_frames() -> Result<u32> {
     Ok(vm_statistics(mach_task_self())?.free_count)
 }
 
-/// Waits until as many frames are free as before: what ended tasks leave is freed little by little. Gives up after
-/// some seconds.
-fn wait_for_frames(before: u32) -> Result<u32> {
-    let mut free = free_frames()?;
+/// The frames that are free, and what the server has in use.
+fn count() -> Result<(u32, ServerUsageReply)> {
+    Ok((free_frames()?, server_usage()?))
+}
+
+/// Waits until things are as before: what ended tasks leave is freed little by little. Gives up after some seconds.
+fn wait_for(before: &(u32, ServerUsageReply)) -> Result<(u32, ServerUsageReply)> {
+    let mut now = count()?;
     for _ in 0..200 {
-        if free == before {
+        if now == *before {
             break;
         }
         sleep(10);
-        free = free_frames()?;
+        now = count()?;
     }
-    Ok(free)
+    Ok(now)
 }

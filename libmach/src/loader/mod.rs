@@ -132,14 +132,18 @@ fn place(task: PortName, segment: &Segment<'_>) -> core::result::Result<(), Load
     vm_protect(task, start, size, Which::Current, segment.protection).in_call("vm_protect of a segment")
 }
 
-/// Makes the stack, with an inaccessible page below it and the start block on its top. Answers the block's
-/// address.
+/// Makes the stack, with an inaccessible page on either side and the start block on its top. Answers the block's
+/// address. The upper page keeps what is allocated next from becoming a part of the stack's object: a copy of the
+/// stack would stay as long as that.
 fn make_stack<'a>(task: PortName, args: impl Iterator<Item = &'a str>) -> core::result::Result<u64, LoadError> {
     let mut block = vec![0; START_BLOCK_MAX];
     let len = write_start_block(args, &mut block).map_err(|_| LoadError::Arguments)?;
     let block = block.get(..len).unwrap_or_default();
-    let guard = vm_allocate(task, 0, PAGE_SIZE + STACK, VmFlags::ANYWHERE).in_call("vm_allocate of the stack")?;
-    vm_protect(task, guard, PAGE_SIZE, Which::Current, VmProt::NONE).in_call("vm_protect below the stack")?;
+    let size = PAGE_SIZE + STACK + PAGE_SIZE;
+    let guard = vm_allocate(task, 0, size, VmFlags::ANYWHERE).in_call("vm_allocate of the stack")?;
+    for side in [guard, guard + PAGE_SIZE + STACK] {
+        vm_protect(task, side, PAGE_SIZE, Which::Current, VmProt::NONE).in_call("vm_protect beside the stack")?;
+    }
     let address = (guard + PAGE_SIZE + STACK - len as u64) & !0xf;
     vm_write(task, address, block).in_call("vm_write of the start block")?;
     Ok(address)

@@ -162,7 +162,12 @@ impl Vm {
         }
     }
 
-    fn zero_fill<E: Env>(&mut self, env: &mut E, object: ObjectId, offset: u64) -> Result<(PageId, FrameId), Shortage> {
+    pub(super) fn zero_fill<E: Env>(
+        &mut self,
+        env: &mut E,
+        object: ObjectId,
+        offset: u64,
+    ) -> Result<(PageId, FrameId), Shortage> {
         let frame = env.allocate_frame(Fill::Zero)?;
         // A manager that said that it has no data can say it again.
         let state = match self.association_of(object) {
@@ -250,11 +255,15 @@ impl Operation for Fault {
         if env.prepare_step().is_err() {
             return vm.shortage(env).into();
         }
+        let zero_fills = vm.counters.zero_fills;
         match vm.resolve(env, self.map, self.address, self.access, By::Task) {
             Access::Frame { frame, prot, .. } => {
                 if env.enter(space, self.address, frame, prot).is_err() {
                     env.remove(space, self.address, self.address + PAGE_SIZE, 1);
                     return vm.shortage(env).into();
+                }
+                if vm.counters.zero_fills != zero_fills {
+                    vm.fill_ahead(env, self.map, space, self.address, prot);
                 }
                 vm.tidy_objects(env, &mut Budget::aside());
                 Step::Done(Ok(()))

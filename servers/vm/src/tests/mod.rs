@@ -1,5 +1,6 @@
 //! Tests of the whole crate on the model machine.
 
+mod ahead;
 mod bench;
 
 mod i01_allocate;

@@ -51,7 +51,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Pair {
-        let mut world = World::new(600);
+        let mut world = World::new(2000);
         let reference = Reference { bounds: Some(BOUNDS), ..Reference::default() };
         let first = world.vm.create_map(&mut world.machine, BOUNDS).unwrap();
         let mut pair = Pair { world, reference, tasks: vec![first], is_failing: false };

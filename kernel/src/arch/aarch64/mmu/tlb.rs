@@ -8,8 +8,8 @@
 //! | table → invalid, ASID freed   | [`invalidate_asid`]                                           |
 //!
 //! User entries are tagged with the ASID; the walker's cache of intermediate levels is covered by
-//! the by-ASID operation, which is why unlinking a table uses that one. One core is kept; the
-//! inner-shareable forms serve several as well.
+//! the by-ASID operation, which is why unlinking a table uses that one. There is one core, so the
+//! forms that tell no other are enough, and cheaper; several cores take the inner-shareable ones here.
 
 use core::arch::asm;
 
@@ -34,7 +34,7 @@ pub fn invalidate_page(asid: Asid, address: UserVa) {
     let operand = (u64::from(asid.0) << ASID_SHIFT) | ((address.0 >> 12) & PAGE_NUMBER_MASK);
     barrier::dsb(barrier::ISHST);
     // SAFETY: removing cached translations of user addresses affects no kernel memory.
-    unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) }
+    unsafe { asm!("tlbi vae1, {}", in(reg) operand, options(nostack, preserves_flags)) }
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);
 }
@@ -44,7 +44,7 @@ pub fn invalidate_asid(asid: Asid) {
     let operand = u64::from(asid.0) << ASID_SHIFT;
     barrier::dsb(barrier::ISHST);
     // SAFETY: as in `invalidate_page`.
-    unsafe { asm!("tlbi aside1is, {}", in(reg) operand, options(nostack, preserves_flags)) }
+    unsafe { asm!("tlbi aside1, {}", in(reg) operand, options(nostack, preserves_flags)) }
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);
 }
