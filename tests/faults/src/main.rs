@@ -5,7 +5,7 @@
 //!
 //! - no client reads a wrong byte: what it reads is the object's, or what it wrote itself last;
 //! - no access lasts: it succeeds, or raises EXC_BAD_ACCESS with KERN_MEMORY_ERROR, in time;
-//! - a manager that lives gets terminate exactly once;
+//! - a manager that lives gets terminate exactly once for each init;
 //! - the bystander, a client of an honest manager, gets on and reads nothing wrong;
 //! - what the Mach server has in use is afterwards what it was before, type by type.
 //!
