@@ -1,6 +1,6 @@
 //! What the device tree says about the machine, as far as boot stage and kernel need it.
 
-use handoff::{Full, Gic, PhysRange, Ranges, Uart, UartKind};
+use handoff::{ANY_IRQ, Full, Gic, PhysRange, Ranges, Uart, UartKind};
 
 use crate::tree::{MAX_DEPTH, Node, Tree};
 
@@ -12,6 +12,10 @@ const GIC_V3: &[&str] = &["arm,gic-v3"];
 const TIMER: &[&str] = &["arm,armv8-timer"];
 const PL011: &[&str] = &["arm,pl011"];
 const MINI_UART: &[&str] = &["brcm,bcm2835-aux-uart"];
+
+/// The largest interrupt that upstream's kernel hands out on the boards that it is built for, by the root node's
+/// `compatible`. The controllers have more; which numbers there are is the kernel's interface, so they are no more here.
+const MAX_IRQS: [(&[&str], u64); 2] = [(&["linux,dummy-virt"], 159), (&["brcm,bcm2711"], 216)];
 
 /// The virtual timer's place among the timer's interrupts, after secure and non-secure physical.
 const VIRTUAL_TIMER: usize = 2;
@@ -29,6 +33,8 @@ pub struct Machine {
     pub uart: Uart,
     /// The EL1 virtual timer's interrupt.
     pub timer_irq: u32,
+    /// The largest interrupt that the kernel may hand out.
+    pub max_irq: u64,
 }
 
 /// Why a sound device tree describes no machine that can be booted.
@@ -60,6 +66,7 @@ impl Machine {
             gic: Gic::default(),
             uart: survey.uart(),
             timer_irq: 0,
+            max_irq: max_irq(&root),
         };
         machine.add_ram(&top)?;
         machine.add_reserved(tree, &top).map_err(|Full| MachineError::TooManyRanges("reserved memory"))?;
@@ -110,6 +117,11 @@ impl Machine {
         let end = range.end().checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
         self.reserved.insert(if range.is_empty() { range } else { PhysRange::new(range.base & !(PAGE - 1), end) })
     }
+}
+
+/// The largest interrupt of the board with this root node.
+fn max_irq(root: &Node<'_>) -> u64 {
+    MAX_IRQS.iter().find(|(boards, _)| root.is_compatible(boards)).map_or(ANY_IRQ, |(_, max)| *max)
 }
 
 /// The node that `/chosen/stdout-path` names, directly or by an alias; options after `:` are cut.

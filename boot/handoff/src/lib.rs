@@ -22,7 +22,10 @@ pub use range::{Full, PhysRange, Ranges};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TESSERA\0");
 
 /// Version of the layout below; a kernel takes exactly the one it was built with.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// [`Handoff::max_irq`] of a board that sets no limit: as many as the controller has.
+pub const ANY_IRQ: u64 = u64::MAX;
 
 /// How many ranges of memory a [`Handoff`] can list, of each sort.
 pub const MAX_RANGES: usize = 16;
@@ -49,6 +52,8 @@ pub struct Handoff {
     pub root: RootImage,
     /// The interrupt controller.
     pub gic: Gic,
+    /// The largest interrupt that may be handed out, or [`ANY_IRQ`]; the controller may have fewer.
+    pub max_irq: u64,
     /// Where the kernel may print.
     pub uart: Uart,
     /// Interrupt of the EL1 virtual timer (a private one: 27 on every board known).
@@ -147,6 +152,7 @@ impl Handoff {
             cpu_interface: PhysRange::EMPTY,
             redistributors: PhysRange::EMPTY,
         },
+        max_irq: ANY_IRQ,
         uart: Uart { kind: UartKind::None as u32, irq: 0, base: 0 },
         timer_irq: 0,
         phys_bits: 0,

@@ -34,7 +34,7 @@ fn qemu_virt_with_gicv2() {
     };
     assert_eq!(m.gic, gic);
     assert_eq!(m.uart, Uart::new(UartKind::Pl011, 0x900_0000, 33));
-    assert_eq!(m.timer_irq, 27);
+    assert_eq!((m.timer_irq, m.max_irq), (27, 159));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn qemu_virt_with_gicv3() {
         redistributors: range(0x80a_0000, 0xf6_0000),
     };
     assert_eq!(m.gic, gic);
-    assert_eq!((m.timer_irq, m.uart.base), (27, 0x900_0000));
+    assert_eq!((m.timer_irq, m.max_irq, m.uart.base), (27, 159, 0x900_0000));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn built_in_tree_of_the_raspberry_pi() {
     assert_eq!(m.gic.distributor, range(0xff84_1000, 0x1000), "translated by the bus's ranges");
     assert_eq!(m.gic.cpu_interface, range(0xff84_2000, 0x2000));
     assert_eq!(m.uart, Uart::new(UartKind::MiniUart, 0xfe21_5040, 125), "stdout-path by an alias");
-    assert_eq!(m.timer_irq, 27);
+    assert_eq!((m.timer_irq, m.max_irq), (27, 216));
 }
 
 /// A machine to vary: closures add to the root and replace its parts.
@@ -127,6 +127,11 @@ impl Made {
 }
 
 const MEMORY: [u32; 4] = [0, 0x4000_0000, 0, 0x800_0000];
+
+#[test]
+fn a_board_that_nobody_knows_sets_no_limit_to_interrupts() {
+    assert_eq!(Made::with_memory(&[MEMORY]).machine().map(|m| m.max_irq), Ok(ANY_IRQ));
+}
 
 #[test]
 fn err01_no_memory() {

@@ -181,6 +181,7 @@ impl Job<'_> {
             device_tree: at.tree(),
             root: self.root_image(at),
             gic: self.machine.gic,
+            max_irq: self.machine.max_irq,
             uart: self.machine.uart,
             timer_irq: self.machine.timer_irq,
             phys_bits: tables::phys_bits(entry::pa_range()),

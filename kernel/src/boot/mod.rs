@@ -47,13 +47,20 @@ pub enum BootError {
 pub fn make_kernel(handoff: &Handoff) -> Result<Kernel, BootError> {
     let irq_slots = memory::take_irq_slots().ok_or(BootError::Twice)?;
     let timer_irq = u16::try_from(handoff.timer_irq).map_err(|_| BootError::NoTimer)?;
-    let max_irq = u16::try_from(arch::irq::max_irq()).map_or(MAX_IRQS - 1, usize::from).min(MAX_IRQS - 1);
-    let config = Config { timer_hz: arch::timer::frequency(), max_irq: max_irq as u16, timer_irq };
+    let max_irq = max_irq(arch::irq::max_irq(), handoff.max_irq);
+    let config = Config { timer_hz: arch::timer::frequency(), max_irq, timer_irq };
     let mut kernel = Kernel::new(Parts { irq_slots, config });
     kernel.irqs.set_state(Irq(timer_irq), IrqState::Timer);
     arch::irq::unmask(Irq(timer_irq));
     task::start(&mut kernel, handoff)?;
     Ok(kernel)
+}
+
+/// The largest interrupt that is handed out: of what the controller has, what the board lets pass.
+fn max_irq(controller: u32, board: u64) -> u16 {
+    /// The largest number that there can be.
+    const LAST: u16 = (MAX_IRQS - 1) as u16;
+    u16::try_from(board.min(u64::from(controller))).map_or(LAST, |max| max.min(LAST))
 }
 
 impl From<TooManyRanges> for BootError {

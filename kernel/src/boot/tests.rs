@@ -252,6 +252,16 @@ fn overlaps(region: &MemRegion, base: u64, size: u64) -> bool {
 }
 
 #[test]
+fn the_largest_interrupt_is_the_smaller_of_boards_and_controllers() {
+    use super::max_irq;
+    assert_eq!(max_irq(287, 159), 159);
+    assert_eq!(max_irq(223, 216), 216);
+    assert_eq!(max_irq(127, 159), 127, "no more than the controller has");
+    assert_eq!(max_irq(287, handoff::ANY_IRQ), 287);
+    assert_eq!(max_irq(u32::MAX, handoff::ANY_IRQ), 1019, "beyond are no interrupts");
+}
+
+#[test]
 fn an_image_outside_user_space_is_refused() {
     let (mut m, _, mut handoff) = machine();
     handoff.root.phys_minus_virt = handoff.root.phys.base.wrapping_sub(0x7fff_ffff_0000);

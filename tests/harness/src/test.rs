@@ -7,7 +7,7 @@ use crate::board::Board;
 use crate::cli::{Ring, TestArgs};
 use crate::image::Base;
 use crate::judge::{self, Case};
-use crate::qemu::{self, Console};
+use crate::qemu::{self, Console, Outcome};
 use crate::run::Watch;
 use crate::suite::{self, Image, Machine, Suite};
 use crate::task::{self, System, Task, Then};
@@ -93,7 +93,7 @@ struct Job {
 struct Judged {
     cases: Vec<Case>,
     time: Duration,
-    /// The last lines of the log, when something failed.
+    /// The last lines of log and console, each marked with where it was, when something failed.
     tail: Vec<String>,
 }
 
@@ -132,7 +132,7 @@ fn machines(suites: &[Suite], score: &mut Score) {
             for case in &judged.cases {
                 score.one(case, Some(judged.time));
             }
-            judged.tail.iter().for_each(|line| println!("  | {line}"));
+            judged.tail.iter().for_each(|line| println!("  {line}"));
         }
     });
 }
@@ -164,12 +164,22 @@ fn boot(job: &Job) -> Result<Judged> {
     let outcome = qemu::run(command, Console::Typed(&job.suite.input), Some(limit), |line| watch.see(line))?;
     let cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
     let failed = cases.iter().any(|c| c.failure.is_some());
-    let keep = if failed { outcome.log.len().saturating_sub(TAIL) } else { outcome.log.len() };
-    Ok(Judged { cases, time: outcome.time, tail: outcome.log.get(keep..).unwrap_or_default().to_vec() })
+    let tail = if failed { tail(&outcome) } else { Vec::new() };
+    Ok(Judged { cases, time: outcome.time, tail })
 }
 
-/// Lines of the log that are shown of a run that failed.
+/// Lines of the log, and lines of the console, that are shown of a run that failed.
 const TAIL: usize = 30;
+
+/// The last lines of both serial lines: what the system said, then what the task said.
+fn tail(outcome: &Outcome) -> Vec<String> {
+    fn last<'a>(mark: &str, lines: &[&'a str]) -> Vec<String> {
+        lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("{mark} | {line}")).collect()
+    }
+    let log: Vec<&str> = outcome.log.iter().map(String::as_str).collect();
+    let console = String::from_utf8_lossy(&outcome.console);
+    [last("log", &log), last("console", &console.lines().collect::<Vec<_>>())].concat()
+}
 
 /// Everything that the suites boot, built with as few calls of cargo as there are targets.
 struct Images {
@@ -225,5 +235,22 @@ impl Images {
             Ok(Job { name, suite: suite.clone(), machine: on.parse()?, image: image.clone() })
         });
         jobs.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qemu::End;
+
+    #[test]
+    fn both_serial_lines_are_shown_of_a_run_that_failed() {
+        let lines = |name: &str, count: usize| (1..=count).map(|number| format!("{name} {number}")).collect::<Vec<_>>();
+        let console = lines("said", 2).join("\r\n").into_bytes();
+        let outcome = Outcome { end: End::Exit(1), log: lines("line", 40), console, time: Duration::ZERO };
+        let tail = tail(&outcome);
+        assert_eq!(tail.len(), TAIL + 2, "no more of each than is said");
+        assert_eq!(tail.first().map(String::as_str), Some("log | line 11"));
+        assert_eq!(tail.get(TAIL - 1..).unwrap_or_default(), ["log | line 40", "console | said 1", "console | said 2"]);
     }
 }
