@@ -18,6 +18,7 @@
 //! | [`region`] | memory that is owned: it is deallocated when the value goes |
 //! | [`sync`] | a mutex over parking |
 //! | [`names`], [`console`] | clients of the first servers; `print!`, `println!`, `eprintln!` |
+//! | [`block`] | disks |
 //! | [`loader`] | programs in ELF files made into tasks |
 //! | [`rt`] | entry, arguments, heap, exit status |
 //!
@@ -28,6 +29,7 @@
 
 extern crate alloc;
 
+pub mod block;
 pub mod console;
 pub mod exception;
 pub mod host;

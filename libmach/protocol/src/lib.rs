@@ -13,6 +13,7 @@
 //! | [`private`] | the calls of Tessera's own |
 //! | [`message`] | `mach_msg` |
 //! | [`exception`] | the message to an exception handler |
+//! | [`block`] | disks: messages, and the rings that are shared with the driver |
 //! | [`service`] | messages of the name service and the console |
 //! | [`start`] | how a task and its threads start |
 //! | [`boot`] | what root leaves for the Mach server |
@@ -24,6 +25,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod boot;
 pub mod call;
 pub mod exception;

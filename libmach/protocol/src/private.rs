@@ -2,7 +2,7 @@
 //!
 //! | ids | subject | target |
 //! |---|---|---|
-//! | 7100–7101 | what root gives drivers: capabilities, device frames | thread, task |
+//! | 7100–7102 | what drivers get: capabilities, device frames, physical addresses | thread, task |
 //! | 7110–7111 | how a task ends, and who is told | task |
 //! | 7120–7122 | messages: [`crate::message`] | the port |
 //! | 7130–7133 | what Mach's traps answer: reply port, task, thread, host | null: the caller |
@@ -30,6 +30,9 @@ pub const FIRST_GRANT_SLOT: u32 = 4;
 
 /// Where the first device page of a task is mapped; the others follow, in the order of the calls.
 pub const DEVICE_BASE: u64 = 0x7e00_0000_0000;
+
+/// The most pages that one [`TaskPhysicalPages`] tells of.
+pub const PHYSICAL_PAGES: usize = 32;
 
 /// Parking without a time limit.
 pub const PARK_FOREVER: u32 = u32::MAX;
@@ -69,6 +72,25 @@ subsystem! {
         } -> TaskMapDeviceReply {
             /// Where it is mapped in the task, readable and writable.
             address: u64,
+        }
+
+        /// Tells where wired pages of the target task are in physical memory, so that a device can be told. They stay
+        /// there as long as they are wired. Who knows that and has a device can reach all memory: a driver that gets the
+        /// privileged host port is trusted like the server itself.
+        ///
+        /// Checks: `host_priv` is the privileged host port, else INVALID_HOST; the target is a task, else
+        /// INVALID_ARGUMENT; the address is a page's and the count 1 to [`PHYSICAL_PAGES`], else INVALID_VALUE; each
+        /// page is wired, else INVALID_ADDRESS.
+        TaskPhysicalPages = 7102 {
+            /// The caller's name of the privileged host port.
+            host_priv: PortName,
+            /// The first page.
+            address: u64,
+            /// How many pages.
+            count: u32,
+        } -> TaskPhysicalPagesReply {
+            /// The physical address of each; 0 beyond the count.
+            pages: [u64; PHYSICAL_PAGES],
         }
 
         /// Ends the target task, usually the caller's own, with a status. Does not return to its threads.

@@ -261,6 +261,10 @@ impl Machine for Fake {
         self.write(unit, offset, &vec![0; len]);
     }
 
+    fn physical_address(&self, frame: Slot) -> Result<u64, Refused> {
+        self.object_of(frame, Object::Frame).map(|object| object * PAGE)
+    }
+
     fn read(&self, unit: Unit, offset: usize, out: &mut [u8]) {
         let page = &self.windows[&unit];
         out.iter_mut().zip(&page[offset..]).for_each(|(to, from)| *to = *from);

@@ -142,6 +142,12 @@ pub trait Machine {
     /// What the kernel said.
     fn map_window(&mut self, frame: Slot, unit: Unit) -> Result<(), Refused>;
 
+    /// The physical address of a frame.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    fn physical_address(&self, frame: Slot) -> Result<u64, Refused>;
+
     /// Fills a part of a frame with zeros through the window. Here and below, what lies beyond the frame's end is
     /// left out.
     fn zero(&mut self, unit: Unit, offset: usize, len: usize);
@@ -197,7 +203,8 @@ pub trait Machine {
     /// # Errors
     /// What the kernel said.
     fn grant(&mut self, from_cptr: u64, cnode: Slot, index: u64) -> Result<(), Refused>;
-    /// Copies a notification into a thread's capability table, to be waited for.
+    /// Copies a notification into a thread's capability table, to be waited for, and signalled: a driver has its
+    /// interrupts ring it.
     ///
     /// # Errors
     /// What the kernel said; the slot may hold something else.

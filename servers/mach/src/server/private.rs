@@ -1,14 +1,14 @@
 //! Calls of Tessera's own. Their checks are listed in `mach_protocol::private`.
 
 use mach_protocol::private as wire;
-use mach_protocol::private::{DEVICE_BASE, FIRST_GRANT_SLOT, PARK_FOREVER, PrivateRequest, TaskEnd};
+use mach_protocol::private::{DEVICE_BASE, FIRST_GRANT_SLOT, PARK_FOREVER, PHYSICAL_PAGES, PrivateRequest, TaskEnd};
 use mach_protocol::table::pack_reply;
 use mach_protocol::{KernReturn, PortName};
 
 use super::operation::{Op, Progress, Work};
 use super::{Caller, Server};
 use crate::machine::{Access, Budget, Machine};
-use crate::memory::PAGE;
+use crate::memory::{PAGE, Unit};
 use crate::pmap;
 use crate::port::Right;
 use crate::thread::ThreadId;
@@ -32,6 +32,10 @@ impl<M: Machine> Server<M> {
             }
             PrivateRequest::TaskMapDevice(c) => {
                 let answer = self.map_device(caller, target, c);
+                self.answer_result(reply, request, &answer);
+            }
+            PrivateRequest::TaskPhysicalPages(c) => {
+                let answer = self.physical_pages(caller, target, c);
                 self.answer_result(reply, request, &answer);
             }
             PrivateRequest::TaskExit(c) => match self.named_task(caller.space, target) {
@@ -178,6 +182,27 @@ impl<M: Machine> Server<M> {
             .map_err(|_| KernReturn::INVALID_CAPABILITY)?;
         task.device_pages += 1;
         Ok(wire::TaskMapDeviceReply { address })
+    }
+
+    fn physical_pages(
+        &mut self,
+        caller: Caller,
+        target: PortName,
+        call: &wire::TaskPhysicalPages,
+    ) -> Result<wire::TaskPhysicalPagesReply, KernReturn> {
+        self.check_privilege(caller, call.host_priv)?;
+        let id = self.named_task(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let map = self.tasks.get(id).ok_or(KernReturn::INVALID_ARGUMENT)?.map;
+        let mut pages = [0; PHYSICAL_PAGES];
+        let count = usize::try_from(call.count).ok().filter(|count| (1..=pages.len()).contains(count));
+        let count = count.filter(|_| call.address.is_multiple_of(PAGE)).ok_or(KernReturn::INVALID_VALUE)?;
+        for (index, page) in pages.iter_mut().take(count).enumerate() {
+            let address = call.address.checked_add(index as u64 * PAGE).ok_or(KernReturn::INVALID_ADDRESS)?;
+            let frame = self.vm.wired_frame(map, address).ok_or(KernReturn::INVALID_ADDRESS)?;
+            let slot = self.hw.memory.layout().first(Unit(frame.0));
+            *page = self.hw.machine.physical_address(slot).map_err(|_| KernReturn::FAILURE)?;
+        }
+        Ok(wire::TaskPhysicalPagesReply { pages })
     }
 
     fn watch(

@@ -215,6 +215,10 @@ impl Machine for System {
         window::zero(unit, offset, len);
     }
 
+    fn physical_address(&self, frame: Slot) -> Result<u64, Refused> {
+        cap::<Frame>(frame).physical_address().map_err(refused)
+    }
+
     fn read(&self, unit: Unit, offset: usize, out: &mut [u8]) {
         window::read(unit, offset, out);
     }
@@ -307,7 +311,8 @@ impl Machine for System {
 
     fn give_notification(&mut self, notification: Slot, cnode: Slot, index: u64) -> Result<(), Refused> {
         let to = cap::<CNode>(cnode).slot_at(index, THREAD_RADIX);
-        to.copy_from(CNODE.slot(u64::from(notification.0)), CapRights::READ).map_err(refused)
+        let rights = CapRights::READ | CapRights::WRITE;
+        to.copy_from(CNODE.slot(u64::from(notification.0)), rights).map_err(refused)
     }
 
     fn signal(&mut self, notification: Slot) {

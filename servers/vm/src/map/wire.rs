@@ -14,7 +14,7 @@ use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::range::{self, Range};
 use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn, Wake};
-use crate::types::{Family, MapId, PAGE_SIZE, PageId, Prot};
+use crate::types::{Family, FrameId, MapId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
 impl Vm {
@@ -58,6 +58,15 @@ impl Vm {
             next = at + PAGE_SIZE;
             self.unwire_page(*page);
         }
+    }
+
+    /// The frame of a page that a map keeps wired, which stays where it is as long as it is wired.
+    #[must_use]
+    pub fn wired_frame(&self, map: MapId, address: u64) -> Option<FrameId> {
+        let (start, entry) = self.maps.get(map)?.entries.lookup(address).filter(|(_, entry)| entry.wired > 0)?;
+        let backing = entry.backing?;
+        let page = self.objects.get(backing.object)?.pages.get(&(backing.offset + (address - start)))?;
+        self.pages.get(*page).filter(|page| page.wired > 0)?.state.frame()
     }
 
     /// Bytes that would be wired if a range were.

@@ -1,0 +1,120 @@
+//! Disks: the messages of the block server, and the memory that it shares with a client ([`ring`]).
+//!
+//! Whatever the device is, a client sees a *disk*: a whole one, or a partition of one. It opens a *session* with it, which is
+//! exclusive, and gets memory that the driver and the device see as well: a page with two rings of words ([`ring`]) and the
+//! data pages. Requests go into the one ring, completions come out of the other; a message is needed only to wake who
+//! sleeps.
+//!
+//! | message | from, to | data | rights |
+//! |---|---|---|---|
+//! | [`BLOCK_INFO`] | client, the server's port ([`BLOCK`]) | the index of a disk | |
+//! | answer | | code, [`DiskInfo`]; INVALID_ARGUMENT beyond the last | |
+//! | [`BLOCK_OPEN`] | client, the server's port | [`OpenRequest`] | client's task (send), notify port (send) |
+//! | answer | | code, [`OpenReply`] | the session port (send) |
+//! | [`BLOCK_KICK`] | client, session port | | |
+//! | [`BLOCK_DONE`] | server, notify port | | |
+//!
+//! Codes of an open: INVALID_NAME, there is no such disk; NO_ACCESS, it or a part of it is open; INVALID_ARGUMENT, for rights
+//! that are none or a number of pages out of range; RESOURCE_SHORTAGE. A session ends when nobody has a send right to its port
+//! any more, and with it the driver's interest in the memory; the client's mapping is the client's own.
+
+pub mod ring;
+
+use crate::message::PortMessage;
+use crate::table::wire_struct;
+use crate::wire::{Reader, Text, Wire, Words};
+
+/// What the server knows of a disk.
+pub const BLOCK_INFO: i32 = 7400;
+/// Begins a session.
+pub const BLOCK_OPEN: i32 = 7401;
+/// Requests are in the ring. There is no answer.
+pub const BLOCK_KICK: i32 = 7402;
+/// Completions are in the ring. There is no answer.
+pub const BLOCK_DONE: i32 = 7403;
+
+/// The block server's name at the name service.
+pub const BLOCK: &str = "block";
+
+/// Bytes of a sector, the unit of all positions on a disk.
+pub const SECTOR: u64 = 512;
+/// The most data pages that a session can have.
+pub const MAX_DATA_PAGES: u64 = 256;
+/// The most bytes of one request.
+pub const MAX_REQUEST: u64 = 64 * 1024;
+
+/// The type byte of a partition that is a paging area.
+pub const PAGING_AREA: u8 = 0x82;
+
+/// The name of a disk.
+pub type DiskName = Text<3>;
+
+wire_struct! {
+    /// A disk or a partition, on the wire.
+    DiskInfo {
+        /// What a client opens it by.
+        name: DiskName,
+        /// The serial number that the device tells, of a whole disk; it can be opened by that name too.
+        serial: DiskName,
+        /// Its size.
+        sectors: u64,
+        /// [`DISK`], or the type byte of the partition.
+        kind: u32,
+        /// Whether writing is refused.
+        is_read_only: bool,
+        /// Whether it can be opened only in parts: it has partitions.
+        is_divided: bool,
+    }
+}
+
+/// The kind of a whole disk.
+pub const DISK: u32 = 0x100;
+
+wire_struct! {
+    /// What a client asks a session for.
+    OpenRequest {
+        /// The disk.
+        name: DiskName,
+        /// Data pages to share, 1 to [`MAX_DATA_PAGES`].
+        pages: u64,
+    }
+}
+
+wire_struct! {
+    /// The session that a client got.
+    OpenReply {
+        /// Where the shared memory is in the client's map: the page of the rings, then the data pages.
+        address: u64,
+        /// The disk's size.
+        sectors: u64,
+        /// Whether writing is refused.
+        is_read_only: bool,
+    }
+}
+
+/// A message with this id and these words.
+#[must_use]
+pub fn message(id: i32, body: &impl Wire) -> PortMessage {
+    let mut words = Words::new();
+    body.pack(&mut words);
+    PortMessage::with_words(id, words.as_slice())
+}
+
+/// The body of a message, from a word on: 0 of a request, 1 of an answer.
+#[must_use]
+pub fn body<T: Wire>(message: &PortMessage, from: usize) -> Option<T> {
+    T::unpack(&mut Reader::new(message.data_words().get(from..)?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_come_back() {
+        let request = OpenRequest { name: DiskName::new("disk0p1"), pages: 17 };
+        assert_eq!(body(&message(BLOCK_OPEN, &request), 0), Some(request));
+        assert_eq!(body::<OpenRequest>(&message(BLOCK_OPEN, &7_u64), 0), None);
+        assert_eq!(body::<OpenRequest>(&PortMessage::new(BLOCK_OPEN), 1), None);
+    }
+}

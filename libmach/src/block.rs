@@ -1,0 +1,244 @@
+//! Disks: a session with the block server (`mach_protocol::block`).
+//!
+//! ```ignore
+//! let mut disk = block::Disk::open("disk0p1", 16)?;
+//! let request = Request { op: Op::Read, tag: 7, sector: 0, offset: 0, length: 4096 };
+//! disk.submit(&request).unwrap();
+//! disk.kick();
+//! while disk.complete().is_none() {
+//!     disk.wait(Timeout::Never)?;
+//! }
+//! let first = disk.data()[0].load(Relaxed);
+//! ```
+//!
+//! A range of the data pages that a request names belongs to the device until the request is complete. A thread that waits
+//! for other things as well lets [`Disk::notify_port`] ring a doorbell, and calls [`Disk::rearm`] when
+//! [`Disk::complete`] has nothing more.
+
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU8, AtomicU64};
+
+pub use mach_protocol::block::ring::{Completion, ENTRIES, Full, Op, Request, Status};
+pub use mach_protocol::block::{DISK, DiskInfo, DiskName, MAX_DATA_PAGES, MAX_REQUEST, PAGING_AREA, SECTOR};
+
+use mach_protocol::block::ring::ClientEnd;
+use mach_protocol::block::{
+    BLOCK, BLOCK_INFO, BLOCK_KICK, BLOCK_OPEN, OpenReply, OpenRequest, body, message as packed,
+};
+use mach_protocol::service::{answer_code, answered_right};
+
+use crate::msg::{self, CarriedRight, PortMessage, Timeout};
+use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
+use crate::task::mach_task_self;
+use crate::vm::PAGE_SIZE;
+use crate::{KernReturn, PortName, Region, Result, names};
+
+/// The disks and partitions that there are.
+///
+/// # Errors
+///
+/// `INVALID_NAME` without a block server; those of sending.
+pub fn list() -> Result<Vec<DiskInfo>> {
+    let server = Right(names::lookup(BLOCK)?);
+    let mut disks = Vec::new();
+    loop {
+        let answer = msg::rpc(server.0, &PortMessage::with_words(BLOCK_INFO, &[disks.len() as u64]))?;
+        match answer_code(BLOCK_INFO, &answer) {
+            Ok(()) => disks.push(body(&answer, 1).ok_or(KernReturn::MIG_TYPE_ERROR)?),
+            Err(KernReturn::INVALID_ARGUMENT) => return Ok(disks),
+            Err(code) => return Err(code),
+        }
+    }
+}
+
+/// A send right that goes with the value.
+#[derive(Debug)]
+struct Right(PortName);
+
+impl Drop for Right {
+    fn drop(&mut self) {
+        // The right is the value's own.
+        let _ = mach_port_deallocate(mach_task_self(), self.0);
+    }
+}
+
+/// An open disk or partition. The session ends when the value goes.
+#[derive(Debug)]
+pub struct Disk {
+    session: Right,
+    notify: ReceivePort,
+    memory: Region,
+    end: ClientEnd,
+    sectors: u64,
+    is_read_only: bool,
+}
+
+impl Disk {
+    /// Opens a disk by its name, with so many data pages, 1 to [`MAX_DATA_PAGES`].
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_NAME` if there is none, `NO_ACCESS` while it or a part of it is open, `INVALID_ARGUMENT` for the number of
+    /// pages, `RESOURCE_SHORTAGE`; those of sending.
+    pub fn open(name: &str, pages: u64) -> Result<Self> {
+        let server = Right(names::lookup(BLOCK)?);
+        let notify = ReceivePort::new()?;
+        let mut request = packed(BLOCK_OPEN, &OpenRequest { name: DiskName::new(name), pages });
+        for name in [mach_task_self(), notify.name()] {
+            let right = CarriedRight { name, disposition: Disposition::COPY_SEND };
+            request.push_right(right).map_err(|_| KernReturn::FAILURE)?;
+        }
+        let answer = msg::rpc(server.0, &request)?;
+        answer_code(BLOCK_OPEN, &answer)?;
+        let session = Right(answered_right(&answer)?);
+        let reply: OpenReply = body(&answer, 1).ok_or(KernReturn::MIG_TYPE_ERROR)?;
+        let memory = Region::adopt(reply.address, (pages + 1) * PAGE_SIZE);
+        let (sectors, is_read_only) = (reply.sectors, reply.is_read_only);
+        Ok(Self { session, notify, memory, end: ClientEnd::default(), sectors, is_read_only })
+    }
+
+    /// The disk's size in sectors.
+    #[must_use]
+    pub fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    /// Whether writing is refused.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    /// The data pages, which the device reads and writes.
+    #[must_use]
+    pub fn data(&self) -> &[AtomicU8] {
+        self.memory.bytes().get(PAGE_SIZE as usize..).unwrap_or_default()
+    }
+
+    /// The same as words.
+    #[must_use]
+    pub fn data_words(&self) -> &[AtomicU64] {
+        self.memory.words().get(PAGE_SIZE as usize / 8..).unwrap_or_default()
+    }
+
+    /// Where the data pages begin.
+    #[must_use]
+    pub fn data_address(&self) -> u64 {
+        self.memory.address() + PAGE_SIZE
+    }
+
+    /// Puts a request into the ring. [`Disk::kick`] says so to the driver.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]: [`ENTRIES`] requests are not completed, or their completions not taken.
+    pub fn submit(&mut self, request: &Request) -> core::result::Result<(), Full> {
+        self.end.submit(self.memory.words(), request)
+    }
+
+    /// Wakes the driver, if it sleeps.
+    pub fn kick(&self) {
+        if ClientEnd::must_kick(self.memory.words()) {
+            let mut kick = PortMessage::new(BLOCK_KICK);
+            kick.header.remote = CarriedRight { name: self.session.0, disposition: Disposition::COPY_SEND };
+            // Not sent is only what the full queue of the port makes superfluous, or what a driver that is gone makes vain.
+            let _ = msg::send(&kick, Timeout::Millis(0));
+        }
+    }
+
+    /// The next completion, if there is one.
+    pub fn complete(&mut self) -> Option<Completion> {
+        self.end.take(self.memory.words())
+    }
+
+    /// Requests whose completions were not taken.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.end.in_flight()
+    }
+
+    /// Waits until there is a completion.
+    ///
+    /// # Errors
+    ///
+    /// `RCV_TIMED_OUT`, when the time is over.
+    pub fn wait(&self, timeout: Timeout) -> Result<()> {
+        // A message may be one of an earlier completion: then there is another wait.
+        while !self.rearm() {
+            msg::receive(self.notify.name(), timeout)?;
+        }
+        Ok(())
+    }
+
+    /// The port on which [`BLOCK_DONE`](mach_protocol::block::BLOCK_DONE) comes after a [`Disk::rearm`].
+    #[must_use]
+    pub fn notify_port(&self) -> PortName {
+        self.notify.name()
+    }
+
+    /// Asks for a message at the next completion. Answers whether there is one already.
+    #[must_use]
+    pub fn rearm(&self) -> bool {
+        self.end.sleeps(self.memory.words())
+    }
+
+    /// Reads sectors into `bytes`, a multiple of [`SECTOR`]. Nothing else may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// The status of the request that failed; `Invalid` while others are in flight.
+    pub fn read(&mut self, sector: u64, bytes: &mut [u8]) -> core::result::Result<(), Status> {
+        let most = self.piece();
+        for (piece, sector) in bytes.chunks_mut(most).zip((sector..).step_by(most / SECTOR as usize)) {
+            self.one(Op::Read, sector, piece.len())?;
+            piece.iter_mut().zip(self.data()).for_each(|(to, from)| *to = from.load(Relaxed));
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes`, a multiple of [`SECTOR`], to sectors. Nothing else may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::read`].
+    pub fn write(&mut self, sector: u64, bytes: &[u8]) -> core::result::Result<(), Status> {
+        let most = self.piece();
+        for (piece, sector) in bytes.chunks(most).zip((sector..).step_by(most / SECTOR as usize)) {
+            self.data().iter().zip(piece).for_each(|(to, from)| to.store(*from, Relaxed));
+            self.one(Op::Write, sector, piece.len())?;
+        }
+        Ok(())
+    }
+
+    /// Waits until what was written would survive a loss of power. Nothing else may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::read`].
+    pub fn flush(&mut self) -> core::result::Result<(), Status> {
+        self.one(Op::Flush, 0, 0)
+    }
+
+    /// Bytes that go in one request of [`Disk::read`] or [`Disk::write`].
+    fn piece(&self) -> usize {
+        self.data().len().min(MAX_REQUEST as usize)
+    }
+
+    fn one(&mut self, op: Op, sector: u64, length: usize) -> core::result::Result<(), Status> {
+        if self.in_flight() != 0 {
+            return Err(Status::Invalid);
+        }
+        let length = u32::try_from(length).map_err(|_| Status::Invalid)?;
+        self.submit(&Request { op, tag: 0, sector, offset: 0, length }).map_err(|_| Status::Invalid)?;
+        self.kick();
+        loop {
+            match self.complete() {
+                Some(Completion { status: Status::Ok, .. }) => return Ok(()),
+                Some(Completion { status, .. }) => return Err(status),
+                // Without a driver there is no disk.
+                None => self.wait(Timeout::Never).map_err(|_| Status::Io)?,
+            }
+        }
+    }
+}
