@@ -15,6 +15,7 @@ pub use mach_protocol::vm::{
 };
 
 use crate::rpc::{call, call_by_id};
+use crate::task::mach_task_self;
 use crate::{KernReturn, PortName, Result};
 
 /// The bytes of a page.
@@ -336,6 +337,29 @@ pub fn vm_wire(host: PortName, task: PortName, address: u64, size: u64, access: 
 /// A.14: as [`vm_wire`], with `NO_SPACE` for a hole and for accesses that the memory does not allow.
 pub fn gnu_vm_wire(host: PortName, task: PortName, address: u64, size: u64, access: VmProt) -> Result<()> {
     call_by_id(2636, host, &wire_request(task, address, size, access)).map(drop)
+}
+
+/// Keeps all memory resident that the calling task has now, as [`vm_wire`]; untouched memory becomes real. What the system
+/// pages out by must have done so.
+///
+/// # Errors
+///
+/// As for [`vm_wire`].
+pub fn wire_task(host: PortName) -> Result<()> {
+    let task = mach_task_self();
+    let mut address = 0;
+    loop {
+        let region = match vm_region(task, address) {
+            Ok(region) => region,
+            Err(KernReturn::INVALID_ADDRESS | KernReturn::NO_SPACE) => return Ok(()),
+            Err(code) => return Err(code),
+        };
+        let end = region.address + region.size;
+        if !region.protection.is_empty() {
+            vm_wire(host, task, region.address, region.size, region.protection)?;
+        }
+        address = end;
+    }
 }
 
 const fn wire_request(task: PortName, address: u64, size: u64, access: VmProt) -> VmWire {

@@ -1,4 +1,4 @@
-//! The host: the machine as a whole (`spec/mach-vm.md` A.14, A.20, A.22, `spec/mach-ports-tasks.md` E.5).
+//! The host: the machine as a whole (`spec/mach-vm.md` A.14, A.20 to A.22, `spec/mach-ports-tasks.md` E.5).
 //!
 //! The target of every request is the host's name.
 
@@ -25,6 +25,30 @@ subsystem! {
             /// [`VmProt`](crate::vm::VmProt): the accesses that must not fault; none unwires.
             access: u32,
         } -> VmWireReply {}
+
+        /// `vm_set_default_memory_manager`, A.21: who keeps the pages of anonymous memory that is paged out. Memory that
+        /// was paged out before stays with the manager that has it.
+        ///
+        /// Checks: the privileged host port, else INVALID_HOST; null changes nothing; the manager is a port that the
+        /// caller receives from, or a send right, else INVALID_CAPABILITY; room for the answer's name, else NO_SPACE.
+        VmSetDefaultMemoryManager = 2041 {
+            /// The caller's name of the manager's port, or null.
+            default_manager: PortName,
+        } -> VmSetDefaultMemoryManagerReply {
+            /// A send right to the port of the manager before, or null.
+            default_manager: PortName,
+        }
+
+        /// `host_default_memory_manager`, A.21: [`VmSetDefaultMemoryManager`] with OSF's argument.
+        HostDefaultMemoryManager = 403 {
+            /// The caller's name of the manager's port, or null.
+            default_manager: PortName,
+            /// Bytes of a data_return; ignored.
+            cluster_size: u64,
+        } -> HostDefaultMemoryManagerReply {
+            /// A send right to the port of the manager before, or null.
+            default_manager: PortName,
+        }
 
         /// `vm_set_size_limit`, A.22: how much memory a map may hold. Raising the maximum takes the privileged port.
         VmSetSizeLimit = 4215 {

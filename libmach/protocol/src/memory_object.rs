@@ -21,8 +21,11 @@
 //! | 2207 | `memory_object_supply_completed` | control (send) | [`SupplyCompleted`] |
 //! | 2208 | `memory_object_data_return` | control (send) | [`DataReturn`] |
 //! | 2209 | `memory_object_change_completed` | none | [`ChangeCompleted`] |
+//! | 2250 | `memory_object_create`, to the default pager's port | new object (receive), control (send), name (send) | [`Create`] |
+//! | 2251 | `memory_object_data_initialize` | control (send) | [`DataInitialize`] |
 //!
-//! The pages of 2208 are in the receiver's map by the time it has the message: new memory, to be deallocated.
+//! The pages of 2208 are in the receiver's map by the time it has the message: new memory, to be deallocated. The default
+//! pager is told of its objects by 2250; of each it then gets 2208, 2203 and 2201 (`docs/paging.md`).
 
 use crate::message::{MsgReceive, MsgReply};
 use crate::port::Disposition;
@@ -412,6 +415,25 @@ upcalls! {
         /// [`CopyStrategy`].
         copy_strategy: u32,
     }
+
+    /// Anonymous memory is paged out for the first time: the receiver, the default pager, keeps its pages from now on. It
+    /// gets the right to receive from the new object, which is ready as it is.
+    Create = 2250, 3 rights {
+        /// Bytes; no more than a hint.
+        size: u64,
+        /// Bytes of a page.
+        page_size: u64,
+    }
+
+    /// As [`DataReturn`], but only if the default pager has no data there yet. This server never sends it.
+    DataInitialize = 2251, 1 rights {
+        /// Where in the object.
+        offset: u64,
+        /// Where the data is in the receiver, whose memory it is.
+        data: u64,
+        /// Its bytes.
+        size: u64,
+    }
 }
 
 /// The id of [`SupplyAndReceive`].
@@ -530,6 +552,8 @@ mod tests {
             Upcall::SupplyCompleted(SupplyCompleted { offset: 1, length: 2, result: -3, error_offset: 4 }),
             Upcall::DataReturn(DataReturn { offset: 1, data: 2, size: 3, dirty: true, kernel_copy: false }),
             Upcall::ChangeCompleted(ChangeCompleted { may_cache: true, copy_strategy: 2 }),
+            Upcall::Create(Create { size: 1, page_size: 2 }),
+            Upcall::DataInitialize(DataInitialize { offset: 1, data: 2, size: 3 }),
         ];
         for upcall in upcalls {
             let words = upcall.words();

@@ -13,6 +13,7 @@
 //! | 7161 | the answer to a request with the wait for the next: [`crate::memory_object::SupplyAndReceive`] | control port |
 //! | 7162 | how long a memory manager may be silent | object or control port |
 //! | 7163 | what the server has in use | null: anybody |
+//! | 7170–7171 | paging: the default pager's space, free targets | null: anybody |
 //! | 7190 | the message that tells of a task's end: [`TaskEnded`] | |
 
 use core::fmt;
@@ -239,6 +240,56 @@ subsystem! {
             associations: u32,
             /// Calls and faults that wait, the calling one not counted.
             operations: u32,
+        }
+
+        /// Tells how much space the default pager has left. While it has none, pages that were written to are not paged
+        /// out, and who needs memory that cannot be had otherwise is refused after a second.
+        ///
+        /// Checks: `host_priv` is the privileged host port, else INVALID_HOST; the state is a [`PagingSpace`], else
+        /// INVALID_ARGUMENT.
+        DefaultPagerSpace = 7170 {
+            /// The caller's name of the privileged host port.
+            host_priv: PortName,
+            /// [`PagingSpace`].
+            state: u32,
+        } -> DefaultPagerSpaceReply {}
+
+        /// Sets how many free frames page-out keeps: it begins below `low`, and ends at `high`. For tests.
+        ///
+        /// Checks: `host_priv` is the privileged host port, else INVALID_HOST; `low <= high`, else INVALID_ARGUMENT.
+        SetFreeTargets = 7171 {
+            /// The caller's name of the privileged host port.
+            host_priv: PortName,
+            /// Frames.
+            low: u64,
+            /// Frames; 0 for the server's own targets.
+            high: u64,
+        } -> SetFreeTargetsReply {}
+    }
+}
+
+/// How much space the default pager has left, for [`DefaultPagerSpace`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PagingSpace {
+    /// Enough.
+    #[default]
+    Ok = 0,
+    /// Little.
+    Low = 1,
+    /// None: pages come back.
+    Full = 2,
+}
+
+impl PagingSpace {
+    /// The state that a wire word stands for.
+    #[must_use]
+    pub const fn from_wire(word: u32) -> Option<Self> {
+        match word {
+            0 => Some(Self::Ok),
+            1 => Some(Self::Low),
+            2 => Some(Self::Full),
+            _ => None,
         }
     }
 }

@@ -340,6 +340,13 @@ pub trait MemoryManager {
         object.tag()
     }
 
+    /// To the default pager alone: anonymous memory is paged out for the first time. `object` is what its pages come
+    /// to, and are asked for; it is ready as it is. Answers its tag.
+    fn create(&mut self, object: &Object, size: u64) -> u64 {
+        let _ = (object, size);
+        0
+    }
+
     /// A lock_request is done; its pages came before.
     fn lock_completed(&mut self, object: &Object, completed: LockCompleted) {
         let _ = (object, completed);

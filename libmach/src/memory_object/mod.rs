@@ -27,8 +27,8 @@ pub use mach_protocol::memory_object::{
     Upcall,
 };
 pub use mach_protocol::private::MANAGER_DEADLINE_MS;
-pub use mach_protocol::private::ServerUsageReply;
-use mach_protocol::private::{MemoryObjectSetDeadline, PortDoorbell, ServerUsage};
+use mach_protocol::private::{DefaultPagerSpace, MemoryObjectSetDeadline, PortDoorbell, ServerUsage, SetFreeTargets};
+pub use mach_protocol::private::{PagingSpace, ServerUsageReply};
 use mach_protocol::wire::Words;
 use mach_sys::Cap;
 use mach_sys::cap::Notification;
@@ -268,6 +268,25 @@ pub fn vm_region_create_proxy(task: PortName, address: u64, max_protection: VmPr
 /// `INVALID_ARGUMENT` if the target is no object that is mapped, `INVALID_HOST`.
 pub fn memory_object_set_deadline(target: PortName, host_priv: PortName, milliseconds: u32) -> Result<()> {
     call(target, &MemoryObjectSetDeadline { host_priv, milliseconds }).map(drop)
+}
+
+/// Tells the server how much space the default pager has left.
+///
+/// # Errors
+///
+/// `INVALID_HOST` if `host_priv` is not the privileged host port.
+pub fn default_pager_space(host_priv: PortName, space: PagingSpace) -> Result<()> {
+    call_for_caller(&DefaultPagerSpace { host_priv, state: space as u32 }).map(drop)
+}
+
+/// Has page-out begin below `low` free frames and end at `high`; with 0 for `high` the server's own targets hold. For
+/// tests.
+///
+/// # Errors
+///
+/// `INVALID_HOST` if `host_priv` is not the privileged host port; `INVALID_ARGUMENT` unless `low <= high`.
+pub fn set_free_targets(host_priv: PortName, low: u64, high: u64) -> Result<()> {
+    call_for_caller(&SetFreeTargets { host_priv, low, high }).map(drop)
 }
 
 /// What the Mach server has in use, by type.

@@ -11,13 +11,16 @@
 //! | others but terminate | their method |
 //! | terminate | [`MemoryManager::terminate`]; control and name ports are destroyed; the object is kept or closed |
 //!
+//! A create of the server's at the default pager's port ([`Server::serve_creations`]) brings a new object, with its ports:
+//! [`MemoryManager::create`].
+//!
 //! Each message brings one more send right to the control port, which is dropped after the method; so is the
 //! memory that came with it, unless the method kept it.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
-use mach_protocol::memory_object::{MemoryObjectDataSupply, Upcall};
+use mach_protocol::memory_object::{Create, MemoryObjectDataSupply, Upcall};
 
 use super::manager::forget_if_taken;
 use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, memory_object_data_error, port_doorbell};
@@ -61,6 +64,8 @@ pub struct Server<M> {
     objects: BTreeMap<PortName, Object>,
     set: PortName,
     other_ports: usize,
+    /// The default pager's port.
+    creations: PortName,
     pending: Option<Pending>,
     dropped: u64,
 }
@@ -73,7 +78,8 @@ impl<M: MemoryManager> Server<M> {
     /// `NO_SPACE`, `RESOURCE_SHORTAGE`.
     pub fn new(manager: M) -> Result<Self> {
         let set = mach_port_allocate(mach_task_self(), Right::PORT_SET)?;
-        Ok(Self { manager, objects: BTreeMap::new(), set, other_ports: 0, pending: None, dropped: 0 })
+        let (objects, creations) = (BTreeMap::new(), PortName::NULL);
+        Ok(Self { manager, objects, set, other_ports: 0, creations, pending: None, dropped: 0 })
     }
 
     /// Makes an object. Its port can be given to clients by its name, copying the send right. The tag comes back in
@@ -111,6 +117,18 @@ impl<M: MemoryManager> Server<M> {
     pub fn add_port(&mut self, port: PortName) -> Result<()> {
         mach_port_move_member(mach_task_self(), port, self.set)?;
         self.other_ports += 1;
+        Ok(())
+    }
+
+    /// Receives from `port` as the default pager's: objects that the server makes come there. Other messages to it are
+    /// [`Served::Other`].
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_NAME`, `INVALID_RIGHT`.
+    pub fn serve_creations(&mut self, port: PortName) -> Result<()> {
+        self.add_port(port)?;
+        self.creations = port;
         Ok(())
     }
 
@@ -197,7 +215,10 @@ impl<M: MemoryManager> Server<M> {
     fn serve(&mut self, message: PortMessage) -> Served {
         let port = message.header.local.name;
         let Some(object) = self.objects.get(&port).copied() else {
-            return Served::Other(Box::new(message));
+            return match creation(&message).filter(|_| port == self.creations) {
+                Some(create) => self.create(create, &message),
+                None => Served::Other(Box::new(message)),
+            };
         };
         let upcall = Upcall::from_words(message.header.id, message.data_words())
             .filter(|upcall| message.header.is_from_server && is_about(&object, upcall, &message));
@@ -238,11 +259,27 @@ impl<M: MemoryManager> Server<M> {
             Upcall::LockCompleted(completed) => self.manager.lock_completed(&object, completed),
             Upcall::SupplyCompleted(completed) => self.manager.supply_completed(&object, completed),
             Upcall::ChangeCompleted(completed) => self.manager.change_completed(&object, completed),
+            // Not of an object that is known already, and never sent: `is_about`.
+            Upcall::Create(_) | Upcall::DataInitialize(_) => {}
         }
         // The surplus send right to the control port. Init's is kept, and terminate's rights are gone.
         if !matches!(upcall, Upcall::Init(_) | Upcall::Terminate(_) | Upcall::ChangeCompleted(_)) {
             let _ = mach_port_deallocate(mach_task_self(), object.control);
         }
+    }
+
+    /// Enters an object that came with its ports.
+    fn create(&mut self, create: Create, message: &PortMessage) -> Served {
+        let &[port, control, name] = message.rights() else { return Served::Dropped };
+        let Ok(object) = self.adopt(port.name, 0) else {
+            mach_msg_destroy(message);
+            self.dropped += 1;
+            return Served::Dropped;
+        };
+        let object = Object { control: control.name, name: name.name, ..object };
+        let tag = self.manager.create(&object, create.size);
+        self.objects.insert(object.port, Object { tag, ..object });
+        Served::Manager
     }
 
     fn init(&mut self, object: Object, message: &PortMessage) {
@@ -305,6 +342,16 @@ fn settle(control: PortName, supply: &MemoryObjectDataSupply, moved: Option<Regi
     forget_if_taken(moved, supplied);
 }
 
+/// What a message says that brings a new object to the default pager; the server made it.
+fn creation(message: &PortMessage) -> Option<Create> {
+    let upcall =
+        Upcall::from_words(message.header.id, message.data_words()).filter(|_| message.header.is_from_server)?;
+    match upcall {
+        Upcall::Create(create) if message.rights().len() == Create::RIGHTS => Some(create),
+        _ => None,
+    }
+}
+
 /// Whether a message of the server's fits what is known of the object: its control port, and the rights of its kind.
 fn is_about(object: &Object, upcall: &Upcall, message: &PortMessage) -> bool {
     let rights = message.rights();
@@ -313,6 +360,7 @@ fn is_about(object: &Object, upcall: &Upcall, message: &PortMessage) -> bool {
         && match upcall {
             Upcall::Init(_) => !object.control.is_valid(),
             Upcall::ChangeCompleted(_) => true,
+            Upcall::Create(_) | Upcall::DataInitialize(_) => false,
             // The pages did not fit into the map: they are gone.
             Upcall::DataReturn(data) if data.size == 0 => false,
             _ => control == Some(object.control) && object.control.is_valid(),
@@ -390,5 +438,22 @@ mod tests {
         assert!(fits(&object(CONTROL), completed, &[]));
         assert!(fits(&object(PortName::NULL), completed, &[]));
         assert!(!fits(&object(CONTROL), completed, &[CONTROL]));
+    }
+
+    #[test]
+    fn only_the_server_creates_objects_and_with_all_their_rights() {
+        let upcall = Upcall::Create(Create { size: 4096, page_size: 4096 });
+        let message = |rights: &[PortName], is_from_server| {
+            let mut message = PortMessage::with_words(upcall.id(), upcall.words().as_slice());
+            for name in rights {
+                message.push_right(CarriedRight { name: *name, disposition: Disposition::PORT_SEND }).unwrap();
+            }
+            message.header.is_from_server = is_from_server;
+            message
+        };
+        assert!(creation(&message(&[PORT, CONTROL, NAME], true)).is_some());
+        assert!(creation(&message(&[PORT, CONTROL, NAME], false)).is_none());
+        assert!(creation(&message(&[PORT, CONTROL], true)).is_none());
+        assert!(!fits(&object(CONTROL), upcall, &[PORT, CONTROL, NAME]), "an object is made once");
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to the host (`spec/mach-vm.md` A.14, A.20, A.22).
+//! Calls to the host (`spec/mach-vm.md` A.14, A.20 to A.22).
 
 use mach_protocol::host as wire;
 use mach_protocol::host::HostRequest;
@@ -44,6 +44,9 @@ impl<M: Machine> Server<M> {
                 let limits = Limits { current: c.current_limit, max: c.max_limit };
                 let answer = self.vm.set_limits(host, map, limits).map(|()| wire::VmSetSizeLimitReply {});
                 self.answer_result(caller.thread, request, &answer);
+            }
+            HostRequest::VmSetDefaultMemoryManager(_) | HostRequest::HostDefaultMemoryManager(_) => {
+                self.default_manager_call(caller, request, host, call);
             }
         }
     }

@@ -10,6 +10,7 @@
 //! | `work` | calls on maps |
 //! | `host`, `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
 //! | `managers` | what memory managers are told |
+//! | `paging` | who the default pager is |
 //! | `memory_object`, `proxies` | calls of memory managers; what `vm_map` maps |
 //! | `message` | `mach_msg` |
 //! | `arrays`, `lists` | answers, and questions, in the caller's memory |
@@ -29,6 +30,7 @@ mod memory_object;
 mod message;
 mod names;
 mod operation;
+mod paging;
 mod ports;
 mod private;
 mod proxies;
@@ -96,6 +98,7 @@ pub struct Server<M> {
     doorbells: Arena<doorbells::Doorbell>,
     proxies: Arena<proxies::Proxy>,
     names: names::Names,
+    default_pager: Option<paging::DefaultPager>,
     /// The reply object of the next receive.
     spare: Slot,
     /// A tick was asked for and has not come.
@@ -137,6 +140,7 @@ impl<M: Machine> Server<M> {
             doorbells: Arena::new(),
             proxies: Arena::new(),
             names: names::Names::default(),
+            default_pager: None,
             spare: start.reply,
             is_ticking: false,
             is_untidy: false,
@@ -333,6 +337,7 @@ impl<M: Machine> Server<M> {
     fn set_need(&mut self, thread: Option<ThreadId>) {
         let task = thread.and_then(|thread| self.threads.get(thread)).and_then(|thread| self.tasks.get(thread.task));
         self.hw.need = match task {
+            Some(task) if self.default_pager_space() == Some(task.space) => Need::Reserved,
             Some(task) if self.hw.managers.serves(task.space) => task.need().max(Need::Manager),
             Some(task) => task.need(),
             None => Need::Reserved,
@@ -379,7 +384,10 @@ impl<M: Machine> Server<M> {
             Event::NoSenders(Object { kind: ObjectKind::Proxy, id }) => {
                 self.forget_proxy(proxies::ProxyId::from_word(id));
             }
-            Event::PortDied(port) => self.manager_died(port),
+            Event::PortDied(port) => {
+                self.default_pager_died(port);
+                self.manager_died(port);
+            }
             Event::Delivered(number) => self.message_delivered(number),
             Event::Destroyed(number) => self.message_destroyed(number),
             Event::NoSenders(_) => {}

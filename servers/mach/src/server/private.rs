@@ -98,6 +98,14 @@ impl<M: Machine> Server<M> {
                 let usage = self.usage();
                 self.answer_result(reply, request, &Ok(usage));
             }
+            PrivateRequest::DefaultPagerSpace(c) => {
+                let answer = self.set_paging_space(caller, c);
+                self.answer_result(reply, request, &answer.map(|()| wire::DefaultPagerSpaceReply {}));
+            }
+            PrivateRequest::SetFreeTargets(c) => {
+                let answer = self.set_free_targets(caller, c);
+                self.answer_result(reply, request, &answer.map(|()| wire::SetFreeTargetsReply {}));
+            }
         }
     }
 
@@ -134,7 +142,7 @@ impl<M: Machine> Server<M> {
         self.named_thread(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)
     }
 
-    fn check_privilege(&mut self, caller: Caller, host_priv: PortName) -> Result<(), KernReturn> {
+    pub(super) fn check_privilege(&mut self, caller: Caller, host_priv: PortName) -> Result<(), KernReturn> {
         if self.is_privileged(caller.space, host_priv) { Ok(()) } else { Err(KernReturn::INVALID_HOST) }
     }
 
