@@ -75,6 +75,10 @@ libmach::heap!();
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    log!("root: stopped: {info}");
+    // One line: `info` as a whole has two.
+    match info.location() {
+        Some(place) => log!("root: stopped: panicked at {place}: {}", info.message()),
+        None => log!("root: stopped: panicked: {}", info.message()),
+    }
     debug::semihosting_exit(run::STATUS_ROOT_FAILED)
 }

@@ -27,6 +27,15 @@ pub(crate) enum Level {
     El2,
 }
 
+/// How long an instruction takes when virtual time counts them: 2 to this power, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shift(pub(crate) u8);
+
+impl Shift {
+    /// For tests: about as fast as QEMU is in real time.
+    pub(crate) const TEST: Self = Self(2);
+}
+
 /// What differs between two machines of one board.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -42,7 +51,7 @@ pub(crate) struct Options {
     /// Device tree in place of the board's.
     pub(crate) dtb: Option<PathBuf>,
     /// Virtual time that counts instructions, so that timing does not depend on this machine's load.
-    pub(crate) count_instructions: bool,
+    pub(crate) count_instructions: Option<Shift>,
     /// Waits for a debugger on this address before the first instruction.
     pub(crate) debugger: Option<String>,
     /// Any other arguments.
@@ -140,8 +149,8 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
             drive(&mut command, board, file, id)?;
         }
     }
-    if options.count_instructions {
-        command.args(["-icount", "shift=0,sleep=off"]);
+    if let Some(Shift(shift)) = options.count_instructions {
+        command.arg("-icount").arg(format!("shift={shift},sleep=off"));
     }
     if let Some(address) = &options.debugger {
         command.args(["-S", "-gdb", address]);

@@ -157,7 +157,7 @@ fn work(queue: &Mutex<Vec<Job>>, results: Sender<Judged>) {
 fn boot(job: &Job) -> Result<Judged> {
     let board = Board::load(&job.machine.board)?;
     let mut options = job.machine.options.clone();
-    options.count_instructions = job.suite.counted;
+    options.count_instructions = job.suite.counted.then_some(qemu::Shift::TEST);
     let command = qemu::command(&board, &options, &job.image)?;
     let mut watch = Watch::default();
     let limit = Duration::from_secs(job.suite.seconds);

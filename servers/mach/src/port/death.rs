@@ -2,7 +2,7 @@
 
 use super::notify::{self, Notification, PORT_DESTROYED};
 use super::table::Entry;
-use super::{Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
+use super::{Doomed, Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
 
 impl Ports {
     /// The receive right to `port` is destroyed: the port dies, unless a port-destroyed request takes the right.
@@ -31,11 +31,11 @@ impl Ports {
             self.name_died(space, name, port);
         }
         if let Some(request) = dead.no_senders {
-            self.doomed.push(Right::SendOnce(request));
+            self.doom(Right::SendOnce(request));
         }
         self.queued -= dead.queue.len();
-        for message in dead.queue {
-            self.doom_message(message);
+        if !dead.queue.is_empty() {
+            self.doomed.push(Doomed::Queue(dead.queue));
         }
         if dead.watched {
             self.events.push_back(Event::PortDied(port));
@@ -82,9 +82,11 @@ impl Ports {
             self.events.push_back(Event::Destroyed(mark.number));
         }
         // A send-once right that addressed the message is destroyed unused: its port, if it lives, gets a 71.
-        self.doomed.push(destination);
-        self.doomed.push(reply);
-        self.doomed.extend(rights);
+        self.doom(destination);
+        self.doom(reply);
+        if !rights.is_empty() {
+            self.doomed.push(Doomed::Rights(rights.into_iter()));
+        }
     }
 
     /// Destroys a server port: to its holders it is dead from now on.

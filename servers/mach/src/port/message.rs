@@ -1,5 +1,6 @@
 //! Messages: copied in from a space, queued on a port, copied out into another (`spec/mach-ports-tasks.md` D.6).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::right::Disposition;
@@ -173,6 +174,9 @@ impl Ports {
     /// | 5 | body dispositions | `INVALID_TYPE` | header rights destroyed |
     /// | 6 | body rights | `INVALID_RIGHT` | destroyed as far as taken |
     ///
+    /// A port with [`super::SEND_ONCE_MAX`] send-once rights makes no more: `NO_BUFFER`, with what is in the table's column for
+    /// rows 4 and 6.
+    ///
     /// # Errors
     ///
     /// As above.
@@ -194,6 +198,7 @@ impl Ports {
                 None => Err(KernReturn::SEND_INVALID_TYPE),
                 Some(_) if name == NULL => Ok(Right::Null),
                 Some(_) if name == DEAD => Ok(Right::Dead),
+                Some(d) if !self.may_make(space, name, d) => Err(KernReturn::SEND_NO_BUFFER),
                 Some(d) => self.take(space, name, d).ok_or(KernReturn::SEND_INVALID_RIGHT),
             };
             match right {
@@ -225,6 +230,11 @@ impl Ports {
             self.holds(space, header.local, local).ok_or(KernReturn::SEND_INVALID_REPLY)?;
             if header.local == header.remote && !self.holds_both(space, header.local, remote, local) {
                 return Err(KernReturn::SEND_INVALID_REPLY);
+            }
+        }
+        for (name, disposition) in [(header.remote, Some(remote)), (header.local, local)] {
+            if disposition.is_some_and(|disposition| !self.may_make(space, name, disposition)) {
+                return Err(KernReturn::SEND_NO_BUFFER);
             }
         }
         // What leaves the name standing goes first, so that moving the last reference cannot starve it.
@@ -302,7 +312,7 @@ impl Ports {
             None | Some((_, None)) => self.doom_message(message),
             Some((_, Some(Receiver::Server(object)))) => {
                 self.use_destination(&mut message);
-                self.events.push_back(Event::Serve(object, message));
+                self.events.push_back(Event::Serve(object, Box::new(message)));
             }
             Some((port, Some(_))) => self.enqueue(port, message),
         }
@@ -324,7 +334,7 @@ impl Ports {
         }
         self.ring_if_empty(port);
         let Some(p) = self.ports.get_mut(port) else { return self.doom_message(message) };
-        p.queue.push_back(message);
+        p.queue.push_back(Box::new(message));
         self.queued += 1;
         self.wake_receiver(port);
     }
@@ -400,7 +410,7 @@ impl Ports {
         if p.sequence == message.sequence.wrapping_add(1) {
             p.sequence = message.sequence;
         }
-        p.queue.push_front(message);
+        p.queue.push_front(Box::new(message));
         self.queued += 1;
         self.wake_receiver(port);
     }
@@ -419,7 +429,7 @@ impl Ports {
 
     fn dequeue(&mut self, port: PortId) -> Option<Message> {
         let p = self.ports.get_mut(port)?;
-        let mut message = p.queue.pop_front()?;
+        let mut message = *p.queue.pop_front()?;
         self.queued -= 1;
         message.sequence = p.sequence;
         p.sequence = p.sequence.wrapping_add(1);

@@ -9,6 +9,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `dense` | entries under small names |
 //! | `table` | name → entry, port → name, for one space |
 //! | `right` | rights on their way, dispositions, releasing |
 //! | `space` | the `mach_port_*` calls on one name |
@@ -33,6 +34,7 @@
 mod bell;
 mod calls;
 mod death;
+mod dense;
 mod message;
 mod notify;
 mod operation;
@@ -44,6 +46,7 @@ mod table;
 mod tests;
 mod transfer;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -67,6 +70,9 @@ use table::Table;
 pub const NULL: Name = Name::NULL;
 /// `MACH_PORT_DEAD`.
 pub const DEAD: Name = Name::DEAD;
+/// Send-once rights to one port that tasks can make, those of queued messages counted. Each is a message some day, and
+/// their messages ask for no room in the queue.
+pub const SEND_ONCE_MAX: u32 = QUEUE_LIMIT_MAX;
 /// `MACH_RCV_BODY_ERROR`: the space is full, rights of the body came as `NULL`.
 pub const BODY_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_BODY_ERROR.0 | 0x2000);
 /// `MACH_RCV_BODY_ERROR`: the map is full, the memory that came with the message is gone, its address came as 0.
@@ -141,7 +147,7 @@ pub enum Event {
     /// The waiting receiver must end with this code.
     ReceiveFails(Waiter, KernReturn),
     /// A message for a port whose receiver is the server, other than by [`Ports::send`].
-    Serve(Object, Message),
+    Serve(Object, Box<Message>),
     /// The last send right to a server port is gone.
     NoSenders(Object),
     /// A port with a receiver is gone that the server asked to be told about.
@@ -157,7 +163,8 @@ pub enum Event {
 /// One port.
 pub struct Port {
     receiver: Receiver,
-    queue: VecDeque<Message>,
+    /// Boxed, as all long queues: the server's heap is not asked for large pieces.
+    queue: VecDeque<Box<Message>>,
     limit: u32,
     sequence: u32,
     make_send: u32,
@@ -214,6 +221,13 @@ pub struct Space {
     table: Table,
 }
 
+/// Something that is left to be released. A queue stands there as a whole, so that the list stays short.
+enum Doomed {
+    Right(Right),
+    Rights(alloc::vec::IntoIter<Right>),
+    Queue(VecDeque<Box<Message>>),
+}
+
 /// All ports, sets and spaces of the server.
 #[derive(Default)]
 pub struct Ports {
@@ -223,8 +237,8 @@ pub struct Ports {
     events: VecDeque<Event>,
     /// Messages in all queues.
     queued: usize,
-    /// Rights to release that were found while releasing others: a list instead of recursion.
-    doomed: Vec<Right>,
+    /// What was found while releasing rights and has to be released too: a list instead of recursion.
+    doomed: Vec<Doomed>,
 }
 
 impl Ports {
@@ -305,7 +319,7 @@ impl Ports {
         Some(Right::Send(port))
     }
 
-    /// Makes a send-once right to `port`. `None`: the port is gone.
+    /// Makes a send-once right to `port`. `None`: the port is gone. For tasks [`Ports::may_make`] comes first.
     pub fn make_send_once(&mut self, port: PortId) -> Option<Right> {
         self.ports.get_mut(port)?.send_once_rights += 1;
         Some(Right::SendOnce(port))

@@ -1,5 +1,6 @@
 //! Notifications: requests for them, and the messages that answer (`spec/mach-ports-tasks.md` D.5).
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -94,7 +95,7 @@ impl Ports {
             None => self.doom_message(message),
             Some(Receiver::Server(object)) => {
                 self.consume_send_once(request);
-                self.events.push_back(Event::Serve(object, message.without_destination()));
+                self.events.push_back(Event::Serve(object, Box::new(message.without_destination())));
             }
             Some(_) => self.enqueue(request, message),
         }

@@ -1,6 +1,6 @@
 //! Rights outside of name spaces: in messages, in requests, in the server's hands.
 
-use super::{Event, Name, PortId, Ports, Receiver, Space, SpaceId, notify, table::Entry};
+use super::{Doomed, Event, Name, PortId, Ports, Receiver, Space, SpaceId, notify, table::Entry};
 
 /// A right on its way. Whoever holds one must hand it on or [`Ports::release`] it.
 #[derive(PartialEq, Eq, Debug)]
@@ -120,24 +120,47 @@ impl Ports {
     /// Lets a right go, and everything that hangs on it: a receive right kills its port, the last send right
     /// may fire a no-senders notification, a send-once right is answered by message 71.
     pub fn release(&mut self, right: Right) {
-        self.doomed.push(right);
+        self.doom(right);
         self.release_doomed();
     }
 
     /// Releases rights until none is left. Released rights add the rights in their messages to the list, so
     /// chains of ports in messages cost no stack.
     pub(super) fn release_doomed(&mut self) {
-        while let Some(right) = self.doomed.pop() {
-            match right {
-                Right::Null | Right::Dead => {}
-                Right::Send(port) => self.release_send(port),
-                Right::SendOnce(port) if self.ports.get(port).is_some() => {
-                    notify::post(self, port, notify::Notification::SendOnce);
+        while let Some(doomed) = self.doomed.pop() {
+            match doomed {
+                Doomed::Right(right) => self.release_one(right),
+                Doomed::Rights(mut rights) => {
+                    if let Some(right) = rights.next() {
+                        self.doomed.push(Doomed::Rights(rights));
+                        self.release_one(right);
+                    }
                 }
-                Right::SendOnce(_) => {}
-                Right::Receive(port) => self.kill(port),
+                Doomed::Queue(mut queue) => {
+                    if let Some(message) = queue.pop_front() {
+                        self.doomed.push(Doomed::Queue(queue));
+                        self.doom_message(*message);
+                    }
+                }
             }
         }
+    }
+
+    fn release_one(&mut self, right: Right) {
+        match right {
+            Right::Null | Right::Dead => {}
+            Right::Send(port) => self.release_send(port),
+            Right::SendOnce(port) if self.ports.get(port).is_some() => {
+                notify::post(self, port, notify::Notification::SendOnce);
+            }
+            Right::SendOnce(_) => {}
+            Right::Receive(port) => self.kill(port),
+        }
+    }
+
+    /// Leaves a right to be released by [`Ports::release_doomed`].
+    pub(super) fn doom(&mut self, right: Right) {
+        self.doomed.push(Doomed::Right(right));
     }
 
     /// One send right to `port` less.

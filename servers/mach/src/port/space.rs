@@ -249,7 +249,7 @@ impl Ports {
                     self.put(space, name, Entry::Port { port, receive, send, request });
                 } else if receive {
                     self.put(space, name, Entry::Port { port, receive, send, request });
-                    self.doomed.push(Right::Send(port));
+                    self.doom(Right::Send(port));
                 } else {
                     self.remove_entry(space, name);
                 }
@@ -372,17 +372,17 @@ impl Ports {
                 // The name goes first: a dead-name request of its own answers with 65, not 72.
                 self.unname(space, name, port, request);
                 if send > 0 {
-                    self.doomed.push(Right::Send(port));
+                    self.doom(Right::Send(port));
                 }
                 self.kill(port);
             }
             Some(Entry::Port { port, request, .. }) => {
                 self.unname(space, name, port, request);
-                self.doomed.push(Right::Send(port));
+                self.doom(Right::Send(port));
             }
             Some(Entry::SendOnce { port, request }) => {
                 self.unname(space, name, port, request);
-                self.doomed.push(Right::SendOnce(port));
+                self.doom(Right::SendOnce(port));
             }
             Some(Entry::Set(id)) => {
                 if let Some(s) = self.space_mut(space) {

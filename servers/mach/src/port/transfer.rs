@@ -2,7 +2,7 @@
 
 use super::right::Disposition;
 use super::table::Entry;
-use super::{DEAD, KernReturn, NULL, Name, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
+use super::{DEAD, Doomed, KernReturn, NULL, Name, Ports, REFERENCES_MAX, Receiver, Right, SEND_ONCE_MAX, SpaceId};
 
 impl Ports {
     /// `mach_port_insert_right` (3215): puts a right, taken from the caller already, under a name of the space.
@@ -54,13 +54,27 @@ impl Ports {
     ///
     /// # Errors
     ///
-    /// `KERN_INVALID_VALUE` (no disposition); `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
+    /// `KERN_INVALID_VALUE` (no disposition); `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`; `KERN_RESOURCE_SHORTAGE` (the
+    /// port has [`SEND_ONCE_MAX`] send-once rights).
     pub fn extract_right(&mut self, space: SpaceId, name: Name, disposition: u8) -> Result<Right, KernReturn> {
         let disposition = Disposition::from_number(disposition).ok_or(KernReturn::INVALID_VALUE)?;
         self.live_entry(space, name)?;
+        if !self.may_make(space, name, disposition) {
+            return Err(KernReturn::RESOURCE_SHORTAGE);
+        }
         let right = self.take(space, name, disposition);
         self.release_doomed();
         right.ok_or(KernReturn::INVALID_RIGHT)
+    }
+
+    /// Whether [`SEND_ONCE_MAX`] allows to take what `disposition` says.
+    pub(super) fn may_make(&mut self, space: SpaceId, name: Name, disposition: Disposition) -> bool {
+        match self.entry(space, name) {
+            Some(&Entry::Port { port, receive: true, .. }) if disposition == Disposition::MakeSendOnce => {
+                self.ports.get(port).is_none_or(|p| p.send_once_rights < SEND_ONCE_MAX)
+            }
+            _ => true,
+        }
     }
 
     /// Puts a received right into a space: merged into the name that the port has there, or under a new one.
@@ -96,7 +110,7 @@ impl Ports {
 
     /// Puts a live right under a name that is unused or denotes the same port.
     fn place(&mut self, space: SpaceId, name: Name, right: Right) {
-        let Some(s) = self.spaces.get_mut(space) else { return self.doomed.push(right) };
+        let Some(s) = self.spaces.get_mut(space) else { return self.doom(right) };
         match right {
             Right::Null | Right::Dead => {}
             Right::SendOnce(port) => s.table.insert(name, Entry::SendOnce { port, request: None }),
@@ -104,7 +118,7 @@ impl Ports {
                 Some(Entry::Port { send, .. }) => {
                     // The entry counts once for the port, however many references it has (PORT-2).
                     if *send > 0 {
-                        self.doomed.push(Right::Send(port));
+                        self.doomed.push(Doomed::Right(Right::Send(port)));
                     }
                     *send = (*send + 1).min(REFERENCES_MAX);
                 }

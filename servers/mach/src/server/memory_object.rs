@@ -167,6 +167,7 @@ impl<M: Machine> Server<M> {
         let disposition = u8::try_from(disposition).map_err(|_| KernReturn::SEND_INVALID_TYPE)?;
         let to = self.ports.extract_right(space, name, disposition).map_err(|code| match code {
             KernReturn::INVALID_VALUE => KernReturn::SEND_INVALID_TYPE,
+            KernReturn::RESOURCE_SHORTAGE => KernReturn::SEND_NO_BUFFER,
             _ => KernReturn::SEND_INVALID_RIGHT,
         })?;
         if !self.hw.managers.takes_completions(space) {

@@ -371,7 +371,7 @@ impl<M: Machine> Server<M> {
                 }
                 self.ops.make_ready(id);
             }
-            Event::Serve(object, message) => self.serve(object, message),
+            Event::Serve(object, message) => self.serve(object, *message),
             Event::NoSenders(Object { kind: ObjectKind::MemoryName, id }) => {
                 self.forget_name(vm::ObjectId::from_word(id));
             }

@@ -32,5 +32,9 @@ extern "C" fn _start(boot_page: usize, ipc_buffer: usize) -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    system::stop(format_args!("mach: stopped: {info}"))
+    // One line: `info` as a whole has two.
+    match info.location() {
+        Some(place) => system::stop(format_args!("mach: stopped: panicked at {place}: {}", info.message())),
+        None => system::stop(format_args!("mach: stopped: panicked: {}", info.message())),
+    }
 }

@@ -168,3 +168,54 @@ fn a_full_space_refuses_and_loses_nothing() {
     while !p.destroy_space_step(s, 64) {}
     p.assert_valid();
 }
+
+#[test]
+fn one_port_makes_only_so_many_send_once_rights() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    p.add_send(s, n);
+    for _ in 0..SEND_ONCE_MAX {
+        // Refused or dropped, such a right leaves a message that asks for no room in the queue.
+        let once = p.once(s, n);
+        p.release(once);
+    }
+    assert_eq!(p.queued(), SEND_ONCE_MAX as usize);
+    assert_eq!(p.extract_right(s, n, MAKE_ONCE), Err(K::RESOURCE_SHORTAGE));
+    let header = |local, disposition| Header {
+        remote: n,
+        remote_disposition: COPY_SEND,
+        local,
+        local_disposition: disposition,
+        id: 1,
+    };
+    let refused = |message: Result<Message, K>| message.map(|_| ()).map_err(|code| code.0);
+    let no_buffer = Err(K::SEND_NO_BUFFER.0);
+    let message = p.copy_in(s, header(n, MAKE_ONCE), vec![], &[]);
+    assert_eq!(refused(message), no_buffer);
+    let message = p.copy_in(s, Header { remote_disposition: MAKE_ONCE, ..header(NULL, 0) }, vec![], &[]);
+    assert_eq!(refused(message), no_buffer);
+    let message = p.copy_in(s, header(NULL, 0), vec![], &[(n, MAKE_ONCE)]);
+    assert_eq!(refused(message), no_buffer);
+    p.assert_valid();
+    // A message that is taken makes room for one.
+    assert_eq!(p.get(s, n).map(|m| m.id), Some(71));
+    let once = p.once(s, n);
+    p.release(once);
+    p.assert_valid();
+}
+
+#[test]
+fn the_end_of_a_long_queue_keeps_few_things_in_the_list() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    assert_eq!(p.set_limit(s, n, QUEUE_LIMIT_MAX), Ok(()));
+    p.add_send(s, n);
+    for _ in 0..QUEUE_LIMIT_MAX {
+        let rights: Vec<(Name, u8)> = (0..4).map(|_| (n, COPY_SEND)).collect();
+        assert_eq!(p.post(s, n, COPY_SEND, 9, &rights), Ok(Sent::Done));
+    }
+    assert_eq!(p.mod_refs(s, n, RECEIVE, -1), Ok(()));
+    assert_eq!(p.queued(), 0);
+    assert!(p.doomed.capacity() <= 8, "{}", p.doomed.capacity());
+    p.assert_valid();
+}
