@@ -3,13 +3,15 @@
 use alloc::string::String;
 use core::sync::atomic::Ordering::SeqCst;
 
+use libmach::memory_object::CopyStrategy;
 use libmach::msg::Timeout;
 use libmach::task::{TaskEnd, fork};
-use libmach::vm::{self, VmInherit, VmProt, vm_statistics};
+use libmach::vm::{self, MapRequest, VmInherit, VmProt, vm_statistics};
 use libmach::{Region, thread};
 
+use crate::memory_object::{Access, Manager};
 use crate::support::{
-    P, byte, free, holds, in_child, kept, load, me, numbered, ok, page_is, pages, same, shared_page, store,
+    EmptyTask, P, byte, free, holds, in_child, kept, load, me, numbered, ok, page_is, pages, same, shared_page, store,
 };
 use crate::{Case, Outcome};
 
@@ -20,6 +22,8 @@ pub(crate) const CASES: &[Case] = &[
     ("cow.i18.04", three_generations_three_values),
     ("cow.i18.05", shared_and_copied),
     ("cow.i18.06", read_and_forked),
+    ("cow.i18.07", a_snapshot_of_a_managers_pages),
+    ("cow.i18.08", a_copy_that_asks_for_every_page),
     ("cow.i18.09", a_thousand_forks_cost_the_same),
     ("cow.i18.10", children_outlive_their_parent),
     ("cow.i18.11", private_through_a_change_of_protection),
@@ -210,4 +214,47 @@ fn untouched_pages_stay_apart() -> Outcome {
     store(region, P, 6);
     in_child(move || same("the second page", 6, load(region, P)))?;
     free(region.address(), 2 * P)
+}
+
+fn a_snapshot_of_a_managers_pages() -> Outcome {
+    let (manager, region) = Manager::ready(3, CopyStrategy::DELAY)?;
+    manager.fill(2)?;
+    let copy = manager.map_by(&MapRequest { copy: true, ..MapRequest::object(manager.object(), 3 * P) })?;
+    let other = manager.map(3)?;
+    store(region, 0, 50);
+    store(other, P, 60);
+    same("the object by one mapping", [50, 60], [load(region, 0), load(region, P)])?;
+    same("and by the other", [50, 60], [load(other, 0), load(other, P)])?;
+    same("the snapshot", [1, 2], [load(copy, 0), load(copy, P)])?;
+    // A page that came and was changed after the snapshot was taken is in it as it came.
+    let writer = Access::write(other, 2 * P, 70)?;
+    manager.request(2 * P)?;
+    manager.supply(2 * P, 3)?;
+    writer.gives(70)?;
+    same("the page that came later", [3, 3], [load(copy, 2 * P), load(copy, 3 * P - 1)])?;
+    free(copy.address(), 3 * P)?;
+    free(other.address(), 3 * P)?;
+    manager.finish_dirty(region, 3)
+}
+
+fn a_copy_that_asks_for_every_page() -> Outcome {
+    const PAGES: u64 = 5;
+    let (manager, region) = Manager::ready(PAGES, CopyStrategy::NONE)?;
+    // Into another task: its map is in use until the copy is complete, and this one's thread is the manager.
+    let other = EmptyTask::new()?;
+    let (task, copy) = (other.0, MapRequest { copy: true, ..MapRequest::object(manager.object(), PAGES * P) });
+    let mapper = ok("spawn", thread::spawn(move || vm::vm_map(task, &copy)))?;
+    for page in 0..PAGES {
+        manager.request(page * P)?;
+        holds("the call waits for every page", !mapper.is_finished())?;
+        manager.supply(page * P, page as u8 + 1)?;
+    }
+    let address = ok("vm_map", ok("join", mapper.join())?)?;
+    // Once it is made, nobody is asked, and nothing that the object does is seen.
+    store(region, 0, 50);
+    let seen = ok("read the copy", Region::read_from(task, address, PAGES * P))?;
+    manager.nothing()?;
+    holds("the copy", (0..PAGES).all(|page| page_is(&seen, page, page as u8 + 1)))?;
+    drop(other);
+    manager.finish_dirty(region, 1)
 }

@@ -2,10 +2,12 @@
 
 use libmach::KernReturn;
 use libmach::exception::ExceptionType;
+use libmach::memory_object::CopyStrategy;
 use libmach::msg::Timeout;
 use libmach::task::{TaskEnd, fork};
 use libmach::vm::{self, VmFlags, vm_deallocate};
 
+use crate::memory_object::{Access, Manager};
 use crate::support::{
     LAST_PAGE, P, fails, faults, fixed, holds, hole, is_mapped, me, numbered, ok, page_is, pages, region_at, same,
     wrong_targets,
@@ -26,6 +28,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_deallocate.i02.11", everything),
     ("vm_deallocate.i02.12", targets_that_are_no_task),
     ("vm_deallocate.i02.13", memory_from_vm_read),
+    ("vm_deallocate.i02.15", a_thread_that_waits_there),
 ];
 
 fn touching_raises_an_exception() -> Outcome {
@@ -132,4 +135,16 @@ fn memory_from_vm_read() -> Outcome {
     ok("vm_deallocate", vm_deallocate(me(), data, count))?;
     ok("the address space is free again", vm::vm_allocate(me(), data - 17, 4 * P, VmFlags::FIXED))?;
     crate::support::free(data - 17, 4 * P)
+}
+
+fn a_thread_that_waits_there() -> Outcome {
+    let (manager, region) = Manager::ready(2, CopyStrategy::DELAY)?;
+    let reader = Access::read(region.address() + P + 3)?;
+    manager.request(P)?;
+    reader.waits()?;
+    ok("vm_deallocate", vm_deallocate(me(), region.address() + P, P))?;
+    reader.fails(KernReturn::INVALID_ADDRESS)?;
+    // What the manager answers after that goes to the object, of which a part is still mapped.
+    manager.supply(P, 1)?;
+    manager.finish(region)
 }

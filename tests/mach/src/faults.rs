@@ -5,13 +5,15 @@ use core::sync::atomic::Ordering::SeqCst;
 
 use libmach::KernReturn;
 use libmach::exception::{ExceptionRaise, ExceptionType, Handler, Verdict};
+use libmach::memory_object::CopyStrategy;
 use libmach::msg::Timeout;
 use libmach::region::touch;
-use libmach::task::{TaskEnd, fork};
+use libmach::task::{TaskEnd, fork, task_resume, task_suspend};
 use libmach::thread::{self, ThreadState, thread_create, thread_resume, thread_set_state, thread_terminate};
 use libmach::vm::{self, VmFlags, VmProt, vm_statistics};
 
-use crate::support::{P, faults, free, hole, kept, me, ok, pages, same, shared_page, store, write_faults};
+use crate::memory_object::{Access, Manager};
+use crate::support::{P, faults, free, hole, kept, load, me, ok, pages, same, shared_page, store, write_faults};
 use crate::{Case, Outcome};
 
 pub(crate) const CASES: &[Case] = &[
@@ -20,7 +22,9 @@ pub(crate) const CASES: &[Case] = &[
     ("faults.i17.03", executing_what_is_not_code),
     ("faults.i17.04", a_handler_that_repairs),
     ("faults.i17.05", handlers_are_asked_in_order),
+    ("faults.i17.06", two_threads_one_request),
     ("faults.i17.07", an_aborted_fault_happens_again),
+    ("faults.i17.08", a_suspended_task_gets_its_page_and_waits),
     ("faults.i17.09", zero_fill_is_counted_by_the_page),
 ];
 
@@ -146,4 +150,45 @@ fn zero_fill_is_counted_by_the_page() -> Outcome {
     let filled = count()? - before;
     free(region.address(), PAGES * P)?;
     same("pages", PAGES, u64::from(filled))
+}
+
+fn two_threads_one_request() -> Outcome {
+    let (manager, region) = Manager::ready(1, CopyStrategy::DELAY)?;
+    let readers = [Access::read(region.address() + 1)?, Access::read(region.address() + P - 1)?];
+    manager.request(0)?;
+    for reader in &readers {
+        reader.waits()?;
+    }
+    manager.nothing()?;
+    manager.supply(0, 7)?;
+    for reader in readers {
+        reader.gives(7)?;
+    }
+    manager.nothing()?;
+    manager.finish(region)
+}
+
+fn a_suspended_task_gets_its_page_and_waits() -> Outcome {
+    let (manager, region) = Manager::ready(1, CopyStrategy::DELAY)?;
+    let step = shared_page()?;
+    let child = ok(
+        "fork",
+        fork(move || {
+            let byte = touch(region.address());
+            step.words()[0].store(1, SeqCst);
+            i32::from(byte)
+        }),
+    )?;
+    manager.request(0)?;
+    ok("task_suspend", task_suspend(child.task()))?;
+    manager.supply(0, 9)?;
+    // The page is there: this task reads it and nobody asks.
+    same("the page", 9, load(region, 0))?;
+    manager.nothing()?;
+    thread::sleep(50);
+    same("steps of the suspended task", 0, step.words()[0].load(SeqCst))?;
+    ok("task_resume", task_resume(child.task()))?;
+    same("its end", TaskEnd::Exited { status: 9 }, ok("wait", child.wait(LONG))?)?;
+    same("steps after it was resumed", 1, step.words()[0].load(SeqCst))?;
+    manager.finish(region)
 }

@@ -3,12 +3,14 @@
 use core::sync::atomic::Ordering::SeqCst;
 
 use libmach::exception::{ExceptionType, Handler};
+use libmach::memory_object::CopyStrategy;
 use libmach::msg::Timeout;
 use libmach::thread;
-use libmach::vm::{self, VmProt, Which};
+use libmach::vm::{self, MapRequest, VmProt, Which};
 use libmach::{KernReturn, Region};
 
 use crate::faults::run_code;
+use crate::memory_object::{Access, Manager};
 use crate::support::{
     LAST_PAGE, P, fails, faults, holds, hole, kept, load, map_end, me, numbered, ok, page_is, pages, protect,
     region_at, same, store, write_faults, wrong_targets,
@@ -33,6 +35,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_protect.i04.15", reading_what_may_not_be_read),
     ("vm_protect.i04.16", untouched_memory_stays_zero),
     ("vm_protect.i04.17", targets_that_are_no_task),
+    ("vm_protect.i04.18", a_private_copy_of_what_is_shared),
     ("vm_protect.i04.19", code_can_be_made_executable),
     ("vm_protect.i04.20", a_writer_is_stopped),
 ];
@@ -232,4 +235,34 @@ fn a_writer_is_stopped() -> Outcome {
     let got = (raised.exception, KernReturn(raised.code), raised.subcode);
     same("exception", (ExceptionType::BAD_ACCESS, KernReturn::PROTECTION_FAILURE, region.address()), got)?;
     crate::support::free(region.address(), P)
+}
+
+/// What debuggers do to plant breakpoints.
+fn a_private_copy_of_what_is_shared() -> Outcome {
+    const COPY: u32 = 0x10;
+    let manager = Manager::new()?;
+    let read_only = MapRequest {
+        protection: VmProt::READ,
+        max_protection: VmProt::READ,
+        ..MapRequest::object(manager.object(), 2 * P)
+    };
+    let region = manager.map_by(&read_only)?;
+    manager.init()?;
+    manager.say_ready(false, CopyStrategy::DELAY)?;
+    manager.fill(2)?;
+    write_faults(region, 5, KernReturn::PROTECTION_FAILURE)?;
+    let private = VmProt::from_bits_retain(VmProt::DEFAULT.bits() | COPY);
+    ok("vm_protect", protect(region.address(), P, private))?;
+    let info = region_at(region.address())?;
+    same("current protection", VmProt::DEFAULT, info.protection)?;
+    holds("the maximum has WRITE now", info.max_protection.contains(VmProt::WRITE))?;
+    Access::write(region, 5, 77)?.gives(77)?;
+    same("the rest of the page", [1, 1], [load(region, 4), load(region, P - 1)])?;
+    // The object has what it had, and the page beside is what it was.
+    let object = manager.map(2)?;
+    same("the object's bytes", [1, 2], [load(object, 5), load(object, P + 5)])?;
+    write_faults(region, P + 5, KernReturn::PROTECTION_FAILURE)?;
+    crate::support::free(region.address(), 2 * P)?;
+    // Nothing of the object was written: nothing comes back.
+    manager.finish(object)
 }

@@ -1,8 +1,11 @@
 //! I.6: `vm_read`.
 
 use libmach::KernReturn;
-use libmach::vm::{self, VmInherit, VmProt, vm_read};
+use libmach::memory_object::{CopyStrategy, memory_object_data_error};
+use libmach::thread::spawn;
+use libmach::vm::{self, MapRequest, VmInherit, VmProt, vm_read};
 
+use crate::memory_object::Manager;
 use crate::support::{
     EmptyTask, LAST_PAGE, P, byte, fails, free, holds, hole, load, map_end, me, numbered, ok, pages, protect, reads,
     region_at, same, store, wrong_targets,
@@ -22,6 +25,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_read.i06.10", from_another_task),
     ("vm_read.i06.11", attributes_are_those_of_new_memory),
     ("vm_read.i06.12", untouched_memory),
+    ("vm_read.i06.13", a_manager_that_has_no_data),
     ("vm_read.i06.14", targets_that_are_no_task),
 ];
 
@@ -121,4 +125,27 @@ fn untouched_memory() -> Outcome {
 fn targets_that_are_no_task() -> Outcome {
     let region = pages(1)?;
     wrong_targets(|target| vm_read(target, region.address(), P).map(drop))
+}
+
+fn a_manager_that_has_no_data() -> Outcome {
+    let manager = Manager::new()?;
+    // In another task: its map is in use until the data are there, and this one's thread is the manager.
+    let other = EmptyTask::new()?;
+    let task = other.0;
+    let address = ok("vm_map", vm::vm_map(task, &MapRequest::object(manager.object(), 2 * P)))?;
+    manager.init()?;
+    manager.say_ready(false, CopyStrategy::NONE)?;
+    let reader = ok("spawn", spawn(move || vm_read(task, address + P, P)))?;
+    same("access", VmProt::READ, manager.request(P)?)?;
+    ok("data_error", memory_object_data_error(manager.control(), P, P, KernReturn::FAILURE))?;
+    fails("vm_read", KernReturn::MEMORY_ERROR, ok("join", reader.join())?)?;
+    // The error is told once: the next read asks again.
+    let reader = ok("spawn", spawn(move || vm_read(task, address + P, P)))?;
+    manager.request(P)?;
+    manager.supply(P, 6)?;
+    let (data, count) = ok("vm_read", ok("join", reader.join())?)?;
+    reads(data, 6)?;
+    free(data, count)?;
+    drop(other);
+    manager.terminated()
 }

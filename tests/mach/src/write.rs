@@ -1,8 +1,10 @@
 //! I.8: `vm_write`.
 
 use libmach::KernReturn;
+use libmach::memory_object::{CopyStrategy, ShouldReturn};
 use libmach::vm::{self, VmInherit, VmProt, vm_write, vm_write_from};
 
+use crate::memory_object::Manager;
 use crate::support::{
     EmptyTask, LAST_PAGE, P, byte, fails, free, holds, hole, in_child, load, me, numbered, ok, page_is, pages, protect,
     region_at, same, shared_page, store, wrong_targets,
@@ -19,6 +21,7 @@ pub(crate) const CASES: &[Case] = &[
     ("vm_write.i08.07", attributes_stay),
     ("vm_write.i08.08", a_child_that_shares_sees_it),
     ("vm_write.i08.09", into_another_task),
+    ("vm_write.i08.10", a_manager_gets_it),
     ("vm_write.i08.12", targets_that_are_no_task),
 ];
 
@@ -102,4 +105,17 @@ fn into_another_task() -> Outcome {
 fn targets_that_are_no_task() -> Outcome {
     let region = pages(1)?;
     wrong_targets(|target| vm_write(target, region.address(), &[1]))
+}
+
+fn a_manager_gets_it() -> Outcome {
+    let (manager, region) = Manager::full(2, CopyStrategy::DELAY)?;
+    ok("vm_write", vm_write(me(), region.address() + P + 5, &[7; 10]))?;
+    manager.lock((0, 2 * P), ShouldReturn::DIRTY, false, VmProt::NO_CHANGE)?;
+    let back = manager.back()?;
+    let got = (back.offset, back.data.size(), back.dirty, back.kernel_copy);
+    same("offset, size, dirty and kernel_copy", (P, P, true, true), got)?;
+    let around = [4, 5, 14, 15].map(|index| load(&back.data, index));
+    same("bytes at the edges", [2, 7, 7, 2], around)?;
+    manager.locked(0, 2 * P)?;
+    manager.finish(region)
 }

@@ -3,6 +3,7 @@
 use super::{MAX_OWED, State};
 use crate::fault::resume::Access;
 use crate::page::{Page, PageState};
+use crate::range::Range;
 use crate::step::{Env, WaitOn, Wake};
 use crate::types::{AssocId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
@@ -130,6 +131,28 @@ impl Vm {
         if awaits_manager {
             self.wake(WaitOn::Manager(assoc), Wake::Retry);
         }
+    }
+
+    /// A part of an object left a map. Who waited there for the manager that is behind the object looks again, and finds
+    /// that there is nothing any more; others go on waiting.
+    pub(crate) fn wake_part(&mut self, id: ObjectId, part: Range) {
+        let (mut id, mut part) = (id, part);
+        while let Some(shadow) = self.objects.get(id).and_then(|object| object.shadow) {
+            id = shadow.object;
+            part = Range { start: part.start.wrapping_add(shadow.offset), end: part.end.wrapping_add(shadow.offset) };
+        }
+        let Some(assoc) = self.association_of(id) else { return };
+        // Nothing is waited for but pages that are owed, of which there are not many, and the manager in general.
+        let next_owed =
+            |vm: &Vm, from: u64| vm.associations.get(assoc)?.owed.range(from..part.end.max(from)).next().copied();
+        let mut from = part.start;
+        while let Some(offset) = next_owed(self, from) {
+            if let Some(page) = self.objects.get(id).and_then(|object| object.pages.get(&offset)).copied() {
+                self.wake(WaitOn::Page(page), Wake::Retry);
+            }
+            from = offset + PAGE_SIZE;
+        }
+        self.wake_others(assoc);
     }
 
     /// Tells the pager when somebody begins to wait for a manager, or nobody does any more.

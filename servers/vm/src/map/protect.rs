@@ -2,6 +2,7 @@
 
 use mach_protocol::{KernResult, KernReturn};
 
+use super::entry::Entry;
 use crate::range::{self, BadRange, Range, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
 use crate::types::{Family, MapId, Prot};
@@ -76,13 +77,16 @@ impl Protect {
         let is_copy = self.wants_copy();
         let is_allowed = map.entries.overlapping(range).all(|(_, entry)| {
             // Wired pages stay where they are, so they can not be made private.
-            let is_stuck = is_copy && entry.wired > 0 && entry.is_shared;
+            let is_stuck = is_copy && entry.wired > 0 && vm.is_seen_by_others(entry);
             (entry.attributes.max | added).contains(prot) && !is_stuck
         });
         if !is_allowed {
             return Err(KernReturn::PROTECTION_FAILURE);
         }
         vm.clip_range(id, range);
+        if is_copy {
+            vm.make_private(id, range);
+        }
         let Some(map) = vm.maps.get_mut(id) else {
             return Ok(false);
         };
@@ -97,12 +101,8 @@ impl Protect {
             } else {
                 entry.attributes.prot = prot;
             }
-            is_lowered |= !entry.attributes.prot.contains(old.prot);
-            if self.wants_copy() && entry.is_shared && entry.backing.is_some() {
-                entry.needs_copy = true;
-                entry.is_shared = false;
-                is_lowered = true;
-            }
+            // What was made private loses WRITE until it is copied.
+            is_lowered |= is_copy || !entry.attributes.prot.contains(old.prot);
             match (was_counted, entry.is_counted()) {
                 (true, false) => map.size_none += entry.end - start,
                 (false, true) => map.size_none -= entry.end - start,
@@ -111,6 +111,32 @@ impl Protect {
         }
         vm.join_range(id, range);
         Ok(is_lowered)
+    }
+}
+
+impl Vm {
+    /// Whether a write through an entry is a write for others, too: for who shares it, or for a manager.
+    fn is_seen_by_others(&self, entry: &Entry) -> bool {
+        let object = entry.backing.and_then(|backing| self.objects.get(backing.object));
+        object.is_some_and(|object| !entry.needs_copy && (entry.is_shared || !object.is_internal()))
+    }
+
+    /// Has the entries of a range copy pages before they write to them. Mappings are the caller's affair.
+    fn make_private(&mut self, id: MapId, range: Range) {
+        let mut at = range.start;
+        while let Some((start, entry)) = self.maps.get(id).and_then(|map| map.entries.at_or_above(at)) {
+            if start >= range.end {
+                return;
+            }
+            at = entry.end;
+            if self.is_seen_by_others(entry)
+                && let Some(map) = self.maps.get_mut(id)
+                && let Some((_, entry)) = map.entries.lookup_mut(start)
+            {
+                entry.needs_copy = true;
+                entry.is_shared = false;
+            }
+        }
     }
 }
 

@@ -82,6 +82,8 @@ impl Remover {
             }
             if let Some(mut entry) = vm.remove_entry(self.map, start) {
                 if let Some(backing) = entry.backing.take() {
+                    let part = Range { start: backing.offset, end: backing.offset + (end - start) };
+                    vm.wake_part(backing.object, part);
                     vm.release(backing.object);
                 }
                 if is_permanent {
