@@ -108,11 +108,14 @@ pub(crate) extern "C" fn child_entry(main: usize) -> ! {
 }
 
 /// What a thread of [`crate::thread::spawn`] runs, behind an address of one word.
-pub(crate) struct ThreadMain<'a>(Box<dyn FnOnce() + Send + 'a>);
+pub(crate) struct ThreadMain<'a> {
+    main: Box<dyn FnOnce() + Send + 'a>,
+    end: &'a spawn::End,
+}
 
 impl<'a> ThreadMain<'a> {
-    pub(crate) fn new(main: impl FnOnce() + Send + 'a) -> Self {
-        Self(Box::new(main))
+    pub(crate) fn new(main: impl FnOnce() + Send + 'a, end: &'a spawn::End) -> Self {
+        Self { main: Box::new(main), end }
     }
 }
 
@@ -124,7 +127,7 @@ pub(crate) extern "C" fn thread_entry(main: usize) -> ! {
     let main = core::ptr::with_exposed_provenance_mut::<ThreadMain<'static>>(main);
     // SAFETY: `spawn` made the address of a box that it gave up, and starts one thread with it; who called it
     // promised that the thread ends before what the closure borrows.
-    let main = unsafe { Box::from_raw(main) };
-    (main.0)();
-    spawn::end(&data)
+    let ThreadMain { main, end } = *unsafe { Box::from_raw(main) };
+    main();
+    spawn::end(&data, end)
 }

@@ -2,6 +2,10 @@
 //!
 //! A thread has a stack of [`STACK`] bytes with an inaccessible page below it. The stack is freed when the thread
 //! was joined or, if its handle was dropped, at the next [`spawn`] or join after its end.
+//!
+//! Whoever frees the stack ends the thread before, wherever it is. A thread that is ended while it allocates leaves the
+//! heap locked for ever; so a thread's last words ([`End::tell`]) come when it has given back all it had, and after
+//! them it only asks the server for its end.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -23,24 +27,46 @@ use crate::{KernReturn, PortName, Result};
 /// Bytes of a thread's stack.
 pub const STACK: u64 = 64 * 1024;
 
-/// What a thread and its handle share.
+/// What a thread and its handle share. The handle's side owns it: the thread is ended first.
 struct Packet<T> {
     result: SpinMutex<Option<T>>,
+    end: End,
+}
+
+/// Whether a thread has ended, and who wants to know.
+#[derive(Debug)]
+pub(crate) struct End {
     done: AtomicBool,
     /// The thread that waits for the end; 0 for none.
     joiner: AtomicU32,
 }
 
-impl<T> Packet<T> {
-    /// Notes the thread's end, and wakes who waits for it.
-    fn finish(&self, result: T) {
-        *self.result.lock() = Some(result);
+impl End {
+    const fn new() -> Self {
+        Self { done: AtomicBool::new(false), joiner: AtomicU32::new(0) }
+    }
+
+    fn has_come(&self) -> bool {
+        self.done.load(Ordering::SeqCst)
+    }
+
+    /// Notes the thread's end, and wakes who waits for it. From here on the thread can be ended at any moment.
+    fn tell(&self) {
         self.done.store(true, Ordering::SeqCst);
         let joiner = self.joiner.load(Ordering::SeqCst);
         if joiner != 0 {
             // A joiner that has gone needs no waking.
             let _ = Thread { name: PortName(joiner) }.unpark();
         }
+    }
+
+    /// Waits for it.
+    fn wait(&self) -> Result<()> {
+        self.joiner.store(current()?.name().0, Ordering::SeqCst);
+        while !self.has_come() {
+            park(Timeout::Never);
+        }
+        Ok(())
     }
 }
 
@@ -72,7 +98,7 @@ trait Ended: Send + Sync {
 
 impl<T: Send> Ended for Packet<T> {
     fn has_ended(&self) -> bool {
-        self.done.load(Ordering::SeqCst)
+        self.end.has_come()
     }
 }
 
@@ -85,8 +111,8 @@ fn bury() {
         };
         let (packet, remains) = detached.swap_remove(index);
         drop(detached);
-        drop(packet);
         remains.free();
+        drop(packet);
     }
 }
 
@@ -104,7 +130,7 @@ impl<T: Send + 'static> JoinHandle<T> {
         self.thread
     }
 
-    /// Whether the thread's closure has returned.
+    /// Whether the thread's closure has returned, and all that it had is given back.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.packet.has_ended()
@@ -116,17 +142,15 @@ impl<T: Send + 'static> JoinHandle<T> {
     ///
     /// Those of [`current`].
     pub fn join(mut self) -> Result<T> {
-        self.packet.joiner.store(current()?.name().0, Ordering::SeqCst);
-        while !self.packet.has_ended() {
-            park(Timeout::Never);
-        }
+        self.packet.end.wait()?;
         let result = self.packet.result.lock().take();
         self.free();
         bury();
         result.ok_or(KernReturn::TERMINATED)
     }
 
-    /// Ends the thread wherever it is, and frees its stack. What it owns is lost.
+    /// Ends the thread wherever it is, and frees its stack. What it owns is lost, locks included: one that may be
+    /// allocating just now would leave the heap locked.
     pub fn terminate(mut self) {
         self.free();
     }
@@ -168,8 +192,9 @@ pub fn spawn_with<T: Send + 'static>(
     unsafe { spawn_borrowing(prepare, main, || ()) }
 }
 
-/// Starts a thread that runs `main` and then `farewell`, has `watch` watch it, and ends it, wherever it is, when
-/// that returns. Answers what `watch` answered, and what `main` did if it came to its end.
+/// Starts a thread that runs `main` and then `farewell`, has `watch` watch it, and ends it when that returns: if
+/// `main` did not come to its end, wherever it is. Answers what `watch` answered, and what `main` did if it came to
+/// its end.
 ///
 /// # Errors
 ///
@@ -183,8 +208,12 @@ pub(crate) fn run_watched<T: Send + 'static, W>(
     // SAFETY: the thread is ended below, before anything that `main` borrows; a panic in between ends the task.
     let mut handle = unsafe { spawn_borrowing(prepare, main, farewell) }?;
     let watched = watch();
-    handle.free();
     let result = handle.packet.result.lock().take();
+    if result.is_some() {
+        // It is on its way out.
+        handle.packet.end.wait()?;
+    }
+    handle.free();
     Ok((watched, result))
 }
 
@@ -200,8 +229,7 @@ unsafe fn spawn_borrowing<T: Send + 'static>(
 ) -> Result<JoinHandle<T>> {
     bury();
     let task = mach_task_self();
-    let packet =
-        Arc::new(Packet { result: SpinMutex::new(None), done: AtomicBool::new(false), joiner: AtomicU32::new(0) });
+    let packet = Arc::new(Packet { result: SpinMutex::new(None), end: End::new() });
     let stack = vm_allocate(task, 0, PAGE_SIZE + STACK, VmFlags::ANYWHERE)?;
     let thread = vm_protect(task, stack, PAGE_SIZE, Which::Current, VmProt::NONE)
         .and_then(|()| thread_create(task))
@@ -209,11 +237,15 @@ unsafe fn spawn_borrowing<T: Send + 'static>(
             let _ = vm_deallocate(task, stack, PAGE_SIZE + STACK);
         })?;
     let remains = Remains { thread, stack };
-    let ending = packet.clone();
-    let main = Box::new(ThreadMain::new(move || {
-        ending.finish(main());
+    // SAFETY: the packet is kept by the handle, or by `DETACHED`, and both end the thread (`Remains::free`) before they
+    // let it go; a handle that is forgotten never does.
+    let shared: &Packet<T> = unsafe { &*Arc::as_ptr(&packet) };
+    let run = move || {
+        let result = main();
+        *shared.result.lock() = Some(result);
         farewell();
-    }));
+    };
+    let main = Box::new(ThreadMain::new(run, &shared.end));
     match prepare(thread).and_then(|()| start(&remains, &main)) {
         Ok(()) => {
             // From here on the box is the thread's.
@@ -240,14 +272,21 @@ fn start(remains: &Remains, main: &ThreadMain<'_>) -> Result<()> {
     thread_resume(remains.thread)
 }
 
-/// Ends the calling thread.
-pub(crate) fn end(data: &ThreadData) -> ! {
+/// Ends the calling thread, which has nothing left but its ports.
+pub(crate) fn end(data: &ThreadData, end: &End) -> ! {
+    let task = mach_task_self();
     let reply_port = data.made_reply_port();
     if reply_port.is_valid() {
         // Nobody hears of a failure any more.
-        let _ = mach_port_mod_refs(mach_task_self(), reply_port, Right::RECEIVE, -1);
+        let _ = mach_port_mod_refs(task, reply_port, Right::RECEIVE, -1);
     }
-    if let Ok(thread) = data.thread() {
+    let thread = data.thread();
+    if let Ok(thread) = thread {
+        // The name lives by its maker's reference until this thread is ended.
+        let _ = mach_port_deallocate(task, thread);
+    }
+    end.tell();
+    if let Ok(thread) = thread {
         // The thread ends here.
         let _ = thread_terminate(thread);
     }

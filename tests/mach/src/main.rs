@@ -30,6 +30,7 @@ mod region;
 mod remap;
 mod routines;
 mod support;
+mod threads;
 mod wire;
 mod write;
 
@@ -42,7 +43,7 @@ type Outcome = Result<(), String>;
 type Case = (&'static str, fn() -> Outcome);
 
 /// Every case, by the sections of the specification.
-const CASES: [&[Case]; 16] = [
+const CASES: [&[Case]; 17] = [
     allocate::CASES,
     deallocate::CASES,
     map::CASES,
@@ -59,6 +60,7 @@ const CASES: [&[Case]; 16] = [
     remap::CASES,
     attributes::CASES,
     wire::CASES,
+    threads::CASES,
 ];
 
 fn main() -> i32 {
