@@ -165,7 +165,7 @@ subsystem! {
             period_us: u64,
         } -> ThreadSetBudgetReply {}
 
-        /// Sets the priority of the target thread, 0 to 251. Above 128 only with the privileged host port.
+        /// Sets the priority of the target thread, 0 to 253. Above 128 only with the privileged host port.
         ///
         /// Checks: the target is a thread, else INVALID_ARGUMENT; the priority is in range, else
         /// INVALID_VALUE; privilege where it is needed, else INVALID_HOST.

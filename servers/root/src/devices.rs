@@ -1,4 +1,4 @@
-//! The serial lines of the board, from its device tree.
+//! The serial lines of the board, and the places for virtio devices, from its device tree.
 //!
 //! The line that the tree names for standard output is the log's. The console gets another one if there is one, so
 //! that what a task prints never mixes with the log; else both share the one line.
@@ -44,6 +44,36 @@ pub struct Serial {
     pub log: Uart,
     /// The console's.
     pub console: Uart,
+}
+
+/// A place for a virtio device: its registers say what is there, if anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Virtio {
+    /// The physical address of its registers.
+    pub address: u64,
+    /// Its interrupt, as the kernel numbers it.
+    pub irq: u64,
+}
+
+/// The most places for virtio devices that are looked at.
+pub const MAX_VIRTIO: usize = 32;
+
+/// Finds the places for virtio devices in a device tree, from the highest address down: in the order in which QEMU fills
+/// them.
+#[must_use]
+pub fn virtio(tree: &[u8]) -> heapless::Vec<Virtio, MAX_VIRTIO> {
+    let mut found = heapless::Vec::new();
+    let Ok(tree) = Fdt::new(tree) else { return found };
+    for node in tree.find_node("/").into_iter().flat_map(FdtNode::children) {
+        let is_virtio = node.compatible().is_some_and(|names| names.all().any(|name| name == "virtio,mmio"));
+        let address = node.reg().and_then(|mut reg| reg.next()).map(|reg| reg.starting_address as u64);
+        if is_virtio && let (Some(address), Some(irq)) = (address, irq(node)) {
+            // A board with more places than these has the others unused.
+            let _ = found.push(Virtio { address, irq });
+        }
+    }
+    found.sort_unstable_by_key(|place| core::cmp::Reverse(place.address));
+    found
 }
 
 /// The page that holds a physical address.

@@ -68,6 +68,8 @@ const WINDOW: u64 = 0x80_0000_0000;
 pub(crate) const PAGE: usize = 4096;
 /// Where root maps the registers of the log's line.
 const LOG_LINE: u64 = WINDOW + PAGE as u64;
+/// Where root maps the registers of a device that it looks at.
+const PROBE: u64 = LOG_LINE + PAGE as u64;
 /// Where root maps what the watcher uses.
 pub(crate) const WATCHER: u64 = WINDOW + 16 * PAGE as u64;
 /// Pages of device memory that root makes at the most.
@@ -161,6 +163,15 @@ impl Kernel {
         Ok(slot.cap())
     }
 
+    /// What the registers in the word at these offsets of a device page say.
+    pub(crate) fn probe<const N: usize>(&mut self, address: u64, offsets: [u64; N]) -> Result<[u32; N], Failure> {
+        let frame = self.device_page(page_of(address))?;
+        self.map(frame, VSPACE, PROBE, CapRights::READ, VmAttributes::EXECUTE_NEVER)?;
+        let found = offsets.map(|offset| view::register(PROBE, (address - page_of(address)) + offset));
+        frame.unmap().during("unmapping a page")?;
+        Ok(found)
+    }
+
     /// Opens the log on a serial line.
     pub(crate) fn open_log(&mut self, line: &Uart) -> Result<(), Failure> {
         let page = page_of(line.address);
@@ -170,12 +181,17 @@ impl Kernel {
         Ok(())
     }
 
+    /// The handler of an interrupt, which signals nothing yet.
+    pub(crate) fn handler(&mut self, irq: u64) -> Result<Cap<IrqHandler>, Failure> {
+        let slot = self.slot()?;
+        IRQ_CONTROL.issue_handler(irq, slot).during("taking an interrupt")?;
+        Ok(slot.cap())
+    }
+
     /// A notification that an interrupt signals, and the interrupt's handler.
     pub(crate) fn interrupt(&mut self, irq: u64) -> Result<(Cap<Notification>, Cap<IrqHandler>), Failure> {
         let notification: Cap<Notification> = self.make(ObjectType::Notification, 0)?;
-        let slot = self.slot()?;
-        IRQ_CONTROL.issue_handler(irq, slot).during("taking an interrupt")?;
-        let handler: Cap<IrqHandler> = slot.cap();
+        let handler = self.handler(irq)?;
         handler.set_notification(notification).during("routing an interrupt")?;
         Ok((notification, handler))
     }
@@ -227,9 +243,19 @@ fn halve(next: &mut u64, end: u64, parent: &Untyped, half: u32) -> Result<(u64, 
     Ok((first, first + 1))
 }
 
-#[expect(unsafe_code, reason = "writes to the page that is mapped in root's window")]
+#[expect(unsafe_code, reason = "reads and writes the page that is mapped in root's window")]
 mod view {
     use super::PAGE;
+
+    /// The device register at an offset in the page mapped at `window`; all ones beyond its end.
+    pub(super) fn register(window: u64, offset: u64) -> u32 {
+        if offset + 4 > PAGE as u64 || !offset.is_multiple_of(4) {
+            return u32::MAX;
+        }
+        let register = core::ptr::with_exposed_provenance::<u32>((window + offset) as usize);
+        // SAFETY: `Kernel::probe` mapped a device page there before it called; the word is aligned and lies in it.
+        unsafe { register.read_volatile() }
+    }
 
     /// Copies bytes into the page mapped at `window`; what does not fit is left out.
     pub(super) fn write(window: usize, offset: usize, bytes: &[u8]) {

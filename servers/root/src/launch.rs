@@ -100,7 +100,7 @@ fn start_mach(
         tcb,
         top,
         zero_guard(GUARD_BITS),
-        Terms { priority: priority::MACH, budget: Budget::round_robin(MACH_SLICE_US), fault },
+        Terms { priority: priority::MACH, most: priority::DRIVER, budget: Budget::round_robin(MACH_SLICE_US), fault },
     )?;
     let page = process::fresh(kernel, 0, &[])?;
     let mut sizes = heapless::Vec::<u64, MAX_UNTYPEDS>::new();
@@ -132,7 +132,8 @@ fn start_ticker(
         .mint_from(CNODE.slot_of(tick), CapRights::WRITE, TICKER_BADGE)
         .during("giving the ticker its signal")?;
     let budget = Budget::periodic(TICK_BUDGET_US, TICK_PERIOD_US);
-    let terms = Terms { priority: priority::TICKER, budget, fault: watcher.capability(kernel, Speaker::Ticker)? };
+    let fault = watcher.capability(kernel, Speaker::Ticker)?;
+    let terms = Terms { priority: priority::TICKER, most: priority::TICKER, budget, fault };
     let buffer = prepare(kernel, &program, tcb, table, zero_guard(64 - TICKER_RADIX), terms)?;
     run(&program, tcb, [buffer, 0])
 }
@@ -140,6 +141,8 @@ fn start_ticker(
 /// On what terms a thread runs: when, how long, and who is told of its faults.
 struct Terms {
     priority: u8,
+    /// The highest priority that it may give threads.
+    most: u8,
     budget: Budget,
     fault: Cap<Endpoint>,
 }
@@ -162,8 +165,8 @@ fn prepare(
     let context: Cap<SchedContext> = kernel.make(ObjectType::SchedContext, SCHED_CONTEXT_BITS)?;
     let control: Cap<SchedControl> = kernel.sched_control();
     control.configure(context, &terms.budget).during("setting a budget")?;
-    let level = u64::from(terms.priority);
-    tcb.set_sched_params(TCB, level, level, context, terms.fault).during("setting a priority")?;
+    let (most, level) = (u64::from(terms.most), u64::from(terms.priority));
+    tcb.set_sched_params(TCB, most, level, context, terms.fault).during("setting a priority")?;
     Ok(IPC_BUFFER)
 }
 

@@ -14,7 +14,7 @@ use libmach::port::{
 };
 use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_set_special_port, task_watch};
 use libmach::thread::thread_set_priority;
-use mach_protocol::boot::{HOST_PRIV, priority};
+use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::private::{TASK_ENDED, TaskEnd, TaskEnded};
 use mach_protocol::service::CONSOLE;
 use mach_sys::bootinfo::Boot;
@@ -23,7 +23,7 @@ use root::archive::Archive;
 use root::devices;
 use root::system::{self, Exit, Statement};
 
-use crate::drivers;
+use crate::drivers::Devices;
 use crate::kernel::{Failure, Kernel};
 use crate::launch;
 use crate::log::log;
@@ -94,10 +94,10 @@ pub(crate) fn run(boot: &Boot, archive: Archive<'_>) -> ! {
 
 fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
     let mut kernel = Kernel::new(boot)?;
-    let serial = boot.device_tree().and_then(devices::serial);
-    if let Some(serial) = &serial {
+    if let Some(serial) = boot.device_tree().and_then(devices::serial) {
         kernel.open_log(&serial.log)?;
     }
+    let devices = Devices::find(&mut kernel, boot.device_tree())?;
     let mach = archive.find("mach").ok_or(Failure::Missing("mach"))?;
     let ticker = archive.find("ticker").ok_or(Failure::Missing("ticker"))?;
     launch::start(&mut kernel, mach, ticker)?;
@@ -108,7 +108,11 @@ fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
     let (mut task, mut exit) = (None, Exit::default());
     for statement in system::statements(description) {
         match statement.map_err(|bad| Problem::Description(alloc::format!("{bad}")))? {
-            Statement::Server(name) => first.start_server(&mut kernel, name, serial.as_ref())?,
+            Statement::Server(name, needs) => {
+                if needs.is_none_or(|other| first.names.has(other)) {
+                    first.start_server(&mut kernel, name, &devices)?;
+                }
+            }
             Statement::Task(name, arguments) => task = Some((name, arguments)),
             Statement::Exit(how) => exit = how,
         }
@@ -160,18 +164,19 @@ impl<'a> FirstTask<'a> {
         load(&program, core::iter::once(name).chain(arguments.iter().copied())).map_err(bad)
     }
 
-    /// Starts a server with the capabilities of its kind, and waits until it has given itself a name.
-    fn start_server(
-        &mut self,
-        kernel: &mut Kernel,
-        name: &str,
-        serial: Option<&devices::Serial>,
-    ) -> Result<(), Problem> {
-        let arguments = drivers::arguments(name, serial);
+    /// Starts a server with the capabilities of its kind, and waits until it has given itself a name. A driver without a
+    /// device is not started.
+    fn start_server(&mut self, kernel: &mut Kernel, name: &str, devices: &Devices) -> Result<(), Problem> {
+        let driven = devices.of(name);
+        if driven.is_missing() {
+            return Ok(());
+        }
+        let arguments = driven.arguments();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let loaded = self.load(name, &arguments)?;
-        thread_set_priority(loaded.thread, HOST_PRIV, u32::from(priority::SERVER)).in_call("thread_set_priority")?;
-        drivers::grant(kernel, name, serial, loaded)?;
+        let priority = u32::from(driven.priority());
+        thread_set_priority(loaded.thread, HOST_PRIV, priority).in_call("thread_set_priority")?;
+        driven.grant(kernel, loaded)?;
         self.servers.push(name.into());
         let cookie = self.servers.len() as u64;
         task_watch(loaded.task, self.ends, Disposition::MAKE_SEND, cookie).in_call("task_watch")?;
@@ -250,7 +255,7 @@ impl<'a> FirstTask<'a> {
     /// The programs of the archive that are tasks.
     fn programs(&self) -> impl Iterator<Item = &'a str> {
         const ELF: &[u8] = b"\x7fELF";
-        const NO_TASKS: [&str; 3] = ["mach", "ticker", "console"];
+        const NO_TASKS: [&str; 4] = ["mach", "ticker", "console", "block"];
         let programs = self.archive.entries().filter(|(_, contents)| contents.starts_with(ELF));
         let names = programs.filter_map(|(name, _)| core::str::from_utf8(name).ok());
         names.filter(|name| !NO_TASKS.contains(name))

@@ -2,7 +2,8 @@
 //!
 //! | statement                | meaning                                                          |
 //! |--------------------------|------------------------------------------------------------------|
-//! | `server NAME`            | start that entry of the archive as a server, in order             |
+//! | `server NAME`            | start that entry of the archive as a server, in order; a driver only if its device is there |
+//! | `server NAME if OTHER`   | the same, if the server OTHER was started                        |
 //! | `task NAME [ARGS…]`      | the task of this run, with its arguments                          |
 //! | `exit semihosting`       | end the emulator with the task's status                           |
 //! | `exit halt`              | stop when the task has ended                                      |
@@ -26,8 +27,8 @@ pub enum Exit {
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement<'a> {
-    /// Start a server.
-    Server(&'a str),
+    /// Start a server, if the one that it needs was started.
+    Server(&'a str, Option<&'a str>),
     /// The task of the run: its name, and its arguments as they stand in the line.
     Task(&'a str, &'a str),
     /// What follows the end of the task.
@@ -61,7 +62,14 @@ fn statement(text: &str) -> Option<Statement<'_>> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     let rest = rest.trim();
     match word {
-        "server" if !rest.is_empty() => Some(Statement::Server(rest)),
+        "server" if !rest.is_empty() => {
+            let mut words = rest.split_whitespace();
+            match [words.next(), words.next(), words.next(), words.next()] {
+                [Some(name), None, ..] => Some(Statement::Server(name, None)),
+                [Some(name), Some("if"), Some(other), None] => Some(Statement::Server(name, Some(other))),
+                _ => None,
+            }
+        }
         "task" if !rest.is_empty() => {
             let (name, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
             Some(Statement::Task(name, arguments.trim()))
@@ -84,17 +92,24 @@ mod tests {
 
     #[test]
     fn reads_every_statement() {
-        let text = "# a run\nserver console\n\ntask hello one two\nexit semihosting\n";
+        let text = "# a run\nserver console\nserver pager if block\n\ntask hello one two\nexit semihosting\n";
         let all: Result<Vec<_>, _> = statements(text).collect();
         assert_eq!(
             all.unwrap(),
-            [Statement::Server("console"), Statement::Task("hello", "one two"), Statement::Exit(Exit::Semihosting)]
+            [
+                Statement::Server("console", None),
+                Statement::Server("pager", Some("block")),
+                Statement::Task("hello", "one two"),
+                Statement::Exit(Exit::Semihosting)
+            ]
         );
     }
 
     #[test]
     fn names_the_bad_line() {
-        for (text, line) in [("serve x", 1), ("\nserver", 2), ("exit never", 1), ("task", 1)] {
+        for (text, line) in
+            [("serve x", 1), ("\nserver", 2), ("exit never", 1), ("task", 1), ("server a b", 1), ("server a if", 1)]
+        {
             let bad = statements(text).find_map(Result::err).unwrap();
             assert_eq!(bad.line, line, "{text}");
         }

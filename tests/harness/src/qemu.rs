@@ -5,6 +5,7 @@
 //! of them. However a run ends, and even if this process is killed, QEMU does not outlive it.
 
 use crate::board::{self, Board};
+use crate::disk;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -46,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) level: Option<Level>,
     /// Disk image to attach, for a pager.
     pub(crate) disk: Option<PathBuf>,
+    /// Sectors of the disk that fail.
+    pub(crate) failing: Vec<u64>,
     /// Disk image to attach, with a volume of files.
     pub(crate) volume: Option<PathBuf>,
     /// Device tree in place of the board's.
@@ -144,9 +147,10 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     if let Some(tree) = options.dtb.as_ref().or(board.qemu.dtb.as_ref()) {
         command.arg("-dtb").arg(board::compiled_device_tree(tree)?);
     }
-    for (file, id) in [(&options.disk, "disk"), (&options.volume, "volume")] {
+    let none = Vec::new();
+    for (file, id, failing) in [(&options.disk, "disk", &options.failing), (&options.volume, "volume", &none)] {
         if let Some(file) = file {
-            drive(&mut command, board, file, id)?;
+            drive(&mut command, board, file, id, failing)?;
         }
     }
     if let Some(Shift(shift)) = options.count_instructions {
@@ -160,17 +164,24 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
 }
 
 /// Attaches a disk image: a virtio disk whose serial number is its role, or the SD card of a board that has one.
-fn drive(command: &mut Command, board: &Board, file: &Path, id: &str) -> Result<()> {
+fn drive(command: &mut Command, board: &Board, file: &Path, id: &str, failing: &[u64]) -> Result<()> {
     if !file.is_file() {
         bail!("{} is no file", file.display());
     }
     // A comma in an option's value is written twice.
-    let name = file.display().to_string().replace(',', ",,");
+    let name = |file: &Path| file.display().to_string().replace(',', ",,");
+    let name = match failing {
+        [] => name(file),
+        // The errors come from a filter between the file and its reader.
+        failing => format!("blkdebug:{}:{}", name(&disk::errors(failing, file)?), name(file)),
+    };
     if board.qemu.sd_card {
         command.arg("-drive").arg(format!("if=sd,format=raw,file={name}"));
     } else {
         command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}"));
-        command.arg("-device").arg(format!("virtio-blk-device,drive={id},serial={id}"));
+        // Merged requests would fail together.
+        let alone = if failing.is_empty() { "" } else { ",request-merging=off" };
+        command.arg("-device").arg(format!("virtio-blk-device,drive={id},serial={id}{alone}"));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::damage::Damage;
+use crate::disk::Disk;
 use crate::paths;
 use crate::qemu::{Level, Options};
 use anyhow::{Context, Result, bail};
@@ -44,6 +45,7 @@ pub(crate) struct Suite {
     pub(crate) seconds: u64,
     #[serde(default)]
     pub(crate) counted: bool,
+    pub(crate) disk: Option<Disk>,
 }
 
 /// What a suite boots.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// tasks, in that order.
 const ROOT: &str = "root";
 const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
-const SERVERS: [&str; 1] = ["console"];
+const SERVERS: [&str; 2] = ["console", "block"];
 
 /// `mov x0, #0x120; str x0, [x0]`: a write to the first page, where no program has memory.
 const WRITE_TO_NOWHERE: [u32; 2] = [0xd280_2400, 0xf900_0000];
@@ -201,8 +201,11 @@ mod tests {
 
     #[test]
     fn the_description_names_servers_first() {
-        assert_eq!(description(Some("hello"), Then::Semihosting), "server console\ntask hello\nexit semihosting\n");
-        assert_eq!(description(None, Then::Shell), "server console\nexit shell\n");
+        assert_eq!(
+            description(Some("hello"), Then::Semihosting),
+            "server console\nserver block\ntask hello\nexit semihosting\n"
+        );
+        assert_eq!(description(None, Then::Shell), "server console\nserver block\nexit shell\n");
     }
 
     #[test]

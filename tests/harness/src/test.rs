@@ -158,11 +158,20 @@ fn boot(job: &Job) -> Result<Judged> {
     let board = Board::load(&job.machine.board)?;
     let mut options = job.machine.options.clone();
     options.count_instructions = job.suite.counted.then_some(qemu::Shift::TEST);
+    if let Some(disk) = &job.suite.disk {
+        options.disk = Some(disk.make(&job.name)?);
+        options.failing.clone_from(&disk.failing);
+    }
     let command = qemu::command(&board, &options, &job.image)?;
     let mut watch = Watch::default();
     let limit = Duration::from_secs(job.suite.seconds);
     let outcome = qemu::run(command, Console::Typed(&job.suite.input), Some(limit), |line| watch.see(line))?;
-    let cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
+    let mut cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
+    if let (Some(disk), Some(image)) = (&job.suite.disk, &options.disk) {
+        let name = format!("{}: the disk afterwards", job.name);
+        let failure = disk.check(image).err().map(|error| format!("{error:#}"));
+        cases.push(Case { name, failure });
+    }
     let failed = cases.iter().any(|c| c.failure.is_some());
     let tail = if failed { tail(&outcome) } else { Vec::new() };
     Ok(Judged { cases, time: outcome.time, tail })

@@ -18,7 +18,7 @@ pub(super) const THREAD_SLOTS: u32 = 16;
 /// Device pages of a task.
 const MAX_DEVICE_PAGES: u64 = 256;
 /// The highest priority that a thread can get, and the highest without privilege.
-const MAX_PRIORITY: u32 = 251;
+const MAX_PRIORITY: u32 = mach_protocol::boot::priority::DRIVER as u32;
 const MAX_ORDINARY_PRIORITY: u32 = 128;
 
 impl<M: Machine> Server<M> {
