@@ -1,13 +1,14 @@
 //! Exceptions (`spec/mach-ports-tasks.md` E.3): handlers, and catching what a closure raises.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use mach_protocol::exception::{EXCEPTION_RAISE, reply_message};
 pub use mach_protocol::exception::{ExceptionRaise, ExceptionType};
 use mach_protocol::task::TaskSwapExceptionPorts;
 use mach_protocol::thread::ThreadSwapExceptionPorts;
 
-use crate::msg::{self, CarriedRight, PortMessage, Timeout};
+use crate::msg::{self, CarriedRight, PortMessage, Timeout, mach_msg_destroy};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
 use crate::rpc::call;
 use crate::rt::spawn::run_watched;
@@ -119,12 +120,21 @@ impl Handler {
 
     /// Waits for an exception. Its thread waits until the answer.
     ///
+    /// Whoever can name the thread has a right to its exception port, and so to send messages that look like
+    /// exceptions. Those that the server did not make are thrown away; the time limit counts from the last of them.
+    ///
     /// # Errors
     ///
-    /// Those of receiving; `MIG_BAD_ID` for a message that is no exception.
+    /// Those of receiving; `MIG_BAD_ID` for a message of the server's that is no exception.
     pub fn wait(&self, timeout: Timeout) -> Result<Waiting> {
-        let message = msg::receive(self.name(), timeout)?;
-        let raised = raised(&message)?;
+        let message = loop {
+            let message = msg::receive(self.name(), timeout)?;
+            if message.header.is_from_server {
+                break message;
+            }
+            mach_msg_destroy(&message);
+        };
+        let raised = raised(&message).inspect_err(|_| mach_msg_destroy(&message))?;
         Ok(Waiting { message, raised })
     }
 
@@ -189,7 +199,7 @@ fn raised(message: &PortMessage) -> Result<ExceptionRaise> {
     ExceptionRaise::from_message(message).ok_or(KernReturn::MIG_TYPE_ERROR)
 }
 
-/// The message by which a thread under [`catch`] tells that it came to its end.
+/// The message by which a thread under [`catch`] wakes who watches it when it came to its end.
 const CAUGHT_NOTHING: i32 = 7400;
 
 /// How a closure under [`catch`] ended.
@@ -206,20 +216,34 @@ pub type Caught<T> = core::result::Result<T, ExceptionRaise>;
 pub fn catch<T: Send + 'static>(main: impl FnOnce() -> T + Send) -> Result<Caught<T>> {
     let handler = Handler::new()?;
     let port = handler.name();
-    let (message, value) = run_watched(
-        |thread| handler.attach_to_thread(thread),
-        main,
-        || tell_end(port),
-        || msg::receive(port, Timeout::Never),
-    )?;
-    let message = message?;
-    if message.header.id == CAUGHT_NOTHING {
-        return value.map(Ok).ok_or(KernReturn::TERMINATED);
+    let has_ended = AtomicBool::new(false);
+    let farewell = || {
+        has_ended.store(true, Ordering::SeqCst);
+        tell_end(port);
+    };
+    let watch = || watch(port, &has_ended);
+    let (waiting, value) = run_watched(|thread| handler.attach_to_thread(thread), main, farewell, watch)?;
+    match waiting? {
+        // The thread is gone: nobody waits for the answer, and the rights go.
+        Some(waiting) => Ok(Err(*waiting.raised())),
+        None => value.map(Ok).ok_or(KernReturn::TERMINATED),
     }
-    let raised = raised(&message)?;
-    // The thread is gone: nobody waits for the answer, and the rights go.
-    drop(Waiting { message, raised });
-    Ok(Err(raised))
+}
+
+/// Waits until the thread under [`catch`] raises an exception, or comes to its end. That others say so counts for
+/// nothing: an exception comes from the server, and an end shows in the thread's own word, which only wakes.
+fn watch(port: PortName, has_ended: &AtomicBool) -> Result<Option<Waiting>> {
+    loop {
+        let message = msg::receive(port, Timeout::Never)?;
+        if message.header.is_from_server {
+            let raised = raised(&message).inspect_err(|_| mach_msg_destroy(&message))?;
+            return Ok(Some(Waiting { message, raised }));
+        }
+        mach_msg_destroy(&message);
+        if has_ended.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+    }
 }
 
 fn tell_end(port: PortName) {

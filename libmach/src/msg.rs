@@ -118,22 +118,28 @@ pub fn reply_and_receive(request: &PortMessage, answer: &PortMessage, from: Port
 
 /// `mach_msg_destroy`: drops the rights that a received message brought, and the memory of returned pages.
 pub fn mach_msg_destroy(message: &PortMessage) {
-    let task = task::mach_task_self();
-    let header = [message.header.remote];
-    for right in header.iter().chain(message.rights()).filter(|right| right.name.is_valid()) {
-        // Rights that came with the message are the task's own: a failure means that they are gone already.
-        let _ = match right.disposition {
-            Disposition::PORT_RECEIVE => port::mach_port_mod_refs(task, right.name, port::Right::RECEIVE, -1),
-            _ => port::mach_port_deallocate(task, right.name),
-        };
-    }
+    destroy_right(&message.header.remote);
+    message.rights().iter().for_each(destroy_right);
     let upcall = Upcall::from_words(message.header.id, message.data_words());
     // Data that found no room came without an address.
     if let Some(Upcall::DataReturn(data)) = upcall.filter(|_| message.header.is_from_server)
         && data.data != 0
     {
-        let _ = vm::vm_deallocate(task, data.data, data.size);
+        let _ = vm::vm_deallocate(task::mach_task_self(), data.data, data.size);
     }
+}
+
+/// Gives up a right that came with a message, whatever it is; one that did not come is none.
+pub fn destroy_right(right: &CarriedRight) {
+    if !right.name.is_valid() {
+        return;
+    }
+    let task = task::mach_task_self();
+    // A right that came with a message is the task's own: a failure means that it is gone already.
+    let _ = match right.disposition {
+        Disposition::PORT_RECEIVE => port::mach_port_mod_refs(task, right.name, port::Right::RECEIVE, -1),
+        _ => port::mach_port_deallocate(task, right.name),
+    };
 }
 
 /// `answer` with the header that takes it to who sent `request`.

@@ -22,7 +22,7 @@ pub fn lookup(name: &str) -> Result<PortName> {
 ///
 /// # Errors
 ///
-/// `NAME_EXISTS`, `RESOURCE_SHORTAGE`.
+/// `INVALID_ARGUMENT` for an empty name or a right that is dead, `NAME_EXISTS`, `RESOURCE_SHORTAGE`.
 pub fn register(name: &str, right: PortName) -> Result<()> {
     let right = CarriedRight { name: right, disposition: Disposition::COPY_SEND };
     let message = service::names_register(name, right).map_err(|_| KernReturn::INVALID_ARGUMENT)?;

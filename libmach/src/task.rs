@@ -70,7 +70,7 @@ pub fn task_terminate(target: PortName) -> Result<()> {
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` if the target is no task.
+/// `INVALID_ARGUMENT` if the target is no task; `FAILURE` if it was suspended 2^32-1 times.
 pub fn task_suspend(target: PortName) -> Result<()> {
     call(target, &proto::TaskSuspend {}).map(drop)
 }

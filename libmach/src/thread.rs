@@ -44,7 +44,7 @@ pub fn thread_terminate(thread: PortName) -> Result<()> {
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` if the target is no thread.
+/// `INVALID_ARGUMENT` if the target is no thread; `FAILURE` if it was suspended 2^32-1 times.
 pub fn thread_suspend(thread: PortName) -> Result<()> {
     call(thread, &proto::ThreadSuspend {}).map(drop)
 }

@@ -8,15 +8,17 @@ use crate::table::REPLY_OFFSET;
 use crate::wire::{Reader, Text, Wire, Words};
 use crate::{KernReturn, PortName};
 
-/// Gives a port a name: data the [`ServiceName`], one right, the send right. No outs.
-/// Codes: NAME_EXISTS, RESOURCE_SHORTAGE.
+/// Gives a port a name: data the [`ServiceName`], one right, the send right. No outs. A name is free again when its
+/// port has died. Codes: INVALID_ARGUMENT (no name, a dead right), INVALID_CAPABILITY (another right, or none),
+/// NAME_EXISTS, RESOURCE_SHORTAGE.
 pub const NAMES_REGISTER: i32 = 7200;
 /// Finds a port by its name: data the [`ServiceName`]. Outs: one right, the send right.
 /// Codes: INVALID_NAME.
 pub const NAMES_LOOKUP: i32 = 7201;
 /// Writes the data's bytes to the console. Outs: none; the answer comes when they are written.
 pub const CONSOLE_WRITE: i32 = 7300;
-/// Reads bytes that were typed, at least one. Outs: the bytes, from the second word on.
+/// Reads bytes that were typed, at least one. Outs: the bytes, from the second word on. One reader can wait at a time.
+/// Codes: RESOURCE_SHORTAGE (another one waits).
 pub const CONSOLE_READ: i32 = 7301;
 
 /// The console's name at the name service.

@@ -7,8 +7,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use libmach::msg::{MAX_DATA_BYTES, PortMessage, Timeout, receive, reply};
-use libmach::port::{Disposition, Right, mach_port_allocate, mach_port_insert_right};
+use libmach::msg::{MAX_DATA_BYTES, PortMessage, Timeout, destroy_right, receive, reply};
+use libmach::port::{Disposition, PortType, Right, mach_port_allocate, mach_port_insert_right, mach_port_type};
 use libmach::sync::Mutex;
 use libmach::task::mach_task_self;
 use libmach::{KernReturn, PortName, names, thread};
@@ -100,7 +100,9 @@ fn listen(console: &Mutex<Console>) -> ! {
 fn serve(console: &Mutex<Console>, port: PortName) -> Result<(), KernReturn> {
     loop {
         let request = receive(port, Timeout::Never)?;
-        let answer = match request.header.id {
+        // No request has rights in its body; what comes there is not kept.
+        request.rights().iter().for_each(destroy_right);
+        let outcome = match request.header.id {
             CONSOLE_WRITE => {
                 let console = console.lock();
                 request.data_bytes_from(0).for_each(|byte| console.line.put(byte));
@@ -108,6 +110,7 @@ fn serve(console: &Mutex<Console>, port: PortName) -> Result<(), KernReturn> {
             }
             CONSOLE_READ => {
                 let mut console = console.lock();
+                console.forget_dead_reader();
                 // One reader at a time: who reads while another waits is turned away.
                 match console.reader {
                     None => {
@@ -120,9 +123,21 @@ fn serve(console: &Mutex<Console>, port: PortName) -> Result<(), KernReturn> {
             }
             id => service::answer(id, KernReturn::MIG_BAD_ID),
         };
-        // A client that is gone needs no answer.
-        let _ = reply(&request, &answer);
+        answer(&request, &outcome);
     }
+}
+
+/// Answers a request. A client that is gone needs no answer; what is left of its right goes.
+fn answer(request: &PortMessage, answer: &PortMessage) {
+    if reply(request, answer).is_err() {
+        destroy_right(&request.header.remote);
+    }
+}
+
+/// Whether somebody may be there to hear the answer to a request.
+fn is_answerable(request: &PortMessage) -> bool {
+    let right = mach_port_type(mach_task_self(), request.header.remote.name);
+    right.is_ok_and(|is| is.contains(PortType::SEND) || is.contains(PortType::SEND_ONCE))
 }
 
 impl Console {
@@ -151,19 +166,26 @@ impl Console {
         bytes.iter().for_each(|byte| self.line.put(*byte));
     }
 
+    /// Forgets a reader whose port has died: it keeps nobody else from reading, and no line goes to it.
+    fn forget_dead_reader(&mut self) {
+        if let Some(reader) = self.reader.take_if(|reader| !is_answerable(reader)) {
+            destroy_right(&reader.header.remote);
+        }
+    }
+
     /// Gives the reader what there is, up to the end of a line.
     fn hand_out(&mut self) {
         if self.unread.is_empty() {
             return;
         }
+        self.forget_dead_reader();
         let Some(request) = self.reader.take() else { return };
         let wanted = request.data_words().first().map_or(0, |words| *words as usize);
         let most = wanted.clamp(1, MAX_DATA_BYTES - ANSWER_HEAD);
         let end = self.unread.iter().position(|byte| *byte == b'\n').map_or(self.unread.len(), |end| end + 1);
         let bytes: Vec<u8> = self.unread.drain(..end.min(most)).collect();
-        let mut answer = service::answer(CONSOLE_READ, KernReturn::SUCCESS);
-        answer.push_bytes(&bytes);
-        // A client that is gone loses what it asked for.
-        let _ = reply(&request, &answer);
+        let mut line = service::answer(CONSOLE_READ, KernReturn::SUCCESS);
+        line.push_bytes(&bytes);
+        answer(&request, &line);
     }
 }

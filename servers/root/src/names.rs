@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-use libmach::msg::{CarriedRight, PortMessage, Timeout, send};
-use libmach::port::{Disposition, mach_port_deallocate, mach_port_destroy};
+use libmach::msg::{CarriedRight, PortMessage, Timeout, destroy_right, send};
+use libmach::port::{Disposition, PortType, mach_port_deallocate, mach_port_type};
 use libmach::task::mach_task_self;
 use libmach::{KernReturn, PortName};
 use mach_protocol::service::{NAMES_LOOKUP, NAMES_REGISTER, answer, requested_name};
@@ -12,7 +12,7 @@ use mach_protocol::service::{NAMES_LOOKUP, NAMES_REGISTER, answer, requested_nam
 /// Names that can be registered: what bounds the memory that clients can make root use.
 const MAX_NAMES: usize = 256;
 
-/// The names.
+/// The names. One whose port has died is free: it is forgotten when it is next asked for, or when room is needed.
 pub(crate) struct Names {
     rights: BTreeMap<String, PortName>,
 }
@@ -39,40 +39,86 @@ impl Names {
         let mut carried = request.rights().iter();
         let answer = match request.header.id {
             NAMES_REGISTER => match carried.next() {
-                Some(right) => answer(NAMES_REGISTER, self.register(name, right.name)),
+                Some(right) => answer(NAMES_REGISTER, self.register(name, right)),
                 None => answer(NAMES_REGISTER, KernReturn::INVALID_CAPABILITY),
             },
             NAMES_LOOKUP => self.lookup(&name),
             id => answer(id, KernReturn::MIG_BAD_ID),
         };
         // Rights that no request has are let go.
-        carried.for_each(|right| let_go(right.name));
+        carried.for_each(destroy_right);
         reply(request, answer);
     }
 
-    fn register(&mut self, name: String, right: PortName) -> KernReturn {
-        let refused = if name.is_empty() || !right.is_valid() {
+    /// Gives a name to the port behind a send right, and keeps the right.
+    ///
+    /// | # | check                                             | code                 |
+    /// |---|---------------------------------------------------|----------------------|
+    /// | 1 | there is a name, and a right that did not die     | `INVALID_ARGUMENT`   |
+    /// | 2 | it is a send right                                | `INVALID_CAPABILITY` |
+    /// | 3 | nobody has the name whose port lives              | `NAME_EXISTS`        |
+    /// | 4 | there are not too many names whose ports live     | `RESOURCE_SHORTAGE`  |
+    fn register(&mut self, name: String, right: &CarriedRight) -> KernReturn {
+        let refused = if name.is_empty() || !right.name.is_valid() {
             KernReturn::INVALID_ARGUMENT
-        } else if self.has(&name) {
+        } else if right.disposition != Disposition::PORT_SEND {
+            KernReturn::INVALID_CAPABILITY
+        } else if self.find(&name).is_some() {
             KernReturn::NAME_EXISTS
-        } else if self.rights.len() >= MAX_NAMES {
+        } else if !self.has_room() {
             KernReturn::RESOURCE_SHORTAGE
         } else {
-            self.rights.insert(name, right);
+            self.rights.insert(name, right.name);
             return KernReturn::SUCCESS;
         };
-        let_go(right);
+        destroy_right(right);
         refused
     }
 
-    fn lookup(&self, name: &str) -> PortMessage {
-        let Some(&name) = self.rights.get(name) else { return answer(NAMES_LOOKUP, KernReturn::INVALID_NAME) };
+    fn lookup(&mut self, name: &str) -> PortMessage {
+        let Some(name) = self.find(name) else { return answer(NAMES_LOOKUP, KernReturn::INVALID_NAME) };
         let mut found = answer(NAMES_LOOKUP, KernReturn::SUCCESS);
         match found.push_right(CarriedRight { name, disposition: Disposition::COPY_SEND }) {
             Ok(()) => found,
             Err(_) => answer(NAMES_LOOKUP, KernReturn::RESOURCE_SHORTAGE),
         }
     }
+
+    /// The right behind a name whose port lives.
+    fn find(&mut self, name: &str) -> Option<PortName> {
+        let right = self.get(name)?;
+        if is_alive(right) {
+            return Some(right);
+        }
+        self.rights.remove(name);
+        let_go(right);
+        None
+    }
+
+    /// Whether one more name can be kept; dead ones go if there would be no room otherwise.
+    fn has_room(&mut self) -> bool {
+        if self.rights.len() >= MAX_NAMES {
+            self.rights.retain(|_, right| {
+                let is_alive = is_alive(*right);
+                if !is_alive {
+                    let_go(*right);
+                }
+                is_alive
+            });
+        }
+        self.rights.len() < MAX_NAMES
+    }
+}
+
+/// Whether a name of root's is still a send right, and not what is left of one.
+fn is_alive(right: PortName) -> bool {
+    mach_port_type(mach_task_self(), right).is_ok_and(|is| is.contains(PortType::SEND))
+}
+
+/// Drops the reference that a registered name holds.
+fn let_go(right: PortName) {
+    // Root's own name of a right that it was given: nothing can be wrong with it.
+    let _ = mach_port_deallocate(mach_task_self(), right);
 }
 
 /// Answers a request that carries a reply right; without waiting, since a client may not.
@@ -83,15 +129,6 @@ fn reply(request: &PortMessage, mut answer: PortMessage) {
     }
     answer.header.remote = to;
     if send(&answer, Timeout::Millis(0)).is_err() {
-        let_go(to.name);
-    }
-}
-
-/// Gives up a right that came in a message, whatever it is.
-fn let_go(name: PortName) {
-    let me = mach_task_self();
-    if name.is_valid() && mach_port_deallocate(me, name).is_err() {
-        // A receive right is not deallocated but destroyed; nothing else can be wrong with a name of root's own.
-        let _ = mach_port_destroy(me, name);
+        destroy_right(&to);
     }
 }

@@ -70,23 +70,14 @@ mod siege {
         let notes = shared()?;
         let bystander = fork(move || stand_by(notes))?;
         notes.inherit(VmInherit::NONE)?;
-        // Once for what a first time costs.
-        besiege(calls, 0)?;
+        // Once for what a first time costs, here and in the servers.
+        if let Err(why) = round(calls, notes, 0)? {
+            return Ok(Err(why));
+        }
         let before = settled(None)?;
         for number in 0..children {
-            let rounds = notes.words()[ROUNDS].load(SeqCst);
-            besiege(calls, seed + number)?;
-            for _ in 0..200 {
-                if notes.words()[ROUNDS].load(SeqCst) > rounds {
-                    break;
-                }
-                sleep(5);
-            }
-            if notes.words()[ROUNDS].load(SeqCst) <= rounds {
-                return Ok(Err(format!("the bystander stands still after seed {}", seed + number)));
-            }
-            if notes.words()[WRONG].load(SeqCst) != 0 {
-                return Ok(Err(format!("the bystander's memory changed with seed {}", seed + number)));
+            if let Err(why) = round(calls, notes, seed + number)? {
+                return Ok(Err(why));
             }
         }
         let after = settled(Some(before))?;
@@ -94,6 +85,25 @@ mod siege {
         task_terminate(bystander.task())?;
         if after != before {
             return Ok(Err(format!("in use before {before:?}, after {after:?}")));
+        }
+        Ok(Ok(()))
+    }
+
+    /// One child's life, during which the bystander goes on.
+    fn round(calls: &'static Region, notes: &Region, seed: u64) -> Result<core::result::Result<(), String>> {
+        let rounds = notes.words()[ROUNDS].load(SeqCst);
+        besiege(calls, seed)?;
+        for _ in 0..200 {
+            if notes.words()[ROUNDS].load(SeqCst) > rounds {
+                break;
+            }
+            sleep(5);
+        }
+        if notes.words()[ROUNDS].load(SeqCst) <= rounds {
+            return Ok(Err(format!("the bystander stands still after seed {seed}")));
+        }
+        if notes.words()[WRONG].load(SeqCst) != 0 {
+            return Ok(Err(format!("the bystander's memory changed with seed {seed}")));
         }
         Ok(Ok(()))
     }

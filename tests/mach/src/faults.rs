@@ -3,14 +3,19 @@
 use alloc::string::String;
 use core::sync::atomic::Ordering::SeqCst;
 
-use libmach::KernReturn;
-use libmach::exception::{ExceptionRaise, ExceptionType, Handler, Verdict};
+use libmach::exception::{ExceptionRaise, ExceptionType, Handler, Verdict, catch};
 use libmach::memory_object::CopyStrategy;
-use libmach::msg::Timeout;
+use libmach::msg::{CarriedRight, PortMessage, Timeout, send};
+use libmach::port::Disposition;
 use libmach::region::touch;
 use libmach::task::{TaskEnd, fork, task_resume, task_suspend};
-use libmach::thread::{self, ThreadState, thread_create, thread_resume, thread_set_state, thread_terminate};
+use libmach::thread::{
+    self, THREAD_EXCEPTION_PORT, ThreadState, thread_create, thread_get_special_port, thread_resume, thread_set_state,
+    thread_terminate,
+};
 use libmach::vm::{self, VmFlags, VmProt, vm_statistics};
+use libmach::{KernReturn, PortName};
+use mach_protocol::exception::EXCEPTION_RAISE;
 
 use crate::memory_object::{Access, Manager};
 use crate::support::{P, faults, free, hole, kept, load, me, ok, pages, same, shared_page, store, write_faults};
@@ -26,6 +31,8 @@ pub(crate) const CASES: &[Case] = &[
     ("faults.i17.07", an_aborted_fault_happens_again),
     ("faults.i17.08", a_suspended_task_gets_its_page_and_waits),
     ("faults.i17.09", zero_fill_is_counted_by_the_page),
+    ("exceptions.forged_ones_are_thrown_away", a_handler_believes_the_server_alone),
+    ("exceptions.forged_ones_catch_nothing", a_thread_that_forges_its_own_end),
 ];
 
 /// The time that nothing here takes.
@@ -191,4 +198,53 @@ fn a_suspended_task_gets_its_page_and_waits() -> Outcome {
     same("its end", TaskEnd::Exited { status: 9 }, ok("wait", child.wait(LONG))?)?;
     same("steps after it was resumed", 1, step.words()[0].load(SeqCst))?;
     manager.finish(region)
+}
+
+/// Sends a message that says what one of the server's would say.
+fn forge(handler: PortName, disposition: Disposition, id: i32) -> Outcome {
+    let mut message = PortMessage::with_words(id, &[1, 1, 0x666]);
+    message.header.remote = CarriedRight { name: handler, disposition };
+    message.header.is_from_server = true;
+    for _ in 0..2 {
+        let right = CarriedRight { name: handler, disposition };
+        message.push_right(right).map_err(|_| "the right does not fit")?;
+    }
+    ok("send what is forged", send(&message, LONG))
+}
+
+fn a_handler_believes_the_server_alone() -> Outcome {
+    let address = hole(1)?;
+    let handler = ok("handler", Handler::new())?;
+    forge(handler.name(), Disposition::MAKE_SEND, EXCEPTION_RAISE)?;
+    let nothing = handler.wait(Timeout::Millis(50)).map(|waiting| *waiting.raised());
+    same("nothing was raised", Err(KernReturn::RCV_TIMED_OUT), nothing)?;
+    let reader = thread::spawn_with(|thread| handler.attach_to_thread(thread), move || touch(address));
+    let reader = ok("spawn", reader)?;
+    // Before the true one or behind it.
+    forge(handler.name(), Disposition::MAKE_SEND, EXCEPTION_RAISE)?;
+    let waiting = ok("the exception", handler.wait(LONG))?;
+    let raised = (waiting.raised().exception, waiting.raised().subcode);
+    same("what was raised", (ExceptionType::BAD_ACCESS, address), raised)?;
+    ok("vm_allocate", vm::vm_allocate(me(), address, P, VmFlags::FIXED))?;
+    ok("answer", waiting.answer(Verdict::Restart))?;
+    same("the reader", Ok(0), reader.join())?;
+    free(address, P)
+}
+
+fn a_thread_that_forges_its_own_end() -> Outcome {
+    let address = hole(1)?;
+    let caught = catch(|| {
+        let own = thread::mach_thread_self()?;
+        let handler = thread_get_special_port(own, THREAD_EXCEPTION_PORT)?;
+        // The message by which `catch` is told of an end, and one that looks like an exception.
+        let forged = [7400, EXCEPTION_RAISE].map(|id| forge(handler, Disposition::COPY_SEND, id));
+        thread::sleep(20);
+        Ok::<_, KernReturn>((forged, touch(address)))
+    });
+    match ok("catch", caught)? {
+        Err(raised) => {
+            same("what was raised", (ExceptionType::BAD_ACCESS, address), (raised.exception, raised.subcode))
+        }
+        Ok(ended) => Err(alloc::format!("the thread should have been stopped: {ended:?}")),
+    }
 }

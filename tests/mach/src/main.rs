@@ -29,6 +29,7 @@ mod read;
 mod region;
 mod remap;
 mod routines;
+mod services;
 mod support;
 mod threads;
 mod wire;
@@ -56,6 +57,7 @@ const CASES: [&[Case]; 17] = [
     faults::CASES,
     cow::CASES,
     routines::CASES,
+    services::CASES,
     lists::CASES,
     remap::CASES,
     attributes::CASES,

@@ -66,12 +66,9 @@ impl<M: Machine> Server<M> {
                 self.end_task(task, TaskEnd::Terminated, Some((caller.thread, request)));
             }
             TaskRequest::TaskSuspend(_) => {
-                if let Some(task) = self.tasks.get_mut(task) {
-                    task.suspended += 1;
-                }
-                // The answer goes first: a task that suspends itself gets it when it is resumed.
-                self.update_task(task);
-                self.answer_result(caller.thread, request, &Ok(wire::TaskSuspendReply {}));
+                // A task that suspends itself gets the answer when it is resumed.
+                let answer = self.suspend_task(task);
+                self.answer_result(caller.thread, request, &answer);
             }
             TaskRequest::TaskResume(_) => {
                 let answer = self.resume_task(task);
@@ -117,6 +114,14 @@ impl<M: Machine> Server<M> {
             }
             TaskRequest::TaskThreads(_) => self.task_threads(caller, request, task),
         }
+    }
+
+    /// Checks: the count can grow, else FAILURE: as many calls as suspended a task must be needed to resume it.
+    fn suspend_task(&mut self, id: TaskId) -> Result<wire::TaskSuspendReply, KernReturn> {
+        let task = self.tasks.get_mut(id).ok_or(KernReturn::FAILURE)?;
+        task.suspended = task.suspended.checked_add(1).ok_or(KernReturn::FAILURE)?;
+        self.update_task(id);
+        Ok(wire::TaskSuspendReply {})
     }
 
     fn resume_task(&mut self, id: TaskId) -> Result<wire::TaskResumeReply, KernReturn> {

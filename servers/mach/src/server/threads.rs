@@ -57,11 +57,8 @@ impl<M: Machine> Server<M> {
                 self.answer_result(reply, request, &answer.map(|info| wire::ThreadInfoReply { info }));
             }
             ThreadRequest::ThreadSuspend(_) => {
-                if let Some(thread) = self.threads.get_mut(id) {
-                    thread.suspended += 1;
-                }
-                self.update_run(id);
-                self.answer_result(reply, request, &Ok(wire::ThreadSuspendReply {}));
+                let answer = self.suspend_thread(id);
+                self.answer_result(reply, request, &answer);
             }
             ThreadRequest::ThreadResume(_) => {
                 let answer = self.resume_thread(id);
@@ -185,6 +182,14 @@ impl<M: Machine> Server<M> {
         let space = pmap::SpaceId(space.0);
         hw.pmaps.enter(&mut hw.memory, &mut hw.machine, space, address, frame, access).ok()?;
         Some(buffer)
+    }
+
+    /// Checks: the count can grow, else FAILURE, as for a task.
+    fn suspend_thread(&mut self, id: ThreadId) -> Result<wire::ThreadSuspendReply, KernReturn> {
+        let thread = self.threads.get_mut(id).ok_or(KernReturn::FAILURE)?;
+        thread.suspended = thread.suspended.checked_add(1).ok_or(KernReturn::FAILURE)?;
+        self.update_run(id);
+        Ok(wire::ThreadSuspendReply {})
     }
 
     fn resume_thread(&mut self, id: ThreadId) -> Result<wire::ThreadResumeReply, KernReturn> {

@@ -55,6 +55,28 @@ fn times_of_threads_go_over_to_their_task() {
 }
 
 #[test]
+fn a_count_of_suspensions_never_wraps() {
+    let mut host = Host::new();
+    let task = host.new_task();
+    let (thread, id) = host.new_thread(task);
+    let tcb = host.server.threads.get(id).unwrap().tcb;
+    host.server.threads.get_mut(id).unwrap().suspended = u32::MAX - 1;
+    assert_eq!(host.call(thread, &ThreadSuspend {}).map(drop), Ok(()));
+    assert_eq!(host.call(thread, &ThreadSuspend {}).map(drop), Err(KernReturn::FAILURE));
+    assert_eq!(host.server.threads.get(id).unwrap().suspended, u32::MAX);
+    assert!(!host.fake().runs(tcb));
+    host.server.threads.get_mut(id).unwrap().suspended = 1;
+    let known = host.server.threads.get(id).unwrap().task;
+    host.server.tasks.get_mut(known).unwrap().suspended = u32::MAX;
+    assert_eq!(host.call(task, &TaskSuspend {}).map(drop), Err(KernReturn::FAILURE));
+    assert_eq!(host.call(thread, &ThreadResume {}).map(drop), Ok(()));
+    assert!(!host.fake().runs(tcb), "its task is suspended as often as can be");
+    host.server.tasks.get_mut(known).unwrap().suspended = 1;
+    assert_eq!(host.call(task, &TaskResume {}).map(drop), Ok(()));
+    assert!(host.fake().runs(tcb));
+}
+
+#[test]
 fn swapping_handlers_answers_the_old_ones() {
     const BAD_ACCESS: u32 = 1 << 1;
     let mut host = Host::new();
