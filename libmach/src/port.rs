@@ -176,10 +176,17 @@ impl ReceivePort {
     ///
     /// `NO_SPACE`, `RESOURCE_SHORTAGE`.
     pub fn new() -> Result<Self> {
-        let task = mach_task_self();
-        let name = mach_port_allocate(task, Right::RECEIVE)?;
+        mach_port_allocate(mach_task_self(), Right::RECEIVE).and_then(Self::adopt)
+    }
+
+    /// Takes over a receive right, as it comes in a message, and makes a send right beside it.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_NAME`, `INVALID_RIGHT`.
+    pub fn adopt(name: PortName) -> Result<Self> {
         let port = Self { name };
-        mach_port_insert_right(task, name, name, Disposition::MAKE_SEND)?;
+        mach_port_insert_right(mach_task_self(), name, name, Disposition::MAKE_SEND)?;
         Ok(port)
     }
 

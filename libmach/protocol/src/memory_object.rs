@@ -41,7 +41,7 @@ pub struct CopyStrategy(pub u32);
 impl CopyStrategy {
     /// Nothing: copies are made at once, page by page.
     pub const NONE: Self = Self(0);
-    /// It wants to be asked: `memory_object_copy`. This server takes it as [`CopyStrategy::DELAY`], and asks nobody.
+    /// It wants to be asked: [`CopyObject`], and serves an object for each copy.
     pub const CALL: Self = Self(1);
     /// The data does not change behind the server's back: copies are made when somebody writes.
     pub const DELAY: Self = Self(2);
@@ -346,7 +346,9 @@ upcalls! {
     /// The server has forgotten the object. The control and name ports are the manager's now.
     Terminate = 2201, 2 rights {}
 
-    /// A range shall be copied (strategy CALL): a new object is a snapshot of it. This server never sends it.
+    /// A range is copied (strategy CALL): a new object, whose init follows on its own port, shall be a snapshot of it.
+    /// Resident pages of the range are locked against writing now; for what the manager says that it has no data of in
+    /// the new object, that is what the old one is.
     CopyObject = 2202, 2 rights {
         /// Where in the old object.
         offset: u64,

@@ -334,10 +334,16 @@ pub trait MemoryManager {
     }
 
     /// Copy strategy CALL: `new` shall be a snapshot of a part of `object`, its offset 0 being `offset`. Its init
-    /// follows. Answers its tag. A server that takes CALL as DELAY, as Tessera's does, never calls it.
-    fn copy(&mut self, object: &Object, offset: u64, length: u64, new: &Object) -> u64 {
-        let _ = (offset, length, new);
-        object.tag()
+    /// follows. Answers its tag; nothing if it is not wanted: then it is destroyed, and whoever touches the snapshot gets
+    /// an exception.
+    ///
+    /// The old pages are locked against writing from now on. Requests for the new object can be answered by
+    /// [`Answer::Unavailable`] for what has not changed since. Before [`MemoryManager::data_unlock`] allows somebody to
+    /// write to the old one, the new one must be supplied with what it has there now; so who says CALL has its own
+    /// `data_unlock` as well.
+    fn copy(&mut self, object: &Object, offset: u64, length: u64, new: &Object) -> Option<u64> {
+        let _ = (object, offset, length, new);
+        None
     }
 
     /// To the default pager alone: anonymous memory is paged out for the first time. `object` is what its pages come

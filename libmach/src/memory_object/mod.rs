@@ -23,8 +23,8 @@ mod server;
 
 use mach_protocol::memory_object as proto;
 pub use mach_protocol::memory_object::{
-    ChangeCompleted, CopyStrategy, LockCompleted, MAX_OUTSTANDING, ShouldReturn, SupplyAndReceive, SupplyCompleted,
-    Upcall,
+    ChangeCompleted, CopyObject, CopyStrategy, LockCompleted, MAX_OUTSTANDING, ShouldReturn, SupplyAndReceive,
+    SupplyCompleted, Upcall,
 };
 pub use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::private::{DefaultPagerSpace, MemoryObjectSetDeadline, PortDoorbell, ServerUsage, SetFreeTargets};

@@ -250,10 +250,8 @@ impl<M: MemoryManager> Server<M> {
                 self.manager.data_return(&object, Returned { offset: data.offset, data: region, dirty, kernel_copy });
             }
             Upcall::CopyObject(copy) => {
-                let Some(new) = message.rights().get(1) else { return };
-                if let Ok(new) = self.adopt(new.name, object.tag) {
-                    let tag = self.manager.copy(&object, copy.offset, copy.length, &new);
-                    self.objects.insert(new.port, Object { tag, ..new });
+                if let Some(new) = message.rights().get(1) {
+                    self.copy(object, copy.offset, copy.length, new.name);
                 }
             }
             Upcall::LockCompleted(completed) => self.manager.lock_completed(&object, completed),
@@ -292,6 +290,19 @@ impl<M: MemoryManager> Server<M> {
             Init::Refuse => object.destroy(),
             Init::Later => Ok(()),
         };
+    }
+
+    /// A new object, for a snapshot of a part of an old one. One that the manager does not want is destroyed.
+    fn copy(&mut self, old: Object, offset: u64, length: u64, port: PortName) {
+        let tag = self.adopt(port, old.tag).ok().and_then(|new| {
+            let tag = self.manager.copy(&old, offset, length, &new)?;
+            self.objects.insert(port, Object { tag, ..new });
+            Some(tag)
+        });
+        if tag.is_none() {
+            self.objects.remove(&port);
+            let _ = mach_port_destroy(mach_task_self(), port);
+        }
     }
 
     fn terminate(&mut self, object: Object, message: &PortMessage) {

@@ -30,6 +30,9 @@ pub(crate) struct Machine {
     /// Each time that a manager's time started.
     pub(crate) starts: Vec<AssocId>,
     pub(crate) returns_taken: BTreeMap<AssocId, u64>,
+    /// A port was made for a copy in the present step.
+    copied: bool,
+    next_port: u64,
     /// The next `init` is refused with this.
     pub(crate) refuses_init: Option<KernReturn>,
 }
@@ -49,6 +52,8 @@ impl Machine {
             waited_for: BTreeSet::new(),
             starts: Vec::new(),
             returns_taken: BTreeMap::new(),
+            copied: false,
+            next_port: 1000,
             refuses_init: None,
         }
     }
@@ -214,6 +219,8 @@ pub(crate) enum Told {
     Request(AssocId, u64, Prot),
     Unlock(AssocId, u64, Prot),
     Return(AssocId, ReturnedPages),
+    /// A copy of a part of the first one: the second one.
+    Copy(AssocId, AssocId, u64, u64),
     Terminate(AssocId),
     NameDead(ObjectId),
 }
@@ -242,6 +249,16 @@ impl Pager for Machine {
     fn data_return(&mut self, assoc: AssocId, pages: ReturnedPages) {
         self.room -= 1;
         self.told.push(Told::Return(assoc, pages));
+    }
+    fn copy(&mut self, assoc: AssocId, copy: AssocId, offset: u64, length: u64) -> Option<ManagerId> {
+        if core::mem::replace(&mut self.copied, true) {
+            return None;
+        }
+        self.room -= 1;
+        self.next_port += 1;
+        let manager = ManagerId(self.next_port);
+        self.told.extend([Told::Copy(assoc, copy, offset, length), Told::Init(manager, copy)]);
+        Some(manager)
     }
     fn returns_taken(&self, assoc: AssocId) -> u64 {
         self.returns_taken.get(&assoc).copied().unwrap_or(0)
@@ -291,7 +308,7 @@ impl World {
 
     /// One step, which must keep its bound.
     pub(crate) fn step<O: Operation>(&mut self, operation: &mut O) -> Step<O::Out> {
-        self.machine.touched = 0;
+        (self.machine.touched, self.machine.copied) = (0, false);
         let step = operation.step(&mut self.vm, &mut self.machine);
         // A page may be looked up, copied and mapped: a small number of effects each.
         assert!(self.machine.touched <= 6 * STEP_PAGES + 8, "{} touched", self.machine.touched);
@@ -322,7 +339,7 @@ impl World {
     pub(crate) fn resume<O: Operation>(&mut self, operation: &mut O, on: WaitOn) -> Step<O::Out> {
         self.drain();
         let Some(&(_, wake)) = self.woken.iter().find(|(what, _)| *what == on) else { return Step::Wait(on) };
-        self.machine.touched = 0;
+        (self.machine.touched, self.machine.copied) = (0, false);
         operation.resume(&mut self.vm, &mut self.machine, wake)
     }
 

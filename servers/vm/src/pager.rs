@@ -31,6 +31,10 @@ pub trait Pager {
     /// `memory_object_data_return`: contents go back.
     fn data_return(&mut self, assoc: AssocId, pages: ReturnedPages);
 
+    /// `memory_object_copy`: `copy` stands from now on for an object of the manager's own, a snapshot of a part of this one,
+    /// and its `init` follows. Gives the port that was made for it; none if no more can be made in this step.
+    fn copy(&mut self, assoc: AssocId, copy: AssocId, offset: u64, length: u64) -> Option<ManagerId>;
+
     /// How many of the data_returns of this association the manager has taken.
     fn returns_taken(&self, assoc: AssocId) -> u64;
 

@@ -105,9 +105,22 @@ pub struct Managers {
     last_number: u64,
     outbox: VecDeque<Told>,
     deadlines: BTreeSet<(u64, AssocId)>,
+    /// A port of the server's that stands for nothing yet: the object port of the next copy.
+    unclaimed: Option<PortId>,
 }
 
 impl Managers {
+    /// Whether a port is wanted for the next copy.
+    #[must_use]
+    pub const fn wants_port(&self) -> bool {
+        self.unclaimed.is_none()
+    }
+
+    /// Here it is.
+    pub const fn keep_port(&mut self, port: PortId) {
+        self.unclaimed = Some(port);
+    }
+
     /// Number of associations.
     #[must_use]
     pub fn len(&self) -> usize {

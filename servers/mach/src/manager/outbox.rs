@@ -1,6 +1,6 @@
 //! The virtual memory's side: what it tells managers is put down, to be posted when its step is over.
 
-use mach_protocol::memory_object::{DataRequest, DataReturn, DataUnlock, Upcall};
+use mach_protocol::memory_object::{CopyObject, DataRequest, DataReturn, DataUnlock, Upcall};
 use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::{KernResult, KernReturn};
 use vm::{AssocId, ManagerId, Prot, ReturnedData, ReturnedPages};
@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::{Managers, PORT_MESSAGES, Record};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
+use crate::port::PortId;
 
 /// Something to be told to a manager, with the message's number.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub enum Told {
     Init(AssocId, u64),
     /// A message about the association.
     Message(AssocId, u64, Upcall),
+    /// `memory_object_copy`: where, and the port of the new object, which the server still receives from.
+    Copy(AssocId, u64, CopyObject, PortId),
     /// `memory_object_terminate`.
     Terminate(AssocId, u64),
 }
@@ -48,6 +51,17 @@ impl Managers {
         let number = self.charge(assoc, None);
         self.outbox.push_back(Told::Init(assoc, number));
         Ok(())
+    }
+
+    /// Associates the port that is ready for a copy.
+    fn copy(&mut self, assoc: AssocId, copy: AssocId, part: CopyObject) -> Option<ManagerId> {
+        let port = self.unclaimed.take()?;
+        let manager = ManagerId(port.to_word());
+        let number = self.charge(assoc, None);
+        self.outbox.push_back(Told::Copy(assoc, number, part, port));
+        // Nothing waits at a new port.
+        self.init(manager, copy).ok()?;
+        Some(manager)
     }
 
     fn tell(&mut self, assoc: AssocId, upcall: Upcall, data: Option<ReturnedData>) {
@@ -83,6 +97,10 @@ impl<M: Machine> vm::Pager for Hardware<M> {
         let ReturnedPages { offset, data, is_dirty, kernel_copy } = pages;
         let upcall = DataReturn { offset, data: 0, size: data.size(), dirty: is_dirty, kernel_copy };
         self.managers.tell(assoc, Upcall::DataReturn(upcall), Some(data));
+    }
+
+    fn copy(&mut self, assoc: AssocId, copy: AssocId, offset: u64, length: u64) -> Option<ManagerId> {
+        self.managers.copy(assoc, copy, CopyObject { offset, length })
     }
 
     fn returns_taken(&self, assoc: AssocId) -> u64 {

@@ -121,6 +121,8 @@ pub enum ObjectKind {
     MemoryName,
     /// A proxy for a memory object.
     Proxy,
+    /// Nothing yet: the next copy that a manager is told of gets the port.
+    Unclaimed,
     /// Where the reply to a message that the server sent is expected.
     Reply,
 }

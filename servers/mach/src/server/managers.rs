@@ -33,14 +33,35 @@ impl<M: Machine> Server<M> {
             Told::Message(assoc, number, upcall) => {
                 let address_word = matches!(upcall, Upcall::DataReturn(DataReturn { .. })).then_some(DATA_WORD);
                 let mark = Mark { number, address_word };
-                let object = match self.hw.managers.ports(assoc) {
-                    Some((port, Some(_))) => self.ports.copy_send(&Right::Send(port)),
-                    _ => Right::Dead,
-                };
+                let object = self.object_right(assoc);
                 let control = self.control_right(assoc);
                 self.post_to_object(assoc, mark, object, &upcall, vec![control]);
             }
+            Told::Copy(assoc, number, part, port) => {
+                let rights = vec![self.control_right(assoc), self.ports.hand_over(port)];
+                let object = self.object_right(assoc);
+                let mark = Mark { number, address_word: None };
+                self.post_to_object(assoc, mark, object, &Upcall::CopyObject(part), rights);
+                self.prepare_copy();
+            }
             Told::Terminate(assoc, number) => self.post_terminate(assoc, number),
+        }
+    }
+
+    /// Makes the port of the next copy that a manager is told of: where the virtual memory makes the copy it must know
+    /// the port, and has no way to make one.
+    pub(super) fn prepare_copy(&mut self) {
+        if self.hw.managers.wants_port() {
+            let port = self.ports.create_server_port(Object { kind: ObjectKind::Unclaimed, id: 0 });
+            self.hw.managers.keep_port(port);
+        }
+    }
+
+    /// A send right to an association's object port; a dead one if it is over.
+    fn object_right(&mut self, assoc: AssocId) -> Right {
+        match self.hw.managers.ports(assoc) {
+            Some((port, Some(_))) => self.ports.copy_send(&Right::Send(port)),
+            _ => Right::Dead,
         }
     }
 

@@ -149,6 +149,7 @@ impl<M: Machine> Server<M> {
             root: TaskId::new(0, 0),
         };
         server.adopt_root(&start).ok_or(NoStart)?;
+        server.prepare_copy();
         Ok(server)
     }
 

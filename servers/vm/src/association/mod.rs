@@ -6,6 +6,7 @@
 //! |------------|--------------------------------------------------------------------------|
 //! | `acquire`  | mapping a memory object: the association is found or made                |
 //! | `ask`      | requests and unlocks: what the manager owes an answer for                |
+//! | `call`     | copies of which the manager is told: `memory_object_copy`                |
 //! | `answers`  | ready, attributes, unavailable, error, destroy, death, silence, room     |
 //! | `supply`   | `data_supply`: pages come in                                             |
 //! | `sweep`    | going over resident pages: return, flush, lock                           |
@@ -35,6 +36,7 @@
 mod acquire;
 mod answers;
 mod ask;
+mod call;
 mod evict;
 mod lock;
 mod retire;

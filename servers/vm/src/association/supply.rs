@@ -294,6 +294,9 @@ impl Vm {
         let was_requested = old
             .and_then(|page| self.pages.get(page))
             .is_some_and(|page| matches!(page.state, PageState::Requested { .. }));
+        if old.and_then(|page| self.pages.get(page)).is_some_and(|page| page.state == PageState::Absent) {
+            self.hide_below(env, object, offset);
+        }
         let state = PageState::Clean { frame };
         let page = Page { lock, is_precious, is_unsolicited: !was_requested, ..Page::new(object, offset, state) };
         let id = match old {

@@ -4,6 +4,7 @@
 //! |-------------------------------------------|-------------------------------------------------------------------|
 //! | nothing yet                               | the copy has nothing either                                       |
 //! | anonymous memory, private                 | symmetric: both entries need a copy, mappings lose WRITE          |
+//! | a manager's that wants to be asked        | it makes an object for the copy, and locks the pages              |
 //! | shared on purpose, or a manager's         | asymmetric: pages are pushed to a copy object before they change |
 //! | wired, or a chain grown too long          | bytes are copied now                                              |
 //! | a manager's that may change by itself     | every byte is asked for and copied now                            |
@@ -44,6 +45,8 @@ enum Work {
     Protect { range: Range },
     /// Taking WRITE from all mappings of a shared object's pages.
     ProtectPages { object: ObjectId, offset: u64, end: u64 },
+    /// Locking the pages of a manager's object against writing.
+    LockPages { object: ObjectId, offset: u64, end: u64 },
     /// Copying the bytes of every page.
     Bytes { from: ObjectId, offset: u64, end: u64, to: ObjectId, shift: u64 },
 }
@@ -93,9 +96,10 @@ impl Copier {
             self.work = match self.work {
                 Work::Next => {
                     budget.take(1);
-                    match self.next_entry(vm) {
-                        Some(work) => work,
-                        None => return Progress::Done,
+                    match self.next_entry(vm, env) {
+                        Ok(Some(work)) => work,
+                        Ok(None) => return Progress::Done,
+                        Err(stop) => return Progress::Stopped(stop),
                     }
                 }
                 Work::Protect { range } => self.protect(vm, env, range, budget),
@@ -103,6 +107,13 @@ impl Copier {
                     Some(next) => {
                         budget.take(1);
                         Work::ProtectPages { object, offset: next, end }
+                    }
+                    None => Work::Next,
+                },
+                Work::LockPages { object, offset, end } => match vm.lock_copied(env, object, offset, end) {
+                    Some(next) => {
+                        budget.take(1);
+                        Work::LockPages { object, offset: next, end }
                     }
                     None => Work::Next,
                 },
@@ -136,22 +147,16 @@ impl Copier {
         }
     }
 
-    /// Makes the copy of the next entry, and says what is owed to it.
-    fn next_entry(&mut self, vm: &mut Vm) -> Option<Work> {
-        let map = vm.maps.get(self.from)?;
-        let (start, _) = map.entries.at_or_above(self.range.start)?;
-        let start = start.max(self.range.start);
-        if start >= self.range.end {
-            return None;
-        }
-        vm.clip_range(self.from, Range { start, end: self.range.end });
-        let (_, entry) = vm.maps.get(self.from)?.entries.lookup(start)?;
-        let range = Range { start, end: entry.end };
-        let entry = entry.clone();
-        self.range.start = range.end;
+    /// Makes the copy of the next entry, and says what is owed to it. Nothing if there is none; an error leaves it as it
+    /// was.
+    fn next_entry<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Result<Option<Work>, Access> {
+        let Some((range, entry)) = self.clip_next(vm) else { return Ok(None) };
         let (is_share, attributes) = match self.terms {
             Terms::Inherit => match entry.attributes.inherit {
-                Inherit::None => return Some(Work::Next),
+                Inherit::None => {
+                    self.range.start = range.end;
+                    return Ok(Some(Work::Next));
+                }
                 Inherit::Share => (true, entry.attributes),
                 Inherit::Copy => (false, entry.attributes),
             },
@@ -171,9 +176,24 @@ impl Copier {
                 _ => self.alloc_id,
             },
         };
-        let (copy, work) = if is_share { self.share(vm, range, copy)? } else { self.copy(vm, range, &entry, copy)? };
+        let made = if is_share { self.share(vm, range, copy) } else { self.copy(vm, env, range, &entry, copy)? };
+        self.range.start = range.end;
+        let Some((copy, work)) = made else { return Ok(None) };
         vm.insert_entry(self.to, range.start.wrapping_add(self.shift), copy);
-        Some(work)
+        Ok(Some(work))
+    }
+
+    /// The next entry of the source, cut to what is to be copied.
+    fn clip_next(&self, vm: &mut Vm) -> Option<(Range, Entry)> {
+        let map = vm.maps.get(self.from)?;
+        let (start, _) = map.entries.at_or_above(self.range.start)?;
+        let start = start.max(self.range.start);
+        if start >= self.range.end {
+            return None;
+        }
+        vm.clip_range(self.from, Range { start, end: self.range.end });
+        let (_, entry) = vm.maps.get(self.from)?.entries.lookup(start)?;
+        Some((Range { start, end: entry.end }, entry.clone()))
     }
 
     /// Both entries use the same object from now on.
@@ -192,12 +212,19 @@ impl Copier {
     }
 
     /// The new entry is a snapshot of the source's.
-    fn copy(&self, vm: &mut Vm, range: Range, entry: &Entry, mut copy: Entry) -> Option<(Entry, Work)> {
+    fn copy<E: Env>(
+        &self,
+        vm: &mut Vm,
+        env: &mut E,
+        range: Range,
+        entry: &Entry,
+        mut copy: Entry,
+    ) -> Result<Option<(Entry, Work)>, Access> {
         let Some(Backing { object, offset }) = entry.backing else {
-            return Some((copy, Work::Next));
+            return Ok(Some((copy, Work::Next)));
         };
         let end = offset + range.size();
-        let source = vm.objects.get(object)?;
+        let Some(source) = vm.objects.get(object) else { return Ok(None) };
         let is_symmetric = source.is_internal() && !source.is_shared;
         if entry.wired > 0
             || vm.changes_by_itself(object)
@@ -206,11 +233,30 @@ impl Copier {
         {
             let to = vm.new_object(range.size());
             copy.backing = Some(Backing { object: to, offset: 0 });
-            return Some((copy, Work::Bytes { from: object, offset, end, to, shift: offset }));
+            return Ok(Some((copy, Work::Bytes { from: object, offset, end, to, shift: offset })));
         }
         copy.needs_copy = true;
+        if let Some(assoc) = vm.asks_for_copies(object) {
+            let made = vm.call_copy(env, assoc, Range { start: offset, end })?;
+            copy.backing = Some(Backing { object: made, offset: 0 });
+            return Ok(Some((copy, Work::LockPages { object, offset, end })));
+        }
+        Ok(self.copy_later(vm, range, entry, copy, is_symmetric))
+    }
+
+    /// A snapshot of which nobody is told.
+    fn copy_later(
+        &self,
+        vm: &mut Vm,
+        range: Range,
+        entry: &Entry,
+        mut copy: Entry,
+        is_symmetric: bool,
+    ) -> Option<(Entry, Work)> {
+        let Backing { object, offset } = entry.backing?;
         if !is_symmetric {
-            let (copied, window) = vm.make_copy_object(object, Range { start: offset, end })?;
+            let part = Range { start: offset, end: offset + range.size() };
+            let (copied, window) = vm.make_copy_object(object, part)?;
             let to_offset = offset - window.start;
             copy.backing = Some(Backing { object: copied, offset: to_offset });
             let (offset, end) = (window.start, window.end);

@@ -24,6 +24,7 @@ pub(super) const KEEP: u32 = 0;
 pub(super) const FLUSH: u32 = 1;
 /// Copy strategies.
 pub(super) const COPY_NONE: u32 = 0;
+pub(super) const COPY_CALL: u32 = 1;
 pub(super) const COPY_DELAY: u32 = 2;
 pub(super) const COPY_TEMPORARY: u32 = 3;
 
@@ -205,6 +206,7 @@ impl Managed {
                 Told::Return(_, pages) => {
                     Heard::Return(pages.offset, self.take_data(pages.data), pages.is_dirty, pages.kernel_copy)
                 }
+                Told::Copy(_, _, offset, length) => Heard::Copy(offset, length),
                 Told::Terminate(_) => Heard::Terminate,
                 Told::NameDead(_) => Heard::NameDead,
             })
@@ -233,6 +235,7 @@ pub(super) enum Heard {
     Unlock(u64, u32),
     /// Offset, data, dirty, kernel_copy.
     Return(u64, Vec<u8>, bool, bool),
+    Copy(u64, u64),
     Terminate,
     NameDead,
 }

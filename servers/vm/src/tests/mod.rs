@@ -18,6 +18,7 @@ mod i12_to_i16;
 mod i17_faults;
 mod i18_cow;
 mod i_mo_answers;
+mod i_mo_call;
 mod i_mo_copies;
 mod i_mo_end;
 mod i_mo_first;

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use libmach::Region;
-use libmach::memory_object::{CopyStrategy, Upcall};
+use libmach::memory_object::{CopyStrategy, ShouldReturn, Upcall, memory_object_data_unavailable};
 use libmach::thread::spawn;
 use libmach::vm::{self, MapRequest, VmInherit, VmProt};
 
@@ -15,6 +15,7 @@ pub(super) const CASES: &[Case] = &[
     ("memory_object.imo.59", a_write_to_the_copy_is_its_own),
     ("memory_object.imo.60", a_write_to_the_object_is_not_in_the_copy),
     ("memory_object.imo.61", the_copy_asks_the_object),
+    ("memory_object.imo.62", a_manager_that_is_asked),
     ("memory_object.imo.63", a_fork_is_a_copy),
     ("memory_object.imo.64", without_promise_all_is_read_at_once),
 ];
@@ -64,6 +65,31 @@ fn the_copy_asks_the_object() -> Outcome {
     reads(region.address(), 63)?;
     free(copy.address(), 2 * P)?;
     manager.finish(region)
+}
+
+fn a_manager_that_is_asked() -> Outcome {
+    let (manager, region) = Manager::full(2, CopyStrategy::CALL)?;
+    let copy = copy_of(&manager, 2)?;
+    let new = manager.copied(0, 2 * P)?;
+    new.init()?;
+    let reader = Access::read(copy.address() + P)?;
+    // Nothing is asked before the new object is ready.
+    new.nothing()?;
+    new.say_ready(false, CopyStrategy::DELAY)?;
+    same("access", VmProt::READ, new.request(P)?)?;
+    ok("data_unavailable", memory_object_data_unavailable(new.control(), P, P))?;
+    reader.gives(2)?;
+    // Who writes to the old page waits until the snapshot has what it needs.
+    let writer = Access::write(region, P, 70)?;
+    same("access", VmProt::WRITE, manager.unlock_wanted(P)?)?;
+    new.supply(P, 2)?;
+    manager.lock_done((P, P), ShouldReturn::NONE, false, VmProt::NONE)?;
+    writer.gives(70)?;
+    reads(copy.address() + P, 2)?;
+    reads(region.address() + P, 70)?;
+    free(copy.address(), 2 * P)?;
+    new.terminated()?;
+    manager.finish_dirty(region, 1)
 }
 
 fn a_fork_is_a_copy() -> Outcome {

@@ -11,8 +11,8 @@ use core::sync::atomic::Ordering::SeqCst;
 
 use libmach::exception::{Caught, ExceptionType, catch};
 use libmach::memory_object::{
-    CopyStrategy, Data, LockCompleted, ReplyTo, ShouldReturn, SupplyCompleted, Upcall, memory_object_data_supply,
-    memory_object_lock_request, memory_object_ready, memory_object_set_deadline,
+    CopyObject, CopyStrategy, Data, LockCompleted, ReplyTo, ShouldReturn, SupplyCompleted, Upcall,
+    memory_object_data_supply, memory_object_lock_request, memory_object_ready, memory_object_set_deadline,
 };
 use libmach::msg::{PortMessage, Timeout, mach_msg_destroy, receive};
 use libmach::port::{Disposition, PortType, ReceivePort, mach_port_deallocate, mach_port_destroy, mach_port_type};
@@ -174,6 +174,22 @@ impl Manager {
         same("offset and length of the request", (offset, P), (request.offset, request.length))?;
         self.is_mine(&message)?;
         Ok(VmProt::from_bits_retain(request.desired_access))
+    }
+
+    /// The next message is of a copy of this part; answers the manager of the object that shall be the copy.
+    pub(crate) fn copied(&self, offset: u64, length: u64) -> Result<Manager, String> {
+        let (upcall, message) = self.next()?;
+        same("the message", Upcall::CopyObject(CopyObject { offset, length }), upcall)?;
+        let &[control, new] = message.rights() else {
+            return Err(format!("copy has the rights {:?}", message.rights()));
+        };
+        let dispositions = [Disposition::PORT_SEND, Disposition::PORT_RECEIVE];
+        same("dispositions", dispositions, [control.disposition, new.disposition])?;
+        same("the old control port", self.control(), control.name)?;
+        ok("drop the surplus right", mach_port_deallocate(me(), control.name))?;
+        let port = ok("take the new object's port", ReceivePort::adopt(new.name))?;
+        let reply = ok("make a port", ReceivePort::new())?;
+        Ok(Manager { port, reply, control: Cell::default(), name: Cell::default() })
     }
 
     /// The next message asks that a lock on the page at `offset` goes; answers the access.

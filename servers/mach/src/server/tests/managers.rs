@@ -13,6 +13,7 @@ use vm::{GetBytes, Operation, PutBytes, Step};
 
 use super::*;
 
+mod copies;
 mod death;
 mod limits;
 mod protocol;

@@ -329,6 +329,7 @@ impl<const C: usize, const N: usize> Real<C, N> {
                         (assoc, msg)
                     }
                     Told::Terminate(assoc) => (assoc, Msg::Terminate),
+                    Told::Copy(..) => unreachable!("nobody copies"),
                     Told::NameDead(_) => unreachable!("nobody asked for a name"),
                 };
                 self.queue.push_back(Unread { assoc, is_counted: msg.is_counted(), data });
