@@ -13,12 +13,14 @@ extern crate alloc;
 
 mod id;
 mod pages;
+mod set;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use id::{GENERATION_BITS, Id, MAX_GENERATION};
 pub use pages::PageMap;
+pub use set::PageSet;
 
 const CHUNK_SHIFT: u32 = 7;
 const CHUNK: usize = 1 << CHUNK_SHIFT;

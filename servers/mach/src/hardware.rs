@@ -148,6 +148,14 @@ impl<M: Machine> FramePool for Hardware<M> {
         u64::from(self.memory.free_frames())
     }
 
+    fn promise_frame(&mut self) -> Result<(), Shortage> {
+        Ok(self.memory.promise_frame(self.need)?)
+    }
+
+    fn redeem_frame(&mut self) {
+        self.memory.redeem_frame();
+    }
+
     fn prepare_step(&mut self) -> Result<(), Shortage> {
         if self.machine.heap_room() >= vm::STEP_HEAP { Ok(()) } else { Err(Shortage) }
     }

@@ -79,7 +79,11 @@ impl Task {
     /// For whom memory is taken when it is this task's.
     #[must_use]
     pub const fn need(&self) -> Need {
-        if self.is_server { Need::Reserved } else { Need::Ordinary }
+        match self.priority {
+            _ if !self.is_server => Need::Ordinary,
+            0..=mach_protocol::boot::priority::SERVER => Need::Server,
+            _ => Need::Reserved,
+        }
     }
 
     /// Finds an address for the IPC buffer of one more thread. `None`: the task has too many threads.

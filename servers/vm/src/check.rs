@@ -6,6 +6,7 @@ use crate::association::State;
 use crate::fault::plan::{By, Plan, plan};
 use crate::model::{Told, World};
 use crate::object::Source;
+use crate::page::queue::Queue;
 use crate::*;
 
 impl World {
@@ -103,6 +104,8 @@ impl World {
                 assert!(object.refs > 0 || self.is_kept(id), "garbage is freed");
                 assert!(!object.is_queued, "what is queued is a chore");
                 let only = object.refs == 1 && object.child.is_some() && object.is_internal();
+                // What was paged out of it keeps it where it is.
+                let only = only && object.paging.is_none();
                 assert!(!only || object.copy.is_some_and(|c| Some(c) != object.child), "collapsed");
             }
         }
@@ -121,7 +124,28 @@ impl World {
         assert_eq!(frames.len(), self.machine.used_frames(), "no frame is lost");
         assert_eq!(frames.len() as u64, vm.counters.resident);
         self.assert_associations();
+        self.assert_paging();
+        vm.assert_queues();
         self.assert_mappings();
+    }
+
+    /// PAGING-1, PAGING-2.
+    fn assert_paging(&self) {
+        let vm = &self.vm;
+        let (mut requested, mut associated) = (0, 0);
+        for (id, object) in vm.objects.iter() {
+            let assoc = object.paging.and_then(|assoc| vm.associations.get(assoc));
+            associated += u32::from(assoc.is_some());
+            assert!(assoc.is_none_or(|record| record.object == id && record.manager.is_none()), "PAGING-1");
+            assert!(object.paging.is_some() || object.paged.is_empty(), "PAGING-2");
+            assert!(object.pages.iter().all(|(at, _)| !object.paged.contains(at)), "PAGING-2: {id:?}");
+            if vm.association_of(id).is_none() {
+                let pages = object.pages.values().filter_map(|page| vm.pages.get(*page));
+                requested += pages.filter(|page| page.is_owed()).count();
+            }
+        }
+        assert_eq!(self.machine.promised, requested as u64, "a frame for each page on its way in");
+        assert_eq!(associated, vm.pageout.paged_objects);
     }
 
     /// Whether an object may be without references: it is cached, or its manager does not take its data.
@@ -137,12 +161,18 @@ impl World {
     /// ASSOC-1 to ASSOC-5.
     fn assert_associations(&self) {
         let vm = &self.vm;
-        assert_eq!(vm.managers.len(), vm.associations.len(), "ASSOC-1");
+        let managed = vm.associations.len() - vm.pageout.paged_objects as usize;
+        assert_eq!(vm.managers.len(), managed, "ASSOC-1");
         let (mut unsolicited, mut cached) = (0, 0);
         for (id, record) in vm.associations.iter() {
-            assert_eq!(vm.managers.get(&record.manager), Some(&id), "ASSOC-1");
             let object = vm.objects.get(record.object).expect("ASSOC-2: it exists");
-            assert_eq!(object.source, Source::Manager(id), "ASSOC-2");
+            match record.manager {
+                Some(manager) => {
+                    assert_eq!(vm.managers.get(&manager), Some(&id), "ASSOC-1");
+                    assert_eq!(object.source, Source::Manager(id), "ASSOC-2");
+                }
+                None => assert_eq!(object.paging, Some(id), "ASSOC-2"),
+            }
             let pages = || object.pages.iter().filter_map(|(at, page)| Some((at, vm.pages.get(*page)?)));
             let owed: BTreeSet<u64> = pages().filter(|(_, page)| page.is_owed()).map(|(at, _)| at).collect();
             assert_eq!(owed, record.owed, "ASSOC-3");
@@ -195,7 +225,9 @@ impl World {
                         continue;
                     }
                     match plan(&self.vm, id, *address, access, By::Task) {
-                        Plan::Use { frame: wanted, prot: allowed, becomes_dirty, .. } => {
+                        Plan::Use { page, frame: wanted, prot: allowed, becomes_dirty } => {
+                            let queue = self.vm.pages.get(page).expect("a page").links.queue;
+                            assert!(!matches!(queue, Queue::Inactive(_)), "inactive pages are mapped nowhere");
                             assert!(!becomes_dirty, "no page is written without notice");
                             assert_eq!(*frame, wanted, "{id:?} {address:#x} {access:?}");
                             assert!(allowed.contains(access), "{id:?} {address:#x} {access:?}");
@@ -217,9 +249,20 @@ impl World {
         let backing = found.and_then(|(start, entry)| {
             entry.backing.map(|backing| (backing.object, backing.offset + (address - start)))
         });
-        let frame = backing.and_then(|(object, offset)| {
-            fault::plan::walk(&self.vm, object, offset, Prot::NONE).ok().map(|found| found.frame)
-        });
+        let found = backing
+            .map(|(object, offset)| fault::plan::walk(&self.vm, object, offset, Prot::NONE).map(|found| found.frame));
+        let frame = match found {
+            Some(Ok(frame)) => Some(frame),
+            Some(Err(Plan::Request { object, offset, .. })) if self.vm.association_of(object).is_none() => {
+                return self.peek_paged(object, offset).expect("the pager has it");
+            }
+            Some(Err(Plan::Wait(WaitOn::Page(page)))) if self.pager.is_some() => {
+                let page = self.vm.pages.get(page).expect("a page");
+                let (object, offset) = (page.object, page.offset);
+                return self.peek_paged(object, offset).expect("the pager has it");
+            }
+            _ => None,
+        };
         frame.map_or(vec![0; PAGE_SIZE as usize], |frame| self.machine.bytes(frame).to_vec())
     }
 

@@ -9,7 +9,8 @@
 //! | `map`     | address maps: the container of entries, and one file for each call on them          |
 //! | `object`  | what entries map: shadows, copies, their shortening, their end                      |
 //! | `association` | objects whose pages come from a memory manager, and the protocol with it      |
-//! | `page`    | the states of a page                                                                |
+//! | `page`    | the states of a page, and the queues                                                |
+//! | `pageout` | which pages go when memory is short, and the default pager                          |
 //! | `fault`   | what must happen for an access (`plan`, pure), and doing it (`resume`)              |
 //! | `pmap`, `pager` | the effects                                                                 |
 //! | `range`   | page arithmetic: R-cover and R-place                                                |
@@ -27,6 +28,7 @@ mod fault;
 mod map;
 mod object;
 mod page;
+mod pageout;
 mod pager;
 mod pmap;
 mod range;
@@ -44,8 +46,8 @@ mod tests;
 
 pub use arena::Id;
 pub use association::{
-    Association, Attributes, CopyStrategy, DataSupply, Evicted, LockArgs, LockRequest, MapReturned, ReturnedData,
-    ReturnedPages, SupplyArgs, SupplyDone,
+    Association, Attributes, CopyStrategy, DataSupply, LockArgs, LockRequest, MapReturned, ReturnedData, ReturnedPages,
+    SupplyArgs, SupplyDone,
 };
 pub use fault::resume::Fault;
 pub use map::allocate::Allocate;
@@ -66,6 +68,7 @@ pub use map::wire::Wire;
 pub use map::{Limits, Map};
 pub use object::Object;
 pub use page::{Page, PageState};
+pub use pageout::Evicted;
 pub use pager::Pager;
 pub use pmap::{Fill, FramePool, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};

@@ -35,6 +35,15 @@ pub(crate) struct Machine {
     next_port: u64,
     /// The next `init` is refused with this.
     pub(crate) refuses_init: Option<KernReturn>,
+    /// Frames that only the default pager gets, beside those that were promised.
+    pub(crate) reserve: u64,
+    pub(crate) promised: u64,
+    /// It is the default pager's turn.
+    pub(crate) is_pager: bool,
+    /// The fewest frames that were ever free.
+    pub(crate) least_free: u64,
+    /// Pages of each data_request.
+    pub(crate) asked: Vec<u64>,
 }
 
 impl Machine {
@@ -55,6 +64,11 @@ impl Machine {
             copied: false,
             next_port: 1000,
             refuses_init: None,
+            reserve: 0,
+            promised: 0,
+            is_pager: false,
+            least_free: u64::MAX,
+            asked: Vec::new(),
         }
     }
 
@@ -167,7 +181,11 @@ impl FramePool for Machine {
     fn allocate_frame(&mut self, fill: Fill) -> Result<FrameId, Shortage> {
         self.refuse()?;
         self.touched += 1;
+        if !self.is_pager && self.free_frames() <= self.reserve + self.promised {
+            return Err(Shortage);
+        }
         let number = self.free.pop().ok_or(Shortage)?;
+        self.least_free = self.least_free.min(self.free_frames());
         let byte = if fill == Fill::Zero { 0 } else { 0xaa };
         self.frames[number as usize] = Some(Box::new([byte; PAGE_SIZE as usize]));
         Ok(FrameId(number))
@@ -183,6 +201,19 @@ impl FramePool for Machine {
 
     fn free_frames(&self) -> u64 {
         self.free.len() as u64
+    }
+
+    fn promise_frame(&mut self) -> Result<(), Shortage> {
+        self.refuse()?;
+        if self.free_frames() <= self.reserve + self.promised {
+            return Err(Shortage);
+        }
+        self.promised += 1;
+        Ok(())
+    }
+
+    fn redeem_frame(&mut self) {
+        self.promised -= 1;
     }
 
     fn prepare_step(&mut self) -> Result<(), Shortage> {
@@ -216,6 +247,7 @@ impl FramePool for Machine {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Init(ManagerId, AssocId),
+    Create(AssocId, u64),
     Request(AssocId, u64, Prot),
     Unlock(AssocId, u64, Prot),
     Return(AssocId, ReturnedPages),
@@ -233,13 +265,19 @@ impl Pager for Machine {
         self.told.push(Told::Init(manager, assoc));
         Ok(())
     }
+    fn create(&mut self, assoc: AssocId, size: u64) -> KernResult<()> {
+        self.told.push(Told::Create(assoc, size));
+        Ok(())
+    }
     fn has_room(&self, _assoc: AssocId) -> bool {
         self.room > 0
     }
     fn data_request(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot) {
-        assert_eq!(length, PAGE_SIZE);
         self.room -= 1;
-        self.told.push(Told::Request(assoc, offset, access));
+        self.asked.push(length / PAGE_SIZE);
+        for offset in (offset..offset + length).step_by(PAGE_SIZE as usize) {
+            self.told.push(Told::Request(assoc, offset, access));
+        }
     }
     fn data_unlock(&mut self, assoc: AssocId, offset: u64, length: u64, access: Prot) {
         assert_eq!(length, PAGE_SIZE);
@@ -290,6 +328,7 @@ pub(crate) struct World {
     pub(crate) messages: Vec<ObjectId>,
     /// The waits that are over, since somebody looked.
     pub(crate) woken: Vec<(WaitOn, Wake)>,
+    pub(crate) pager: Option<crate::tests::pager::ModelPager>,
 }
 
 impl World {
@@ -299,6 +338,7 @@ impl World {
             machine: Machine::new(frames),
             messages: Vec::new(),
             woken: Vec::new(),
+            pager: None,
         }
     }
 
@@ -315,16 +355,20 @@ impl World {
         step
     }
 
-    /// Runs an operation that never has to wait for anybody.
+    /// Runs an operation that never has to wait for anybody but the default pager.
     pub(crate) fn run<O: Operation>(&mut self, mut operation: O) -> KernResult<O::Out> {
+        let mut wake = Wake::Retry;
         for _ in 0..2_000_000 {
-            match self.step(&mut operation) {
+            self.vm.wait_ended(core::mem::replace(&mut wake, Wake::Retry));
+            let step = self.step(&mut operation);
+            self.vm.wait_ended(Wake::Retry);
+            match step {
                 Step::Done(result) => {
                     self.drain();
                     return result;
                 }
                 Step::Again => {}
-                Step::Wait(what) => panic!("nobody will wake {what:?}"),
+                Step::Wait(what) => wake = self.wait_for_pager(what),
             }
         }
         panic!("no end");
@@ -349,9 +393,9 @@ impl World {
     }
 
     /// The frame that a task's access reaches, after faulting as often as it takes.
-    fn access(&mut self, map: MapId, address: u64, access: Prot) -> KernResult<FrameId> {
+    pub(crate) fn access(&mut self, map: MapId, address: u64, access: Prot) -> KernResult<FrameId> {
         let space = self.vm.space_of(map).ok_or(KernReturn::INVALID_ADDRESS)?;
-        for _ in 0..3 {
+        for _ in 0..100 {
             if let Some((frame, prot)) = self.machine.spaces[&space].get(&trunc(address))
                 && prot.contains(access)
             {

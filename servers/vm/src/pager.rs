@@ -18,6 +18,13 @@ pub trait Pager {
     /// The port is dead, or there is no memory for what the server keeps: `vm_map` fails with it, and nothing changed.
     fn init(&mut self, manager: ManagerId, assoc: AssocId) -> KernResult<()>;
 
+    /// `memory_object_create`: the default pager keeps pages of anonymous memory of this size from now on. It need not
+    /// answer.
+    ///
+    /// # Errors
+    /// It takes no messages just now: the object is not paged out yet.
+    fn create(&mut self, assoc: AssocId, size: u64) -> KernResult<()>;
+
     /// Whether the manager's queue takes one more message about this association. If not, the server tells
     /// [`crate::Vm::room`] when the manager took one.
     fn has_room(&self, assoc: AssocId) -> bool;

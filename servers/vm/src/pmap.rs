@@ -86,6 +86,16 @@ pub trait FramePool {
     /// How many frames can still be taken.
     fn free_frames(&self) -> u64;
 
+    /// Keeps a frame for a page that is on its way in, until [`FramePool::redeem_frame`]: requests that may not use the
+    /// reserve do not get it.
+    ///
+    /// # Errors
+    /// [`Shortage`]: there is no frame beside the reserve and those that were promised.
+    fn promise_frame(&mut self) -> Result<(), Shortage>;
+
+    /// The page is here, or will not come.
+    fn redeem_frame(&mut self);
+
     /// Makes sure that the next step of an operation, of at most [`crate::STEP_PAGES`] pages, finds the
     /// heap memory for its records ([`crate::STEP_HEAP`] bytes at the most). Asked at the start of each step that may
     /// grow something; steps that only give memory back do not ask, and live off a small emergency part.

@@ -17,7 +17,7 @@ pub struct Statistics {
     pub active_count: u64,
     /// Resident pages about to be reclaimed.
     pub inactive_count: u64,
-    /// Pages that stay resident.
+    /// Pages that stay resident: wired, or of those by whom others are paged out.
     pub wire_count: u64,
     /// Pages made of zeros.
     pub zero_fill_count: u64,
@@ -80,17 +80,23 @@ impl Vm {
     #[must_use]
     pub fn statistics<E: Env>(&self, env: &E) -> Statistics {
         let counters = &self.counters;
+        let active = self.queues.active();
+        // What is on its way to the default pager will be free.
+        let inactive = self.queues.inactive() + u64::from(self.pageout.laundry);
         Statistics {
             pagesize: PAGE_SIZE,
             free_count: env.free_frames(),
-            active_count: counters.resident - counters.wired,
-            wire_count: counters.wired,
+            active_count: active,
+            inactive_count: inactive,
+            wire_count: counters.resident - active - inactive,
             zero_fill_count: counters.zero_fills,
             pageins: counters.pageins,
             pageouts: counters.pageouts,
             faults: counters.faults,
             cow_faults: counters.cow_faults,
-            ..Statistics::default()
+            reactivations: counters.reactivations,
+            lookups: counters.lookups,
+            hits: counters.hits,
         }
     }
 }

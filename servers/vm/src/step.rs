@@ -33,6 +33,9 @@ pub enum WaitOn {
     Manager(AssocId),
     /// A manager does not take its messages.
     Room(AssocId),
+    /// There are no frames but those that are kept, until page-out has freed some. The server lets nobody wait here for
+    /// long without anybody getting one.
+    Frames,
 }
 
 /// How a wait ended.

@@ -5,10 +5,12 @@ use arena::Arena;
 
 use mach_protocol::{KernResult, KernReturn};
 
-use crate::association::{Association, Hand};
+use crate::association::Association;
 use crate::map::{Limits, Map};
 use crate::object::Object;
 use crate::page::Page;
+use crate::page::queue::Queues;
+use crate::pageout::PageOut;
 use crate::pmap::Shortage;
 use crate::range::Range;
 use crate::step::{Budget, Env, WaitOn, Wake};
@@ -42,6 +44,9 @@ pub(crate) struct Counters {
     pub(crate) cow_faults: u64,
     pub(crate) pageins: u64,
     pub(crate) pageouts: u64,
+    pub(crate) reactivations: u64,
+    pub(crate) lookups: u64,
+    pub(crate) hits: u64,
 }
 
 /// All maps, objects and pages.
@@ -58,8 +63,8 @@ pub struct Vm {
     pub(crate) cached: BTreeMap<u64, AssocId>,
     /// ASSOC-4
     pub(crate) unsolicited: u32,
-    /// Where the next eviction goes on.
-    pub(crate) hand: Hand,
+    pub(crate) queues: Queues,
+    pub(crate) pageout: PageOut,
     /// The operation that is being stepped waited for this in vain.
     pub(crate) failure: Option<KernReturn>,
     wakeups: VecDeque<(WaitOn, Wake)>,
@@ -83,7 +88,8 @@ impl Vm {
             managers: BTreeMap::new(),
             cached: BTreeMap::new(),
             unsolicited: 0,
-            hand: Hand::default(),
+            queues: Queues::default(),
+            pageout: PageOut::new(config.memory),
             failure: None,
             wakeups: VecDeque::new(),
             default_limits: Limits { current: limit, max: limit },

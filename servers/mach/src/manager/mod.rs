@@ -62,7 +62,10 @@ pub struct AssocPorts {
 /// One association.
 #[derive(Debug)]
 struct Record {
-    manager: ManagerId,
+    /// The object port; none for one of the default pager's until `create` is posted.
+    manager: Option<ManagerId>,
+    /// Its object is anonymous memory that is paged out.
+    is_paging: bool,
     /// Whose task receives the messages, as of the last one.
     payer: Option<SpaceId>,
     /// Its ports, from when `init` is posted.
@@ -107,6 +110,8 @@ pub struct Managers {
     deadlines: BTreeSet<(u64, AssocId)>,
     /// A port of the server's that stands for nothing yet: the object port of the next copy.
     unclaimed: Option<PortId>,
+    /// The task that receives for the default pager.
+    pub default_pager: Option<SpaceId>,
 }
 
 impl Managers {
@@ -137,14 +142,26 @@ impl Managers {
     /// room.
     #[must_use]
     pub fn may_map(&self, manager: ManagerId, receiver: Option<SpaceId>) -> bool {
-        self.by_port.contains_key(&manager) || self.accounts.task_has_room(receiver)
+        match self.by_port.get(&manager) {
+            // What is paged out is mapped through its object only.
+            Some(assoc) => self.records.get(assoc).is_some_and(|record| !record.is_paging),
+            None => self.accounts.task_has_room(receiver),
+        }
+    }
+
+    /// Names the port that was made for an association with the default pager.
+    pub fn set_port(&mut self, assoc: AssocId, manager: ManagerId) {
+        if let Some(record) = self.records.get_mut(&assoc) {
+            record.manager = Some(manager);
+            self.by_port.insert(manager, assoc);
+        }
     }
 
     /// The object port of an association, and its ports once `init` is posted.
     #[must_use]
     pub fn ports(&self, assoc: AssocId) -> Option<(PortId, Option<&AssocPorts>)> {
         let record = self.records.get(&assoc)?;
-        Some((PortId::from_word(record.manager.0), record.ports.as_ref()))
+        Some((PortId::from_word(record.manager?.0), record.ports.as_ref()))
     }
 
     /// Notes the ports that were made for an association.
@@ -158,8 +175,10 @@ impl Managers {
     pub fn remove(&mut self, assoc: AssocId) -> Option<(Option<AssocPorts>, Vec<Message>)> {
         let record = self.records.remove(&assoc)?;
         self.accounts.move_association(record.payer, None);
-        if self.by_port.get(&record.manager) == Some(&assoc) {
-            self.by_port.remove(&record.manager);
+        if let Some(manager) = record.manager
+            && self.by_port.get(&manager) == Some(&assoc)
+        {
+            self.by_port.remove(&manager);
         }
         if let Some(deadline) = record.deadline {
             self.deadlines.remove(&(deadline, assoc));
@@ -188,8 +207,11 @@ impl Managers {
     fn charge(&mut self, assoc: AssocId, data: Option<ReturnedData>) -> u64 {
         let record = self.records.get(&assoc);
         let pages = data.as_ref().map_or(0, |data| (data.size() / vm::PAGE_SIZE) as u32);
-        let charge =
-            Charge { port: record.map(|record| record.manager), task: record.and_then(|record| record.payer), pages };
+        let charge = Charge {
+            port: record.and_then(|record| record.manager),
+            task: record.and_then(|record| record.payer),
+            pages,
+        };
         let returns = data.as_ref().map(|_| assoc);
         self.enter(Queued { charge, returns, data })
     }
@@ -209,6 +231,9 @@ impl Managers {
 
     /// A message is posted to a port on which this task receives: it pays.
     pub fn address(&mut self, assoc: AssocId, number: u64, receiver: Option<SpaceId>) {
+        // A port that is on its way to the default pager.
+        let kept = self.records.get(&assoc).filter(|record| record.is_paging).and_then(|record| record.payer);
+        let receiver = receiver.or(kept);
         if let Some(message) = self.queued.get_mut(&number) {
             self.accounts.subtract(&message.charge);
             message.charge.task = receiver;
@@ -264,7 +289,8 @@ impl Managers {
     pub fn has_room(&self, assoc: AssocId) -> bool {
         // The end of an association is near: what is told no more needs no room.
         self.records.get(&assoc).is_none_or(|record| {
-            self.accounts.port_messages(record.manager) + 1 < PORT_MESSAGES && self.accounts.task_has_room(record.payer)
+            let queued = record.manager.map_or(0, |manager| self.accounts.port_messages(manager));
+            queued + 1 < PORT_MESSAGES && self.accounts.task_has_room(record.payer)
         })
     }
 

@@ -17,6 +17,8 @@ use crate::port::PortId;
 pub enum Told {
     /// `memory_object_init`.
     Init(AssocId, u64),
+    /// `memory_object_create`, with the object's size.
+    Create(AssocId, u64, u64),
     /// A message about the association.
     Message(AssocId, u64, Upcall),
     /// `memory_object_copy`: where, and the port of the new object, which the server still receives from.
@@ -36,17 +38,7 @@ impl Managers {
         if self.accounts.port_messages(manager) + 2 > PORT_MESSAGES {
             return Err(KernReturn::RESOURCE_SHORTAGE);
         }
-        let record = Record {
-            manager,
-            payer: None,
-            ports: None,
-            limit_ms: MANAGER_DEADLINE_MS,
-            is_waited_for: false,
-            deadline: None,
-            returns_taken: 0,
-            last_words: Vec::new(),
-        };
-        self.records.insert(assoc, record);
+        self.records.insert(assoc, Record { manager: Some(manager), ..Record::new(MANAGER_DEADLINE_MS) });
         self.by_port.insert(manager, assoc);
         let number = self.charge(assoc, None);
         self.outbox.push_back(Told::Init(assoc, number));
@@ -64,9 +56,36 @@ impl Managers {
         Some(manager)
     }
 
+    /// An anonymous object is paged out for the first time. Nobody watches how long the default pager takes.
+    fn create(&mut self, assoc: AssocId, size: u64) -> KernResult<()> {
+        let payer = self.default_pager.filter(|task| self.accounts.task_has_room(Some(*task)));
+        let payer = payer.ok_or(KernReturn::RESOURCE_SHORTAGE)?;
+        self.accounts.move_association(None, Some(payer));
+        self.records.insert(assoc, Record { is_paging: true, payer: Some(payer), ..Record::new(0) });
+        let number = self.charge(assoc, None);
+        self.outbox.push_back(Told::Create(assoc, number, size));
+        Ok(())
+    }
+
     fn tell(&mut self, assoc: AssocId, upcall: Upcall, data: Option<ReturnedData>) {
         let number = self.charge(assoc, data);
         self.outbox.push_back(Told::Message(assoc, number, upcall));
+    }
+}
+
+impl Record {
+    const fn new(limit_ms: u32) -> Self {
+        Self {
+            manager: None,
+            is_paging: false,
+            payer: None,
+            ports: None,
+            limit_ms,
+            is_waited_for: false,
+            deadline: None,
+            returns_taken: 0,
+            last_words: Vec::new(),
+        }
     }
 }
 
@@ -77,6 +96,10 @@ fn wire(access: Prot) -> u32 {
 impl<M: Machine> vm::Pager for Hardware<M> {
     fn init(&mut self, manager: ManagerId, assoc: AssocId) -> KernResult<()> {
         self.managers.init(manager, assoc)
+    }
+
+    fn create(&mut self, assoc: AssocId, size: u64) -> KernResult<()> {
+        self.managers.create(assoc, size)
     }
 
     fn has_room(&self, assoc: AssocId) -> bool {

@@ -69,18 +69,29 @@ pub enum Need {
     Ordinary,
     /// A memory manager's: others' pages are not free before it has taken them.
     Manager,
-    /// A server's, or the last piece of something already begun.
+    /// A server's, that others wait for.
+    Server,
+    /// The default pager's or a driver's, without whom no page goes out; or the last piece of something already begun.
     Reserved,
+}
+
+impl Need {
+    /// How many units are kept from it.
+    const fn kept(self) -> u32 {
+        match self {
+            Self::Ordinary => RESERVE,
+            Self::Manager => RESERVE / 2,
+            Self::Server => RESERVE / 4,
+            Self::Reserved => 0,
+        }
+    }
 }
 
 /// Reply objects that one unit holds.
 const REPLIES: u32 = 128;
 
-/// Units that [`Need::Ordinary`] does not get; [`Need::Manager`] gets half of them.
+/// Units that [`Need::Ordinary`] does not get; [`Need::Manager`] gets half of them, [`Need::Server`] three quarters.
 pub const RESERVE: u32 = 64;
-
-/// Frames below which pages of managed objects are taken, before anybody is refused.
-const LOW_WATER: u32 = 2 * RESERVE;
 
 /// Objects in use, by type: what accounting of a task's death is checked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +118,8 @@ pub struct Memory {
     slots: Slots,
     zeroed: Vec<u16>,
     replies: Vec<Slot>,
+    /// Frames kept for pages that are on their way in.
+    promised: u32,
     usage: Usage,
 }
 
@@ -120,6 +133,7 @@ impl Memory {
             slots: Slots::new(layout.slot_base, layout.slots),
             zeroed: vec![0; layout.chunks as usize],
             replies: Vec::new(),
+            promised: 0,
             usage: Usage::default(),
         }
     }
@@ -136,10 +150,27 @@ impl Memory {
         self.pools.obtainable(Kind::Frames)
     }
 
-    /// Whether so little is left that pages of managed objects should go.
+    /// Keeps a frame for a page that is on its way in. Whoever may not use the reserve gets one less.
+    ///
+    /// # Errors
+    /// [`Shortage`]: none is left for this need.
+    pub fn promise_frame(&mut self, need: Need) -> Result<(), Shortage> {
+        if self.pools.obtainable(Kind::Frames) <= need.kept() + self.promised {
+            return Err(Shortage);
+        }
+        self.promised += 1;
+        Ok(())
+    }
+
+    /// The page is here, or will not come.
+    pub fn redeem_frame(&mut self) {
+        self.promised = self.promised.saturating_sub(1);
+    }
+
+    /// Number of frames that were promised.
     #[must_use]
-    pub fn is_short(&self) -> bool {
-        self.free_frames() < LOW_WATER
+    pub const fn promised(&self) -> u32 {
+        self.promised
     }
 
     /// Number of frames there are.
@@ -320,10 +351,10 @@ impl Memory {
     }
 
     fn take(&mut self, machine: &mut impl Machine, kind: Kind, need: Need) -> Option<Unit> {
-        let kept = match need {
-            Need::Ordinary => RESERVE,
-            Need::Manager => RESERVE / 2,
-            Need::Reserved => 0,
+        let kept = match (need, kind) {
+            (Need::Reserved, _) => 0,
+            (_, Kind::Frames) => need.kept() + self.promised,
+            (_, Kind::Objects) => need.kept(),
         };
         if kept > 0 && self.pools.obtainable(kind) <= kept {
             return None;

@@ -4,7 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use mach_protocol::memory_object::{DataReturn, Init, Terminate, Upcall};
+use mach_protocol::memory_object::{Create, DataReturn, Init, Terminate, Upcall};
 use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::{KernReturn, PortName};
 use vm::{AssocId, ManagerId};
@@ -30,6 +30,7 @@ impl<M: Machine> Server<M> {
     pub(super) fn post_told(&mut self, told: Told) {
         match told {
             Told::Init(assoc, number) => self.post_init(assoc, number),
+            Told::Create(assoc, number, size) => self.post_create(assoc, number, size),
             Told::Message(assoc, number, upcall) => {
                 let address_word = matches!(upcall, Upcall::DataReturn(DataReturn { .. })).then_some(DATA_WORD);
                 let mark = Mark { number, address_word };
@@ -109,6 +110,30 @@ impl<M: Machine> Server<M> {
         self.post_to_object(assoc, mark, object, &Upcall::Init(Init { page_size: PAGE }), rights.into());
     }
 
+    /// Makes the ports of an object that is paged out, and gives the default pager its own of them.
+    fn post_create(&mut self, assoc: AssocId, number: u64, size: u64) {
+        let (Some(pager), Some(named)) = (&self.default_pager, self.vm.object_of(assoc)) else {
+            // It died since, or the object is gone again.
+            self.hw.managers.remove(assoc);
+            self.message_destroyed(number);
+            return self.vm.port_died(&mut self.hw, assoc);
+        };
+        let manager = self.ports.copy_send(pager.right());
+        let id = assoc.to_word();
+        let control = self.ports.create_server_port(Object { kind: ObjectKind::MemoryControl, id });
+        let port = self.ports.create_server_port(Object { kind: ObjectKind::MemoryControl, id });
+        let object = self.ports.make_send(port).unwrap_or(Right::Dead);
+        self.ports.watch(port);
+        let name = self.managed_name(named);
+        self.hw.managers.set_port(assoc, ManagerId(port.to_word()));
+        self.hw.managers.set_ports(assoc, AssocPorts { object, control, name, named });
+        let sends = [control, name].map(|port| self.ports.make_send(port).unwrap_or(Right::Dead));
+        let rights = [self.ports.hand_over(port)].into_iter().chain(sends).collect();
+        let upcall = Upcall::Create(Create { size, page_size: PAGE });
+        let mark = Mark { number, address_word: None };
+        self.post_to_object(assoc, mark, manager, &upcall, rights);
+    }
+
     /// Hands everything over: the server's right to the object port, and the receive rights of control and name.
     fn post_terminate(&mut self, assoc: AssocId, number: u64) {
         let mark = Mark { number, address_word: None };
@@ -130,6 +155,7 @@ impl<M: Machine> Server<M> {
         self.vm.manager_died(&mut self.hw, manager);
         self.is_untidy = true;
         let Some(assoc) = self.hw.managers.find(manager) else { return };
+        self.vm.port_died(&mut self.hw, assoc);
         let Some((ports, last_words)) = self.hw.managers.remove(assoc) else { return };
         if let Some(ports) = ports {
             self.names.release(ports.named);

@@ -99,6 +99,8 @@ pub struct Server<M> {
     proxies: Arena<proxies::Proxy>,
     names: names::Names,
     default_pager: Option<paging::DefaultPager>,
+    /// When those who wait for frames are refused.
+    frames_deadline: Option<u64>,
     /// The reply object of the next receive.
     spare: Slot,
     /// A tick was asked for and has not come.
@@ -141,6 +143,7 @@ impl<M: Machine> Server<M> {
             proxies: Arena::new(),
             names: names::Names::default(),
             default_pager: None,
+            frames_deadline: None,
             spare: start.reply,
             is_ticking: false,
             is_untidy: false,
@@ -199,31 +202,19 @@ impl<M: Machine> Server<M> {
         self.arm();
     }
 
-    /// Takes pages of managed objects while memory is short and there are such pages.
-    fn relieve(&mut self) {
-        const WANTED: usize = 16;
-        if !self.is_untidy && self.is_short() {
-            let evicted = self.vm.evict(&mut self.hw, WANTED);
-            self.is_untidy = evicted.freed + evicted.returned > 0;
-        }
-    }
-
-    /// Whether memory is short, and managers have some of it.
-    fn is_short(&self) -> bool {
-        !self.hw.managers.is_empty() && self.hw.memory.is_short()
-    }
-
     /// A tick came.
     fn tick(&mut self) {
         self.is_ticking = false;
         self.hw.clock.tick();
         self.ops.expire(self.hw.clock.now());
+        self.expire_frame_waits();
         self.expire_managers();
     }
 
     /// Asks for a tick if something has a time limit.
     fn arm(&mut self) {
-        if (self.ops.has_deadline() || self.hw.managers.has_deadline()) && !self.is_ticking {
+        let has_deadline = self.ops.has_deadline() || self.hw.managers.has_deadline() || self.frames_deadline.is_some();
+        if has_deadline && !self.is_ticking {
             self.is_ticking = true;
             self.hw.machine.wake_ticker();
         }
@@ -294,11 +285,15 @@ impl<M: Machine> Server<M> {
     fn step(&mut self, id: OpId) {
         let Some(mut op) = self.ops.take(id) else { return };
         self.set_need(op.caller);
+        let waited_for_frame = core::mem::take(&mut op.waits_for_frame);
         self.vm.wait_ended(core::mem::replace(&mut op.wake, vm::Wake::Retry));
         let progress = self.advance(id, &mut op);
         self.vm.wait_ended(vm::Wake::Retry);
         let (caller, request, is_abandoned) = (op.caller, op.request, op.is_abandoned);
         self.ops.put_back(id, op);
+        if waited_for_frame && !matches!(progress, Progress::WaitVm(vm::WaitOn::Frames)) {
+            self.end_frame_wait();
+        }
         match progress {
             Progress::Done(_) | Progress::Silent => {
                 self.ops.remove(id);
@@ -318,6 +313,9 @@ impl<M: Machine> Server<M> {
             Progress::Again => self.ops.make_ready(id),
             Progress::WaitVm(on) => {
                 self.ops.wait_vm(id, on);
+                if on == vm::WaitOn::Frames {
+                    self.begin_frame_wait();
+                }
                 if is_abandoned && !matches!(on, vm::WaitOn::Map(_)) {
                     self.ops.fail_wait(id, KernReturn::ABORTED);
                 }

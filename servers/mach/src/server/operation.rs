@@ -60,6 +60,8 @@ pub(super) struct Op {
     pub(super) failure: Option<KernReturn>,
     /// How its last wait for the virtual memory ended.
     pub(super) wake: vm::Wake,
+    /// It waits for a frame.
+    pub(super) waits_for_frame: bool,
     /// Nobody wants its answer, but it has to run to its end.
     pub(super) is_abandoned: bool,
 }
@@ -67,7 +69,16 @@ pub(super) struct Op {
 impl Op {
     /// A new operation.
     pub(super) const fn new(caller: Option<ThreadId>, request: u32, work: Work) -> Self {
-        Self { caller, request, work, is_late: false, failure: None, wake: vm::Wake::Retry, is_abandoned: false }
+        Self {
+            caller,
+            request,
+            work,
+            is_late: false,
+            failure: None,
+            wake: vm::Wake::Retry,
+            waits_for_frame: false,
+            is_abandoned: false,
+        }
     }
 }
 
@@ -190,8 +201,16 @@ impl Ops {
     pub(super) fn wait_vm(&mut self, id: OpId, on: vm::WaitOn) {
         if let Some(place) = self.table.get_mut(id) {
             place.on = Some(on);
+            if let Some(op) = &mut place.op {
+                op.waits_for_frame = on == vm::WaitOn::Frames;
+            }
             self.waiting.entry(on).or_default().push(id);
         }
+    }
+
+    /// Whether somebody waits for `what`.
+    pub(super) fn has_waiting(&self, what: vm::WaitOn) -> bool {
+        self.waiting.get(&what).is_some_and(|ids| !ids.is_empty())
     }
 
     /// Makes everything ready that waits for `what`, and tells it how the wait ended.

@@ -4,7 +4,7 @@ use mach_protocol::host::{HostDefaultMemoryManager, HostDefaultMemoryManagerRepl
 use mach_protocol::host::{VmSetDefaultMemoryManager, VmSetDefaultMemoryManagerReply};
 use mach_protocol::private::{DefaultPagerSpace, PagingSpace, SetFreeTargets};
 use mach_protocol::{KernReturn, PortName};
-use vm::Host;
+use vm::{Host, WaitOn, Wake};
 
 use super::{Caller, Server};
 use crate::machine::Machine;
@@ -13,6 +13,9 @@ use crate::port::{PortId, Receiver, Right, SpaceId};
 /// `MACH_MSG_TYPE_COPY_SEND` and `_MAKE_SEND`.
 const COPY_SEND: u8 = 19;
 const MAKE_SEND: u8 = 20;
+
+/// Milliseconds that tasks wait for frames while nobody gets one.
+const FRAME_WAIT_MS: u32 = 1_000;
 
 /// The right to the default pager's port.
 #[derive(Debug)]
@@ -83,16 +86,24 @@ impl<M: Machine> Server<M> {
     }
 
     fn enter_default_pager(&mut self, new: DefaultPager) {
-        self.ports.watch(new.port);
+        let is_alive = self.ports.watch(new.port);
         if let Some(old) = self.default_pager.replace(new) {
             self.ports.release(old.right);
         }
+        let space = self.default_pager_space();
+        self.hw.managers.default_pager = space;
+        let tasks = self.tasks.iter().filter(|(_, task)| Some(task.space) == space);
+        tasks.map(|(_, task)| task.map).for_each(|map| self.vm.keep_resident(map));
+        self.vm.set_default_pager(is_alive);
+        self.is_untidy = true;
     }
 
     /// A watched port is dead: it may be the default pager's.
     pub(super) fn default_pager_died(&mut self, port: PortId) {
         let Some(pager) = self.default_pager.take_if(|pager| pager.port == port) else { return };
         self.ports.release(pager.right);
+        self.hw.managers.default_pager = None;
+        self.vm.set_default_pager(false);
         self.hw.machine.log(format_args!("mach: the default pager has died: what was paged out is lost"));
     }
 
@@ -107,7 +118,15 @@ impl<M: Machine> Server<M> {
     /// Checks: `mach_protocol::private::DefaultPagerSpace`.
     pub(super) fn set_paging_space(&mut self, caller: Caller, call: &DefaultPagerSpace) -> Result<(), KernReturn> {
         self.check_privilege(caller, call.host_priv)?;
-        PagingSpace::from_wire(call.state).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let space = PagingSpace::from_wire(call.state).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let what = match space {
+            PagingSpace::Ok => "has space again",
+            PagingSpace::Low => "has little space left",
+            PagingSpace::Full => "has no space left",
+        };
+        self.hw.machine.log(format_args!("mach: the default pager {what}"));
+        self.vm.set_paging_full(space == PagingSpace::Full);
+        self.is_untidy = true;
         Ok(())
     }
 
@@ -117,6 +136,48 @@ impl<M: Machine> Server<M> {
         if call.high != 0 && call.low > call.high {
             return Err(KernReturn::INVALID_ARGUMENT);
         }
+        self.vm.set_free_targets(call.low, call.high);
+        self.is_untidy = true;
         Ok(())
+    }
+
+    /// Takes a step of page-out while memory is short.
+    pub(super) fn relieve(&mut self) {
+        if !self.is_untidy && self.is_short() {
+            self.hw.managers.default_pager = self.default_pager_space();
+            self.is_untidy = self.vm.page_out(&mut self.hw);
+        }
+    }
+
+    /// Whether memory is short, and somebody may take some of it.
+    pub(super) fn is_short(&self) -> bool {
+        (self.default_pager.is_some() || !self.hw.managers.is_empty()) && self.vm.is_short(&self.hw)
+    }
+
+    /// An operation waits for a frame. If nobody gets one for a while, all who wait are refused.
+    pub(super) fn begin_frame_wait(&mut self) {
+        if self.frames_deadline.is_none() {
+            self.frames_deadline = Some(self.hw.clock.after_ms(FRAME_WAIT_MS));
+        }
+    }
+
+    /// An operation that waited for a frame goes on: the time of the others starts anew.
+    pub(super) fn end_frame_wait(&mut self) {
+        let waits = self.ops.has_waiting(WaitOn::Frames);
+        self.frames_deadline = waits.then(|| self.hw.clock.after_ms(FRAME_WAIT_MS));
+    }
+
+    /// Refuses those who wait for frames, if their time is over.
+    pub(super) fn expire_frame_waits(&mut self) {
+        if self.frames_deadline.is_some_and(|deadline| deadline <= self.hw.clock.now()) {
+            self.frames_deadline = None;
+            self.ops.wake_vm(WaitOn::Frames, Wake::Failed(KernReturn::RESOURCE_SHORTAGE));
+        }
+    }
+}
+
+impl DefaultPager {
+    pub(super) const fn right(&self) -> &Right {
+        &self.right
     }
 }

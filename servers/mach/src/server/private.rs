@@ -8,7 +8,7 @@ use mach_protocol::{KernReturn, PortName};
 use super::operation::{Op, Progress, Work};
 use super::{Caller, Server};
 use crate::machine::{Access, Budget, Machine};
-use crate::memory::{PAGE, Unit};
+use crate::memory::{Need, PAGE, Unit};
 use crate::pmap;
 use crate::port::Right;
 use crate::thread::ThreadId;
@@ -307,6 +307,9 @@ impl<M: Machine> Server<M> {
         {
             // Whom root raises above tasks is a server, without whom nothing goes on; so are the threads it will make.
             (task.is_server, task.priority) = (true, priority);
+            if task.need() == Need::Reserved {
+                self.vm.keep_resident(task.map);
+            }
         }
         Ok(wire::ThreadSetPriorityReply {})
     }

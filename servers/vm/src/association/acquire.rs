@@ -40,6 +40,7 @@ impl Vm {
 
     /// A reference to the object of a manager's port. At first there is none, and the manager is sent `init`.
     pub(crate) fn acquire<E: Env>(&mut self, env: &mut E, manager: ManagerId) -> Result<ObjectId, NotAcquired> {
+        self.counters.lookups += 1;
         let Some(assoc) = self.managers.get(&manager).copied() else {
             return self.associate(env, manager).map_err(NotAcquired::Refused);
         };
@@ -55,6 +56,7 @@ impl Vm {
             }
             State::Init | State::Ready => {}
         }
+        self.counters.hits += 1;
         self.retain(object);
         Ok(object)
     }

@@ -10,7 +10,7 @@ use crate::object::Source;
 use crate::page::PageState;
 use crate::range::{Range, is_aligned};
 use crate::step::{Env, WaitOn, Wake};
-use crate::types::{AssocId, ManagerId, Prot};
+use crate::types::{AssocId, ManagerId, ObjectId, PageId, Prot};
 use crate::vm::Vm;
 
 /// `MEMORY_OBJECT_COPY_TEMPORARY`
@@ -96,7 +96,12 @@ impl Vm {
     ///
     /// # Errors
     /// `InvalidArgument`: the association is over, or the range is not of whole pages.
+    ///
+    /// The default pager is asked only for what it was given: for it this is [`Vm::data_error`].
     pub fn data_unavailable<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64, size: u64) -> KernResult<()> {
+        if self.is_paging(assoc) {
+            return self.data_error(env, assoc, offset, size);
+        }
         self.answer(env, assoc, pages(offset, size)?, Some(PageState::Absent), Wake::Retry)
     }
 
@@ -133,12 +138,7 @@ impl Vm {
             }
             match state {
                 Some(state) => page.state = state,
-                None => {
-                    self.pages.remove(id);
-                    if let Some(object) = self.objects.get_mut(object) {
-                        object.pages.remove(&offset);
-                    }
-                }
+                None => self.remove_request(assoc, object, offset, id),
             }
             self.wake(WaitOn::Page(id), wake);
             self.settle(env, assoc, offset, Settled::Answered);
@@ -146,12 +146,35 @@ impl Vm {
         Ok(())
     }
 
+    /// Removes the placeholder of a page that did not come. One that was paged out is so as before.
+    fn remove_request(&mut self, assoc: AssocId, object: ObjectId, offset: u64, id: PageId) {
+        self.pages.remove(id);
+        let is_paging = self.is_paging(assoc);
+        if let Some(object) = self.objects.get_mut(object) {
+            object.pages.remove(&offset);
+            if is_paging {
+                object.paged.insert(offset);
+            }
+        }
+    }
+
     /// `memory_object_destroy` (2092): the association ends at once, nothing is returned, mappings keep what is resident.
     /// Everybody who waits gets `MemoryError`. A second one, or a late one, does nothing.
     pub fn destroy<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
-        if self.associations.get(assoc).is_some_and(|record| !record.is_terminating()) {
+        // The default pager's are the server's to end.
+        let is_there = |record: &Association| !record.is_terminating() && record.manager.is_some();
+        if self.associations.get(assoc).is_some_and(is_there) {
             self.dissociate(env, assoc);
             env.terminate(assoc);
+        }
+    }
+
+    /// The object port of an association is dead. Nothing more is sent to it.
+    pub fn port_died<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
+        if self.is_paging(assoc) {
+            self.paging_died(env, assoc);
+        } else if self.associations.get(assoc).is_some() {
+            self.dissociate(env, assoc);
         }
     }
 
@@ -167,7 +190,7 @@ impl Vm {
         let failed = Wake::Failed(KernReturn::MEMORY_ERROR);
         self.give_up(env, assoc, failed);
         let Some(record) = self.associations.remove(assoc) else { return };
-        self.managers.remove(&record.manager);
+        record.manager.map(|manager| self.managers.remove(&manager));
         if let State::Cached { since } = record.state {
             self.cached.remove(&since);
         }
@@ -188,20 +211,21 @@ impl Vm {
     }
 
     /// Forgets what the manager owes.
-    pub(super) fn give_up<E: Env>(&mut self, env: &mut E, assoc: AssocId, wake: Wake) {
+    pub(crate) fn give_up<E: Env>(&mut self, env: &mut E, assoc: AssocId, wake: Wake) {
         let Some(record) = self.associations.get_mut(assoc) else { return };
         let object = record.object;
+        let is_paging = record.manager.is_none();
         for offset in core::mem::take(&mut record.owed) {
+            if is_paging {
+                env.redeem_frame();
+            }
             let page = self.objects.get(object).and_then(|object| object.pages.get(&offset).copied());
             if let Some(id) = page
                 && let Some(page) = self.pages.get_mut(id)
             {
                 page.unlock_requested = Prot::NONE;
                 if let PageState::Requested { .. } = page.state {
-                    self.pages.remove(id);
-                    if let Some(object) = self.objects.get_mut(object) {
-                        object.pages.remove(&offset);
-                    }
+                    self.remove_request(assoc, object, offset, id);
                 }
                 self.wake(WaitOn::Page(id), wake);
             }

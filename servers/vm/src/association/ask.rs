@@ -29,6 +29,7 @@ impl Vm {
         match what {
             WaitOn::Manager(assoc) => self.await_ready(env, assoc),
             WaitOn::Room(assoc) => self.await_room(env, assoc),
+            WaitOn::Frames => self.pageout.is_awaited = true,
             WaitOn::Map(_) | WaitOn::Page(_) => {}
         }
         Access::Wait(what)
@@ -64,6 +65,33 @@ impl Vm {
         Ok(())
     }
 
+    /// Asks for a page that was paged out, and for those behind it that a task will want next. A frame is kept for each.
+    fn request_paged<E: Env>(&mut self, env: &mut E, id: ObjectId, offset: u64, access: Prot) -> Result<(), Access> {
+        let Some(assoc) = self.pager_of(id) else { return Ok(()) };
+        self.may_ask(env, assoc, offset)?;
+        if env.promise_frame().is_err() {
+            return Err(self.shortage(env));
+        }
+        let Some(object) = self.objects.get_mut(id) else { return Ok(()) };
+        let owed = self.associations.get(assoc).map_or(0, |record| record.owed.len());
+        let most = object.pages_ahead(offset).min(MAX_OWED.saturating_sub(owed) as u64);
+        let is_plenty = |env: &E| env.free_frames() > self.pageout.targets.low;
+        let mut end = offset + PAGE_SIZE;
+        while end < offset + most * PAGE_SIZE && is_plenty(env) && env.promise_frame().is_ok() {
+            end += PAGE_SIZE;
+        }
+        env.data_request(assoc, offset, end - offset, access);
+        for at in (offset..end).step_by(PAGE_SIZE as usize) {
+            let page = self.pages.insert(Page::new(id, at, PageState::Requested { access }));
+            if let Some(object) = self.objects.get_mut(id) {
+                object.paged.remove(at);
+                object.pages.insert(at, page);
+            }
+            self.owe(env, assoc, at);
+        }
+        Ok(())
+    }
+
     /// Asks the manager for a page; a placeholder keeps others from asking again.
     pub(crate) fn request<E: Env>(
         &mut self,
@@ -72,7 +100,7 @@ impl Vm {
         offset: u64,
         access: Prot,
     ) -> Result<(), Access> {
-        let Some(assoc) = self.association_of(id) else { return Ok(()) };
+        let Some(assoc) = self.association_of(id) else { return self.request_paged(env, id, offset, access) };
         self.may_ask(env, assoc, offset)?;
         let page = self.pages.insert(Page::new(id, offset, PageState::Requested { access }));
         if let Some(object) = self.objects.get_mut(id) {
@@ -112,6 +140,9 @@ impl Vm {
             return;
         }
         record.lingers |= why == Settled::AsksAgain;
+        if record.manager.is_none() {
+            env.redeem_frame();
+        }
         if was_full {
             self.wake(WaitOn::Manager(assoc), Wake::Retry);
         }

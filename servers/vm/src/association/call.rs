@@ -51,7 +51,7 @@ impl Vm {
             return Err(Access::Again);
         };
         if let Some(record) = self.associations.get_mut(copy) {
-            record.manager = manager;
+            record.manager = Some(manager);
         }
         self.managers.insert(manager, copy);
         if let Some(object) = self.objects.get_mut(new) {

@@ -13,7 +13,6 @@
 //! | `lock`     | `lock_request`: sweeps in the order received                             |
 //! | `returned` | contents on their way to a manager                                       |
 //! | `retire`   | the last reference went: cached, or returned and terminated              |
-//! | `evict`    | pages taken under memory pressure                                        |
 //!
 //! | state         | object                    | faults           | leaves by                                       |
 //! |---------------|---------------------------|------------------|-------------------------------------------------|
@@ -25,7 +24,9 @@
 //! An association that is over has no record: its object is `Gone` (destroyed, or the port died) and lives as long as it
 //! is mapped, or is freed (terminated).
 //!
-//! ASSOC-1: `Vm::managers` has exactly the associations, each under its manager.
+//! The default pager's associations are made in `pageout`: they are `Ready`, and end with their object.
+//!
+//! ASSOC-1: `Vm::managers` has exactly the associations but the default pager's, each under its manager.
 //! ASSOC-2: an association and its object name each other.
 //! ASSOC-3: `owed` has exactly the offsets of pages that are `Requested` or have an unlock requested; at most
 //! [`MAX_OWED`].
@@ -37,7 +38,6 @@ mod acquire;
 mod answers;
 mod ask;
 mod call;
-mod evict;
 mod lock;
 mod retire;
 mod returned;
@@ -49,10 +49,9 @@ use alloc::collections::{BTreeSet, VecDeque};
 pub(crate) use acquire::NotAcquired;
 pub use answers::Attributes;
 pub(crate) use ask::Settled;
-pub use evict::Evicted;
-pub(crate) use evict::Hand;
 pub use lock::{LockArgs, LockRequest};
 pub(crate) use retire::Retired;
+pub(crate) use returned::{Keep, Run};
 pub use returned::{MapReturned, ReturnedData, ReturnedPages};
 pub use supply::{DataSupply, SupplyArgs, SupplyDone};
 pub(crate) use sweep::{Flush, Returns, Sweep, Swept};
@@ -98,7 +97,8 @@ pub(crate) enum State {
 /// An object port and what stands for it.
 #[derive(Debug)]
 pub struct Association {
-    pub(crate) manager: ManagerId,
+    /// The object port; none for the default pager's, which the server makes.
+    pub(crate) manager: Option<ManagerId>,
     pub(crate) object: ObjectId,
     pub(crate) state: State,
     pub(crate) may_cache: bool,
@@ -126,7 +126,7 @@ pub struct Association {
 impl Association {
     pub(crate) fn new(manager: ManagerId, object: ObjectId) -> Association {
         Association {
-            manager,
+            manager: Some(manager),
             object,
             state: State::Init,
             may_cache: false,
@@ -142,6 +142,11 @@ impl Association {
             is_waited_for: false,
             returns: 0,
         }
+    }
+
+    /// An association of an anonymous object with the default pager.
+    pub(crate) fn of_anonymous(object: ObjectId) -> Association {
+        Association { manager: None, state: State::Ready, ..Association::new(ManagerId(0), object) }
     }
 
     /// Whether the manager said that it is ready.

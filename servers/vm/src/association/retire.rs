@@ -122,7 +122,7 @@ impl Vm {
             budget.take((run.range.size() / PAGE_SIZE) as usize - 1);
         }
         let Some(record) = self.associations.remove(assoc) else { return Retired::Freed };
-        self.managers.remove(&record.manager);
+        record.manager.map(|manager| self.managers.remove(&manager));
         if record.is_waited_for {
             env.waiting(assoc, false);
         }

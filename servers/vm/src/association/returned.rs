@@ -146,7 +146,6 @@ impl Vm {
         if let Some(record) = self.associations.get_mut(assoc) {
             record.returns += 1;
         }
-        self.counters.pageouts += done.size() / PAGE_SIZE;
         let data = ReturnedData { object: data, size: done.size() };
         let kernel_copy = keep == Keep::Copy;
         env.data_return(assoc, ReturnedPages { offset: done.start, data, is_dirty: run.is_dirty, kernel_copy });
@@ -188,11 +187,19 @@ impl Vm {
         }
         // Who waits for an unlock looks for the page anew.
         self.wake(WaitOn::Page(id), Wake::Retry);
+        self.dequeue(id);
+        let is_laundry = self.is_paging(assoc);
         if let Some(page) = self.pages.get_mut(id) {
-            *page = Page::new(to.0, to.1, PageState::Dirty { frame });
+            *page = Page { is_laundry, ..Page::new(to.0, to.1, PageState::Dirty { frame }) };
         }
         if let Some(object) = self.objects.get_mut(to.0) {
             object.pages.insert(to.1, id);
+        }
+        if is_laundry {
+            self.pageout.laundry += 1;
+            self.set_paged(from, offset);
+        } else {
+            self.activate(id);
         }
     }
 }

@@ -8,6 +8,9 @@
 //! | not here, or known absent  | accepted within the quota, else `ResourceShortage`, and the rest is refused |
 //! | resident                   | `MemoryPresent`, and the rest is refused: cached data is never overwritten |
 //!
+//! Of the default pager's objects, pages that nobody asked for are skipped instead, wherever they are; but one that is paged
+//! out and comes back precious is accepted: the default pager has no space for it.
+//!
 //! Data that the sender deallocates moves, if it is the sender's alone and there is enough of it; else it is copied.
 
 use mach_protocol::{KernResult, KernReturn};
@@ -18,6 +21,7 @@ use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::map::bytes::piece;
 use crate::map::unmap::{Deallocate, Holes};
+use crate::object::Object;
 use crate::page::{Page, PageState};
 use crate::pmap::Fill;
 use crate::range::{self, is_aligned};
@@ -112,9 +116,15 @@ impl DataSupply {
     /// Supplies one page.
     fn supply_one<E: Env>(&self, vm: &mut Vm, env: &mut E, done: u64) -> Result<(), Stop> {
         let offset = self.args.offset + done;
-        vm.accepts(self.assoc, offset)?;
+        if vm.is_paging(self.assoc) {
+            if !vm.accepts_paged(self.assoc, offset, self.args.precious) {
+                return Ok(());
+            }
+        } else {
+            vm.accepts(self.assoc, offset)?;
+        }
         let address = self.args.address + done;
-        if self.moves()
+        if self.moves(vm)
             && let Some(page) = vm.steal(env, self.args.map, address)
         {
             // Nothing was asked of anybody since the check.
@@ -135,8 +145,9 @@ impl DataSupply {
         }
     }
 
-    fn moves(&self) -> bool {
-        self.args.deallocate && self.args.size >= MOVE_SIZE && is_aligned(self.args.address)
+    fn moves(&self, vm: &Vm) -> bool {
+        let is_worthwhile = self.args.size >= MOVE_SIZE || vm.is_paging(self.assoc);
+        self.args.deallocate && is_worthwhile && is_aligned(self.args.address)
     }
 
     /// Copies a page of data, which may lie across two pages of the sender's.
@@ -280,6 +291,16 @@ impl Vm {
         }
     }
 
+    /// Whether a page of the default pager's is wanted: it was asked for, or comes back. Nothing else is, as newer contents
+    /// may be on their way there.
+    fn accepts_paged(&self, assoc: AssocId, offset: u64, is_precious: bool) -> bool {
+        let Some(object) = self.object_of(assoc).and_then(|object| self.objects.get(object)) else { return false };
+        match object.pages.get(&offset).and_then(|page| self.pages.get(*page)) {
+            Some(page) => matches!(page.state, PageState::Requested { .. }),
+            None => is_precious && object.paged.contains(offset),
+        }
+    }
+
     /// Puts a frame, which is counted as resident, into an object as clean data.
     fn supply_page<E: Env>(
         &mut self,
@@ -297,8 +318,16 @@ impl Vm {
         if old.and_then(|page| self.pages.get(page)).is_some_and(|page| page.state == PageState::Absent) {
             self.hide_below(env, object, offset);
         }
-        let state = PageState::Clean { frame };
-        let page = Page { lock, is_precious, is_unsolicited: !was_requested, ..Page::new(object, offset, state) };
+        let is_paging = self.is_paging(assoc);
+        let is_only = is_paging && (is_precious || !self.objects.get(object).is_some_and(Object::is_internal));
+        let page = match is_only {
+            true => Page::new(object, offset, PageState::Dirty { frame }),
+            false => Page::new(object, offset, PageState::Clean { frame }),
+        };
+        let page = match is_paging {
+            true => page,
+            false => Page { lock, is_precious, is_unsolicited: !was_requested, ..page },
+        };
         let id = match old {
             Some(id) => {
                 if let Some(old) = self.pages.get_mut(id) {
@@ -310,12 +339,16 @@ impl Vm {
         };
         if let Some(object) = self.objects.get_mut(object) {
             object.pages.insert(offset, id);
+            object.paged.remove(offset);
         }
+        self.enqueue_inactive(id);
+        let is_given_back = is_paging && is_precious && !was_requested;
+        self.pageout.is_full |= is_given_back;
+        self.counters.pageins += u64::from(!is_given_back);
         if was_requested {
-            self.counters.pageins += 1;
             self.wake(WaitOn::Page(id), Wake::Retry);
             self.settle(env, assoc, offset, Settled::Answered);
-        } else if let Some(record) = self.associations.get_mut(assoc) {
+        } else if let Some(record) = self.associations.get_mut(assoc).filter(|_| !is_paging) {
             record.unsolicited += 1;
             self.unsolicited += 1;
             self.wake_others(assoc);
@@ -328,6 +361,8 @@ impl Vm {
         let id = self.objects.get(object)?.pages.get(&offset).copied()?;
         let frame = self.pages.get(id).filter(|page| page.wired == 0)?.state.frame()?;
         env.page_protect(frame, Prot::NONE);
+        self.dequeue(id);
+        self.forget_laundry(id);
         self.pages.remove(id);
         self.objects.get_mut(object)?.pages.remove(&offset);
         Some(frame)

@@ -27,10 +27,14 @@ struct Run {
 impl Vm {
     /// Fills and maps pages behind the one at `address`, which was just filled with zeros and mapped with `prot`.
     pub(crate) fn fill_ahead<E: Env>(&mut self, env: &mut E, map: MapId, space: SpaceId, address: u64, prot: Prot) {
-        let Some(run) = self.run_before(map, address).filter(|_| env.free_frames() >= PLENTY) else { return };
+        let Some(run) =
+            self.run_before(map, address).filter(|_| env.free_frames() >= PLENTY.max(self.pageout.targets.high))
+        else {
+            return;
+        };
         for distance in (1..=run.len).map(|page| page * PAGE_SIZE) {
             let offset = run.offset + distance;
-            let is_fresh = self.objects.get(run.object).is_some_and(|object| !object.pages.contains_key(&offset));
+            let is_fresh = self.objects.get(run.object).is_some_and(|object| !object.knows(offset));
             if offset >= run.end || !is_fresh {
                 return;
             }

@@ -17,16 +17,18 @@
 //! | a page further down, read                           | `Use`, read only                        |
 //! | nothing, but a manager that is not ready            | `Wait`                                  |
 //! | nothing, but a manager                              | `Request`                               |
+//! | nothing, but it was paged out                       | `Request`                               |
+//! | nothing, and the default pager that has it is gone  | `Fail(MemoryError)`                     |
 //! | nothing, and the manager is gone                    | `Fail(MemoryError)`                     |
 //! | nothing down to the end                             | `ZeroFill`, in the first object         |
 
 use mach_protocol::KernReturn;
 
 use crate::map::protect::hardware;
-use crate::object::Source;
+use crate::object::{Object, Source};
 use crate::page::{Page, PageState};
 use crate::step::WaitOn;
-use crate::types::{FrameId, MapId, ObjectId, PageId, Prot};
+use crate::types::{AssocId, FrameId, MapId, ObjectId, PageId, Prot};
 use crate::vm::Vm;
 
 /// Who accesses.
@@ -152,6 +154,12 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
                 }
                 PageState::Absent => {}
             },
+            None if object.paged.contains(offset) => {
+                return Err(match self::pager(vm, object) {
+                    Some(_) => Plan::Request { object: id, offset, access: wanted },
+                    None => Plan::Fail(KernReturn::MEMORY_ERROR),
+                });
+            }
             None => match object.source {
                 Source::Zero => {}
                 Source::Gone(_) => return Err(Plan::Fail(KernReturn::MEMORY_ERROR)),
@@ -176,6 +184,11 @@ pub(crate) fn walk(vm: &Vm, first: ObjectId, first_offset: u64, access: Prot) ->
     }
 }
 
+/// Who has what was paged out of an object.
+fn pager(vm: &Vm, object: &Object) -> Option<AssocId> {
+    object.paging.filter(|assoc| vm.associations.get(*assoc).is_some())
+}
+
 /// The copy object of an object, if it must get the page before the page changes, and where in it.
 fn lacking_copy(vm: &Vm, object: ObjectId, offset: u64) -> Option<(ObjectId, u64)> {
     let copy = vm.objects.get(object)?.copy?;
@@ -189,5 +202,5 @@ fn lacking_copy(vm: &Vm, object: ObjectId, offset: u64) -> Option<(ObjectId, u64
         .get(&offset)
         .and_then(|page| vm.pages.get(*page))
         .is_some_and(|page| page.state != PageState::Absent);
-    (!has_page).then_some((copy, offset))
+    (!has_page && !record.paged.contains(offset)).then_some((copy, offset))
 }

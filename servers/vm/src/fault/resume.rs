@@ -43,6 +43,7 @@ impl Vm {
                         page.state = PageState::Dirty { frame };
                     }
                     self.forget_unsolicited(page);
+                    self.touch(page);
                     return Access::Frame { page, frame, prot };
                 }
                 Plan::MakeObject => {
@@ -98,7 +99,9 @@ impl Vm {
         loop {
             let plan = match walk(self, object, offset, Prot::READ) {
                 Ok(found) => {
-                    return Access::Frame { page: found.id, frame: found.frame, prot: Prot::READ };
+                    let (page, frame) = (found.id, found.frame);
+                    self.touch(page);
+                    return Access::Frame { page, frame, prot: Prot::READ };
                 }
                 Err(plan) => plan,
             };
@@ -116,6 +119,9 @@ impl Vm {
         }
         if self.evict(env, EVICTED).freed > 0 || self.uncache_oldest() {
             return Access::Again;
+        }
+        if self.pageout.has_pager {
+            return self.wait(env, WaitOn::Frames);
         }
         Access::Fail(KernReturn::RESOURCE_SHORTAGE)
     }
@@ -249,6 +255,7 @@ impl Operation for Fault {
         if map.is_locked {
             return Step::Wait(WaitOn::Map(self.map));
         }
+        let is_kept = map.is_kept;
         let Some(space) = map.space else {
             return KernReturn::INVALID_ADDRESS.into();
         };
@@ -257,7 +264,10 @@ impl Operation for Fault {
         }
         let zero_fills = vm.counters.zero_fills;
         match vm.resolve(env, self.map, self.address, self.access, By::Task) {
-            Access::Frame { frame, prot, .. } => {
+            Access::Frame { page, frame, prot } => {
+                if is_kept {
+                    vm.keep_page(page);
+                }
                 if env.enter(space, self.address, frame, prot).is_err() {
                     env.remove(space, self.address, self.address + PAGE_SIZE, 1);
                     return vm.shortage(env).into();

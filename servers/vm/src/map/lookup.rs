@@ -118,7 +118,8 @@ impl Vm {
             && object.is_internal()
             && object.shadow.is_none()
             && object.copy.is_none()
-            && object.pages.range(used..).next().is_none();
+            && object.pages.range(used..).next().is_none()
+            && object.paging.is_none();
         if !is_alone {
             return false;
         }

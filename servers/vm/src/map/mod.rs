@@ -52,6 +52,8 @@ pub struct Map {
     /// Bytes in wired entries.
     pub(crate) size_wired: u64,
     pub(crate) limits: Limits,
+    /// Others' pages are brought in and out by its task: what it touches stays resident.
+    pub(crate) is_kept: bool,
     /// An operation of several steps works on it: other calls and faults wait.
     pub(crate) is_locked: bool,
     /// The next of the maps to be taken down.
@@ -68,6 +70,7 @@ impl Map {
             size_none: 0,
             size_wired: 0,
             limits,
+            is_kept: false,
             is_locked: false,
             next_chore: None,
         }

@@ -19,11 +19,12 @@ use crate::vm::Vm;
 
 impl Vm {
     /// One wiring more for a page.
-    pub(crate) fn wire_page(&mut self, page: PageId) {
-        if let Some(page) = self.pages.get_mut(page) {
+    pub(crate) fn wire_page(&mut self, id: PageId) {
+        if let Some(page) = self.pages.get_mut(id) {
             page.wired += 1;
             if page.wired == 1 {
                 self.counters.wired += 1;
+                self.dequeue(id);
             }
         }
     }
@@ -37,6 +38,7 @@ impl Vm {
             let object = page.object;
             if page.wired == 0 {
                 self.counters.wired -= 1;
+                self.activate(id);
                 if self.association_of(object).is_some() {
                     self.wake(WaitOn::Page(id), Wake::Retry);
                 }

@@ -4,12 +4,17 @@
 //! lookup finds what it found before, so this needs no lock and stops whenever the step is over.
 //! *Bypass*: an object that has every page it could want from its shadow points past it.
 //!
+//! A page that was paged out of the shadow stays where it is, under its offset at the default pager: while one is there
+//! that the object could want, the shadow stays as well. It gives up what is resident, so nothing is kept twice in memory,
+//! and goes with the last of its pages that comes in.
+//!
 //! Neither is visible but by the memory that comes back.
 
-use super::Shadow;
+use super::{Object, Shadow};
+use crate::page::PageState;
 use crate::range::trunc;
 use crate::step::{Budget, Env};
-use crate::types::{ObjectId, PAGE_SIZE};
+use crate::types::{ObjectId, PAGE_SIZE, PageId};
 use crate::vm::Vm;
 
 /// What one look at an object and its shadow found to do.
@@ -32,6 +37,9 @@ impl Vm {
                 Finding::Swallow(shadow) => {
                     if !self.swallow_pages(env, id, shadow, budget) {
                         return false;
+                    }
+                    if !self.is_spent(id, shadow) {
+                        return true;
                     }
                     self.swallow_rest(env, id, shadow);
                 }
@@ -61,16 +69,17 @@ impl Vm {
         if !object.is_internal() {
             return Finding::Nothing;
         }
-        let is_quiet = |page| self.pages.get(page).is_some_and(|page| page.state.frame().is_some());
-        let pages = object.pages.len() as u64;
-        if pages >= object.size / PAGE_SIZE && object.pages.values().all(|page| is_quiet(*page)) {
+        let pages = (object.pages.len() + object.paged.len()) as u64;
+        if pages >= object.size / PAGE_SIZE {
             return Finding::Cut;
         }
         if !below.is_internal() || below.copy.is_some_and(|copy| copy != id) {
             return Finding::Nothing;
         }
         if below.refs == 1 {
-            return Finding::Swallow(link);
+            // What is with the default pager cannot be moved.
+            let is_worthwhile = !below.pages.is_empty() || self.is_spent(id, link);
+            return if is_worthwhile { Finding::Swallow(link) } else { Finding::Nothing };
         }
         // What the shadow's own original pushes there must still be found.
         let is_copy = below
@@ -82,29 +91,54 @@ impl Vm {
         }
         // Looking is bounded: a shadow with more pages than a step is left alone.
         let window = link.offset..link.offset.saturating_add(object.size);
+        let is_known = |at: u64| object.knows(at.wrapping_sub(link.offset));
         let has_all = below
             .pages
             .range(window)
             .take(crate::STEP_PAGES + 1)
             .enumerate()
-            .all(|(n, (at, _))| n < crate::STEP_PAGES && object.pages.contains_key(&at.wrapping_sub(link.offset)));
-        if has_all { Finding::Bypass } else { Finding::Nothing }
+            .all(|(n, (at, _))| n < crate::STEP_PAGES && is_known(at));
+        if has_all && self.knows_paged(object, below, link) { Finding::Bypass } else { Finding::Nothing }
     }
 
-    /// Moves up what the object lacks, drops what it has. Returns whether the shadow is empty.
+    /// Whether an object has everything that was paged out of its shadow and that it could want. Looking is bounded.
+    fn knows_paged(&self, object: &Object, below: &Object, link: Shadow) -> bool {
+        if below.paged.len() > crate::STEP_PAGES {
+            return false;
+        }
+        let end = link.offset.saturating_add(object.size);
+        let mut next = below.paged.first(link.offset, end);
+        while let Some(at) = next {
+            if !object.knows(at - link.offset) {
+                return false;
+            }
+            next = below.paged.first(at + PAGE_SIZE, end);
+        }
+        true
+    }
+
+    /// Whether nothing is left in a shadow that an object could want.
+    fn is_spent(&self, id: ObjectId, link: Shadow) -> bool {
+        let (Some(object), Some(below)) = (self.objects.get(id), self.objects.get(link.object)) else { return true };
+        below.pages.is_empty() && self.knows_paged(object, below, link)
+    }
+
+    /// Moves up what the object lacks, drops what it has. Returns whether that is all; what is on its way in stays.
     fn swallow_pages<E: Env>(&mut self, env: &mut E, id: ObjectId, link: Shadow, budget: &mut Budget) -> bool {
         loop {
             let Some(below) = self.objects.get_mut(link.object) else {
                 return true;
             };
-            let Some((at, &page)) = below.pages.iter().next() else {
+            // The default pager's answer would not find it elsewhere.
+            let is_settled = |id: &PageId| self.pages.get(*id).is_none_or(|page| page.state.frame().is_some());
+            let Some((at, &page)) = below.pages.iter().find(|(_, page)| is_settled(page)) else {
                 return true;
             };
             if !budget.take(1) {
                 return false;
             }
             let is_wanted = at.checked_sub(link.offset).is_some_and(|offset| {
-                self.objects.get(id).is_some_and(|object| offset < object.size && !object.pages.contains_key(&offset))
+                self.objects.get(id).is_some_and(|object| offset < object.size && !object.knows(offset))
             });
             if !is_wanted {
                 self.drop_page(env, link.object, at);
@@ -117,6 +151,10 @@ impl Vm {
             if let Some(record) = self.pages.get_mut(page) {
                 record.object = id;
                 record.offset = offset;
+                // A copy of it that the default pager has is another object's.
+                if let Some(frame) = record.state.frame() {
+                    record.state = PageState::Dirty { frame };
+                }
             }
             if let Some(object) = self.objects.get_mut(id) {
                 object.pages.insert(offset, page);
@@ -130,6 +168,9 @@ impl Vm {
         if let Some(lower) = self.unlink_shadow_keeping_copy(link.object, id) {
             let offset = lower.offset.wrapping_add(link.offset);
             self.link_shadow(id, Shadow { object: lower.object, offset });
+        }
+        if let Some(assoc) = self.objects.get(link.object).and_then(|below| below.paging) {
+            self.end_paging(env, assoc);
         }
         let Some(below) = self.objects.get_mut(link.object) else { return };
         if below.is_queued {

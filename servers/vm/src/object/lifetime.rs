@@ -3,7 +3,7 @@
 //! Freeing is never done on the spot: an object without references goes into the queue of things to be
 //! tidied, and [`Vm::reap`] frees its pages a bounded number at a time.
 
-use super::{Object, Shadow, Source};
+use super::{Object, Shadow};
 use crate::association::{Retired, Settled};
 use crate::step::{Budget, Env, Wake};
 use crate::types::{ObjectId, PageId, Prot};
@@ -99,6 +99,9 @@ impl Vm {
         if !self.drop_pages(env, id, 0, u64::MAX, budget) {
             return false;
         }
+        if let Some(assoc) = self.objects.get(id).and_then(|object| object.paging) {
+            self.end_paging(env, assoc);
+        }
         if let Some(shadow) = self.unlink_shadow(id) {
             self.release(shadow.object);
         }
@@ -110,7 +113,7 @@ impl Vm {
         true
     }
 
-    /// Drops the pages of an object from `offset` on, up to `end`. Returns whether all are gone.
+    /// Drops the pages of an object from `offset` on, up to `end`, wherever they are. Returns whether all are gone.
     pub(crate) fn drop_pages<E: Env>(
         &mut self,
         env: &mut E,
@@ -124,7 +127,7 @@ impl Vm {
                 return true;
             };
             let Some((at, _)) = object.pages.first(offset, end) else {
-                return true;
+                return self.forget_paged(id, offset, end, budget);
             };
             if !budget.take(1) {
                 return false;
@@ -138,11 +141,12 @@ impl Vm {
         let Some(object) = self.objects.get_mut(id) else {
             return;
         };
-        let source = object.source;
         let Some(page) = object.pages.remove(&offset) else {
             return;
         };
         self.forget_unsolicited(page);
+        self.dequeue(page);
+        self.forget_laundry(page);
         let Some(record) = self.pages.remove(page) else {
             return;
         };
@@ -153,8 +157,9 @@ impl Vm {
             env.page_protect(frame, Prot::NONE);
             env.free_frame(frame);
             self.counters.resident -= 1;
+            self.frame_freed();
         }
-        if let Source::Manager(assoc) = source {
+        if let Some(assoc) = self.pager_of(id) {
             self.wake(WaitOn::Page(page), Wake::Retry);
             if record.is_owed() {
                 self.settle(env, assoc, offset, Settled::Gone);
@@ -175,6 +180,16 @@ impl Vm {
             );
             self.pages.remove(old);
         }
+        self.activate(page);
         page
+    }
+
+    /// A page that was returned to the default pager goes another way.
+    pub(crate) fn forget_laundry(&mut self, id: PageId) {
+        if let Some(page) = self.pages.get_mut(id)
+            && core::mem::take(&mut page.is_laundry)
+        {
+            self.pageout.laundry -= 1;
+        }
     }
 }

@@ -16,9 +16,10 @@ pub(crate) mod collapse;
 pub(crate) mod lifetime;
 pub(crate) mod shadow;
 
-use arena::PageMap;
+use arena::{PageMap, PageSet};
 
 use crate::association::CopyStrategy;
+use crate::pageout::Ahead;
 use crate::types::{AssocId, ObjectId, PageId};
 
 /// Where pages that are nowhere in the chain come from.
@@ -67,6 +68,11 @@ pub struct Object {
     /// The previous and the next child of the same shadow.
     pub(crate) siblings: (Option<ObjectId>, Option<ObjectId>),
     pub(crate) pages: PageMap<PageId>,
+    /// By whom it is paged out, once it was. He may be gone: then what is in `paged` is lost.
+    pub(crate) paging: Option<AssocId>,
+    /// PAGING-2: what is not here, but with the default pager.
+    pub(crate) paged: PageSet,
+    pub(crate) ahead: Ahead,
 }
 
 impl Object {
@@ -88,10 +94,18 @@ impl Object {
             child: None,
             siblings: (None, None),
             pages: PageMap::new(),
+            paging: None,
+            paged: PageSet::new(),
+            ahead: Ahead::default(),
         }
     }
 
-    /// Whether its pages come from nowhere but memory.
+    /// Whether it has something of its own at an offset, here or paged out.
+    pub(crate) fn knows(&self, offset: u64) -> bool {
+        self.pages.contains_key(&offset) || self.paged.contains(offset)
+    }
+
+    /// Whether its pages come from nowhere but memory, or the paging space.
     pub(crate) fn is_internal(&self) -> bool {
         self.source == Source::Zero
     }

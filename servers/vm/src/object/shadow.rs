@@ -30,7 +30,7 @@ impl Vm {
         {
             let covered = Range { start: shadow.offset, end: shadow.offset + copy.size };
             let is_within = covered.start <= part.start && part.end <= covered.end;
-            if is_within && copy.is_frozen && copy.pages.is_empty() {
+            if is_within && copy.is_frozen && copy.pages.is_empty() && copy.paged.is_empty() {
                 // Nothing changed since, so that snapshot is this one, too.
                 copy.is_unique = false;
                 copy.refs += 1;
@@ -104,6 +104,10 @@ impl Vm {
             if window.start < window.end
                 && let Some((found, _)) = object.pages.first(window.start, window.end)
             {
+                best = found.wrapping_sub(delta);
+            }
+            let end = best.wrapping_add(delta);
+            if let Some(found) = object.paged.first(window.start, end) {
                 best = found.wrapping_sub(delta);
             }
             at = object.shadow.map(|shadow| (shadow.object, delta.wrapping_add(shadow.offset)));

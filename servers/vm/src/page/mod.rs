@@ -1,5 +1,6 @@
 //! Pages of objects.
 
+pub(crate) mod queue;
 mod state;
 
 pub use state::{Page, PageState};

@@ -22,8 +22,11 @@
 //! | `Clean`     | evicted, flushed                      | (none)                                           |
 //! | `Dirty`     | data_return sent, page stays          | `Clean`                                          |
 //! | `Dirty`     | data_return sent, page goes           | (none) here, `Dirty` in the message's own object |
+//! | `Clean`, `Dirty` | paged out to the default pager   | (none), and in the object's `paged`              |
+//! | (none), in `paged` | data_request sent, data supplied | as without; `Dirty` if the pager keeps no copy |
 //! | any         | object freed, page dropped            | (none)                                           |
 
+use super::queue::Links;
 use crate::types::{FrameId, ObjectId, Prot};
 
 /// The state of a page; see the tables above.
@@ -75,8 +78,13 @@ pub struct Page {
     pub(crate) is_precious: bool,
     /// It was supplied unasked, and nobody used it yet.
     pub(crate) is_unsolicited: bool,
+    /// It is on its way to the default pager, or in its hands.
+    pub(crate) is_laundry: bool,
+    /// It stays resident: see `Map::is_kept`.
+    pub(crate) is_kept: bool,
     /// How many entries keep it resident.
     pub(crate) wired: u32,
+    pub(crate) links: Links,
 }
 
 impl Page {
@@ -90,7 +98,10 @@ impl Page {
             unlock_requested: Prot::NONE,
             is_precious: false,
             is_unsolicited: false,
+            is_laundry: false,
+            is_kept: false,
             wired: 0,
+            links: Links::NONE,
         }
     }
 

@@ -201,6 +201,7 @@ impl Managed {
         told.into_iter()
             .map(|told| match told {
                 Told::Init(..) => Heard::Init,
+                Told::Create(..) => panic!("there is no default pager"),
                 Told::Request(_, offset, access) => Heard::Request(offset, access.bits().into()),
                 Told::Unlock(_, offset, access) => Heard::Unlock(offset, access.bits().into()),
                 Told::Return(_, pages) => {

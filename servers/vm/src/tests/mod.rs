@@ -25,6 +25,7 @@ mod i_mo_first;
 mod i_mo_lock;
 mod interleaved;
 mod managed;
+pub(crate) mod pager;
 mod protocol;
 mod random;
 mod reference;

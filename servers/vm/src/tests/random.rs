@@ -50,8 +50,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Pair {
-        let mut world = World::new(2000);
+    fn new(mut world: World) -> Pair {
         let reference = Reference { bounds: Some(BOUNDS), ..Reference::default() };
         let first = world.vm.create_map(&mut world.machine, BOUNDS).unwrap();
         let mut pair = Pair { world, reference, tasks: vec![first], is_failing: false };
@@ -324,7 +323,15 @@ impl Pair {
 }
 
 fn run(operations: &[Raw], may_fail: bool) {
-    let mut pair = Pair::new();
+    run_in(Pair::new(World::new(2000)), operations, may_fail, false);
+}
+
+/// The same while pages go out to a pager and come in again, which takes its messages when it likes.
+fn run_paged(operations: &[Raw], may_fail: bool) {
+    run_in(Pair::new(World::with_pager(2000, 4)), operations, may_fail, true);
+}
+
+fn run_in(mut pair: Pair, operations: &[Raw], may_fail: bool, is_paged: bool) {
     for raw in operations {
         pair.is_failing = may_fail && raw.fail < 16;
         pair.world.machine.fail_in = pair.is_failing.then_some(u32::from(raw.fail));
@@ -335,10 +342,22 @@ fn run(operations: &[Raw], may_fail: bool) {
         pair.world.settle();
         pair.world.assert_valid();
         pair.compare();
+        if is_paged && raw.fail & 1 == 0 {
+            let World { vm, machine, .. } = &mut pair.world;
+            vm.evict(machine, usize::from(raw.fail >> 1));
+            pair.world.assert_valid();
+            pair.compare();
+            pair.world.serve_pager(usize::from(raw.to_page));
+            pair.world.assert_valid();
+            pair.compare();
+        }
     }
     for task in pair.tasks.clone() {
         pair.world.end(task);
         pair.world.assert_valid();
+    }
+    if is_paged {
+        pair.world.end_pager();
     }
     assert_eq!(pair.world.machine.used_frames(), 0, "every frame comes back");
     assert_eq!((pair.world.vm.objects.len(), pair.world.vm.maps.len()), (0, 0));
@@ -352,6 +371,18 @@ proptest! {
         operations in prop::collection::vec(raw(), 1..80),
     ) {
         run(&operations, false);
+    }
+
+    #[test]
+    fn every_byte_stays_while_pages_go_out_and_come_in(
+        operations in prop::collection::vec(raw(), 1..80),
+    ) {
+        run_paged(&operations, false);
+    }
+
+    #[test]
+    fn memory_refused_while_pages_go_out_leaves_no_trace(operations in prop::collection::vec(raw(), 1..80)) {
+        run_paged(&operations, true);
     }
 
     #[test]

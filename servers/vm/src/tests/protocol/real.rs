@@ -311,6 +311,7 @@ impl<const C: usize, const N: usize> Real<C, N> {
                         self.world.machine.room = room;
                         (assoc, Msg::Init)
                     }
+                    Told::Create(..) => unreachable!("there is no default pager"),
                     Told::Request(assoc, offset, access) => {
                         (assoc, Msg::Request { page: number(offset), access: access.bits() })
                     }

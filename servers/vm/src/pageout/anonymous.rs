@@ -1,0 +1,171 @@
+//! Anonymous memory and the default pager: an association is made when an object is paged out for the first time, and
+//! ends with the object. It has no manager's port of its own before, is ready from the start, and nothing is returned at
+//! its end.
+
+use super::CLUSTER;
+use crate::association::{Association, Keep, Run};
+use crate::object::Source;
+use crate::page::queue::Queue;
+use crate::page::{Page, PageState};
+use crate::range::Range;
+use crate::step::{Budget, Env, WaitOn, Wake};
+use crate::types::{AssocId, MapId, ObjectId, PAGE_SIZE, PageId};
+use crate::vm::Vm;
+use mach_protocol::KernReturn;
+
+impl Vm {
+    /// Whether there is somebody who keeps the pages of anonymous memory. Only objects that had nobody so far get it.
+    pub fn set_default_pager(&mut self, is_there: bool) {
+        self.pageout.has_pager = is_there;
+        self.pageout.is_full = false;
+        self.wake(WaitOn::Frames, Wake::Retry);
+    }
+
+    /// Whether the default pager has no space. While it has none, only pages that it has already are taken.
+    pub fn set_paging_full(&mut self, is_full: bool) {
+        self.pageout.is_full = is_full;
+        self.wake(WaitOn::Frames, Wake::Retry);
+    }
+
+    /// What this map's task touches from now on stays resident: others' pages are brought in and out by it.
+    pub fn keep_resident(&mut self, map: MapId) {
+        if let Some(map) = self.maps.get_mut(map) {
+            map.is_kept = true;
+        }
+    }
+
+    /// Who is asked for pages of an object that are not here, if he is still there.
+    pub(crate) fn pager_of(&self, object: ObjectId) -> Option<AssocId> {
+        let object = self.objects.get(object)?;
+        match object.source {
+            Source::Manager(assoc) => Some(assoc),
+            Source::Zero | Source::Gone(_) => object.paging.filter(|assoc| self.associations.get(*assoc).is_some()),
+        }
+    }
+
+    /// Whether an association is one with the default pager.
+    pub(crate) fn is_paging(&self, assoc: AssocId) -> bool {
+        self.associations.get(assoc).is_some_and(|record| record.manager.is_none())
+    }
+
+    /// The association by which an object without a manager is paged out; it is made if there was never one.
+    fn paging<E: Env>(&mut self, env: &mut E, id: ObjectId) -> Option<AssocId> {
+        let object = self.objects.get(id)?;
+        if let Some(assoc) = object.paging {
+            return self.associations.get(assoc).map(|_| assoc);
+        }
+        let size = object.size;
+        if !self.pageout.has_pager {
+            return None;
+        }
+        let assoc = self.associations.insert(Association::of_anonymous(id));
+        if env.create(assoc, size).is_err() {
+            self.associations.remove(assoc);
+            return None;
+        }
+        self.pageout.paged_objects += 1;
+        self.objects.get_mut(id)?.paging = Some(assoc);
+        Some(assoc)
+    }
+
+    /// The object that was paged out is gone: the default pager forgets what it has of it.
+    pub(crate) fn end_paging<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
+        let Some(record) = self.associations.remove(assoc) else { return };
+        self.pageout.paged_objects -= 1;
+        if record.is_waited_for {
+            env.waiting(assoc, false);
+        }
+        env.terminate(assoc);
+        self.wake(WaitOn::Manager(assoc), Wake::Retry);
+        self.wake(WaitOn::Room(assoc), Wake::Retry);
+    }
+
+    /// A default pager is dead, or its port for one object. What it had is lost; what is resident is not.
+    pub(crate) fn paging_died<E: Env>(&mut self, env: &mut E, assoc: AssocId) {
+        let failed = Wake::Failed(KernReturn::MEMORY_ERROR);
+        self.give_up(env, assoc, failed);
+        let Some(record) = self.associations.remove(assoc) else { return };
+        self.pageout.paged_objects -= 1;
+        if record.is_waited_for {
+            env.waiting(assoc, false);
+        }
+        self.wake(WaitOn::Manager(assoc), failed);
+        self.wake(WaitOn::Room(assoc), failed);
+    }
+
+    /// Whether the default pager has the same contents as this page.
+    fn has_copy(&self, page: &Page) -> bool {
+        let is_clean = matches!(page.state, PageState::Clean { .. });
+        let object = self.objects.get(page.object).filter(|object| is_clean && object.is_internal());
+        object.and_then(|object| object.paging).is_some_and(|assoc| self.associations.get(assoc).is_some())
+    }
+
+    /// Frees a page without a manager of which the default pager has a copy. False: it has none.
+    pub(super) fn drop_copied<E: Env>(&mut self, env: &mut E, id: PageId) -> bool {
+        let Some(page) = self.pages.get(id) else { return false };
+        let (object, offset) = (page.object, page.offset);
+        if !self.has_copy(page) {
+            return false;
+        }
+        self.drop_page(env, object, offset);
+        self.set_paged(object, offset);
+        true
+    }
+
+    /// Returns a page without a manager to the default pager, with inactive neighbours. Gives how many went.
+    pub(super) fn return_cluster<E: Env>(&mut self, env: &mut E, id: PageId) -> usize {
+        let Some(page) = self.pages.get(id) else { return 0 };
+        let (object, offset) = (page.object, page.offset);
+        if self.pageout.is_full || env.prepare_step().is_err() {
+            return 0;
+        }
+        let Some(assoc) = self.paging(env, object).filter(|assoc| env.has_room(*assoc)) else { return 0 };
+        let range = self.cluster(object, offset);
+        let run = Run { range, is_dirty: true };
+        (self.return_run(env, assoc, object, run, Keep::Move).size() / PAGE_SIZE) as usize
+    }
+
+    /// The pages around an inactive one that go with it.
+    fn cluster(&self, object: ObjectId, offset: u64) -> Range {
+        let goes = |offset: u64| {
+            let page = self.objects.get(object).and_then(|object| object.pages.get(&offset));
+            page.and_then(|page| self.pages.get(*page)).is_some_and(|page| {
+                matches!(page.links.queue, Queue::Inactive(_)) && page.can_be_queued() && !self.has_copy(page)
+            })
+        };
+        let before = |page: &u64| offset.checked_sub(page * PAGE_SIZE).is_some_and(goes);
+        let start = offset - (1..CLUSTER).take_while(before).count() as u64 * PAGE_SIZE;
+        let mut end = offset + PAGE_SIZE;
+        while end - start < CLUSTER * PAGE_SIZE && goes(end) {
+            end += PAGE_SIZE;
+        }
+        Range { start, end }
+    }
+
+    /// The contents of a page are with the default pager from now on, and nowhere else.
+    pub(crate) fn set_paged(&mut self, object: ObjectId, offset: u64) {
+        if let Some(object) = self.objects.get_mut(object) {
+            object.paged.insert(offset);
+        }
+    }
+
+    /// Forgets what was paged out of a part of an object. Returns whether nothing is left.
+    pub(crate) fn forget_paged(&mut self, id: ObjectId, offset: u64, end: u64, budget: &mut Budget) -> bool {
+        while let Some(object) = self.objects.get_mut(id)
+            && object.paged.first(offset, end).is_some()
+        {
+            if !budget.take(1) {
+                return false;
+            }
+            object.paged.remove_some(offset, end);
+        }
+        true
+    }
+
+    /// A frame is free: who waits for one tries again.
+    pub(crate) fn frame_freed(&mut self) {
+        if core::mem::take(&mut self.pageout.is_awaited) {
+            self.wake(WaitOn::Frames, Wake::Retry);
+        }
+    }
+}
