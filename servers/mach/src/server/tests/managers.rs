@@ -16,6 +16,7 @@ use super::*;
 mod copies;
 mod death;
 mod limits;
+mod paging;
 mod protocol;
 mod proxies;
 
