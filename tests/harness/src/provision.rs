@@ -57,7 +57,13 @@ fn an_old_compiler_is_told_which_version_is_needed() {
 fn elsewhere_than_on_debian_12_the_exact_list_is_printed() {
     let said = provision("bare", &[], false, "provision");
     assert!(said.starts_with("justw: only Debian 12 is set up by itself. Please install:\n"), "{said}");
-    for wanted in ["(cc)", "qemu-system-aarch64, version 9 or newer", "Rust 1.88", "just, version 1.19 or newer"] {
+    for wanted in [
+        "(cc)",
+        "qemu-system-aarch64, version 9 or newer",
+        "Rust 1.88",
+        "(dosfstools and mtools)",
+        "just, version 1.19 or newer",
+    ] {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
     assert!(!said.contains("gdb"), "{said}");
