@@ -10,6 +10,7 @@ use mach_sys::cap::Endpoint;
 use mach_sys::{Cap, Message};
 
 use crate::Result;
+use crate::msg::{self, PortMessage};
 
 static SERVER: AtomicU64 = AtomicU64::new(SERVER_SLOT);
 
@@ -28,9 +29,13 @@ pub(crate) fn exchange<T>(label: u32, words: &Words, read: impl FnOnce(u64, &[u6
 
 /// Calls a routine on the right that the task calls `target`.
 ///
+/// A task may receive from that port, to stand in for a task, thread or host of Mach's. Then the call is a message to
+/// it, with the routine's id and its words but the target as data, and the answer is whatever that task says.
+///
 /// # Errors
 ///
-/// `SEND_INVALID_DEST` if `target` is null or dead; else the routine's codes.
+/// `SEND_INVALID_DEST` if `target` is null or dead; else the routine's codes; `MIG_SERVER_DIED` if a task threw the
+/// message away.
 pub fn call<R: Routine>(target: PortName, request: &R) -> Result<R::Reply> {
     call_by_id(R::ID, target, request)
 }
@@ -44,7 +49,19 @@ pub fn call_by_id<R: Routine>(id: u32, target: PortName, request: &R) -> Result<
     if !target.is_valid() {
         return Err(KernReturn::SEND_INVALID_DEST);
     }
-    exchange(id, &pack_request(target, request), |label, words| unpack_reply_to::<R>(id, label, words))
+    match exchange(id, &pack_request(target, request), |label, words| unpack_reply_to::<R>(id, label, words)) {
+        Err(KernReturn::SEND_TO_TASK) => send_to_task(id, target, request),
+        answer => answer,
+    }
+}
+
+/// Makes a call as a message, to a port that a task receives from.
+fn send_to_task<R: Routine>(id: u32, target: PortName, request: &R) -> Result<R::Reply> {
+    let words = pack_request(target, request);
+    let body = words.as_slice().get(1..).unwrap_or_default();
+    let answer = msg::rpc(target, &PortMessage::with_words(id as i32, body))?;
+    // Ids are positive, so no other number becomes the expected one.
+    unpack_reply_to::<R>(id, answer.header.id as u64, answer.data_words())
 }
 
 /// Calls a routine that is about the caller itself.

@@ -36,6 +36,13 @@ pub enum Call {
 }
 
 impl Call {
+    /// Whether the call, made to a port that a task receives from, is a message to that task: it may stand in for the
+    /// task, thread or host that is meant (`spec/mach-vm.md` 1.4).
+    #[must_use]
+    pub const fn can_be_a_message(&self) -> bool {
+        matches!(self, Self::Vm(_) | Self::Host(_) | Self::Task(_) | Self::Thread(_) | Self::Port(_))
+    }
+
     /// Reads the request with this label from all its words: the target's name and the call.
     ///
     /// # Errors
@@ -53,7 +60,13 @@ impl Call {
         Ok((target, call))
     }
 
-    fn decode_routine(id: u32, body: &[u64]) -> Result<Self, DecodeError> {
+    /// Reads the request with this id from what follows the target: so a call travels to a port that a task receives
+    /// from. Names in it are the caller's, and denote nothing to others.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`].
+    pub fn decode_routine(id: u32, body: &[u64]) -> Result<Self, DecodeError> {
         let subsystems = [
             |id, body: &[u64]| VmRequest::decode(id, body).map(Self::Vm),
             |id, body: &[u64]| HostRequest::decode(id, body).map(Self::Host),

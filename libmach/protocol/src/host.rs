@@ -4,6 +4,16 @@
 
 use crate::PortName;
 use crate::table::subsystem;
+use crate::wire::Ints;
+
+/// `HOST_VM_INFO`: counts of the whole system, as `vm_statistics` answers them, in XNU's order.
+pub const HOST_VM_INFO: u32 = 2;
+/// The count of [`HOST_VM_INFO`].
+pub const HOST_VM_INFO_COUNT: u32 = 15;
+/// The count of its first form, which is accepted.
+pub const HOST_VM_INFO_FIRST_COUNT: u32 = 12;
+/// The longest information of `host_statistics`, in 32-bit units.
+pub const HOST_INFO_MAX: usize = 16;
 
 subsystem! {
     /// A request to the host.
@@ -12,6 +22,19 @@ subsystem! {
         HostPageSize = 202 {} -> HostPageSizeReply {
             /// Bytes.
             size: u64,
+        }
+
+        /// `host_statistics`, E.5: XNU's form of `vm_statistics`.
+        ///
+        /// Checks: a host port, else INVALID_HOST; a known flavor, else INVALID_ARGUMENT; room, else FAILURE.
+        HostStatistics = 216 {
+            /// [`HOST_VM_INFO`].
+            flavor: u32,
+            /// 32-bit units that the caller has room for.
+            count: u32,
+        } -> HostStatisticsReply {
+            /// The information that the flavor names.
+            info: Ints<HOST_INFO_MAX>,
         }
 
         /// `vm_wire`, A.14: keeps pages resident. GNU's id takes any host port, the others the privileged one.

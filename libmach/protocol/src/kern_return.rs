@@ -90,6 +90,7 @@ codes! {
     SEND_NO_BUFFER = 0x1000_000d, "no message buffer is left";
     SEND_INVALID_TYPE = 0x1000_000f, "the message carries an unknown kind of right";
     SEND_INVALID_HEADER = 0x1000_0010, "the message's header is malformed";
+    SEND_TO_TASK = 0x1000_0f00, "the target is a port of a task's, to which the call goes as a message";
     RCV_IN_PROGRESS = 0x1000_4001, "the message is being received";
     RCV_INVALID_NAME = 0x1000_4002, "the name denotes no receive right";
     RCV_TIMED_OUT = 0x1000_4003, "no message came";

@@ -21,6 +21,18 @@ pub const TASK_BASIC_INFO_COUNT: u32 = 30;
 pub const TASK_THREAD_TIMES_INFO: u32 = 3;
 /// The count of [`TASK_THREAD_TIMES_INFO`].
 pub const TASK_THREAD_TIMES_INFO_COUNT: u32 = 16;
+/// XNU's `TASK_BASIC_INFO`, on id 3405 (its 64-bit form, packed): suspend_count, virtual_size, resident_size,
+/// user_time, system_time, policy.
+pub const TASK_BASIC_INFO_64_2: u32 = 18;
+/// The count of [`TASK_BASIC_INFO_64_2`].
+pub const TASK_BASIC_INFO_64_2_COUNT: u32 = 10;
+/// XNU's `MACH_TASK_BASIC_INFO`, on id 3405: virtual_size, resident_size, resident_size_max, user_time, system_time,
+/// policy, suspend_count.
+pub const MACH_TASK_BASIC_INFO: u32 = 20;
+/// The count of [`MACH_TASK_BASIC_INFO`].
+pub const MACH_TASK_BASIC_INFO_COUNT: u32 = 12;
+/// The count of XNU's `TASK_THREAD_TIMES_INFO`, which has GNU's number, on id 3405: user_time, system_time.
+pub const XNU_TASK_THREAD_TIMES_INFO_COUNT: u32 = 4;
 /// The longest information of `task_info`, in 32-bit units.
 pub const TASK_INFO_MAX: usize = 64;
 
@@ -68,7 +80,7 @@ subsystem! {
         TaskResume = 2057 | 3408 {} -> TaskResumeReply {}
 
         /// `task_get_special_port`: a send right to one of the task's special ports.
-        TaskGetSpecialPort = 2058 {
+        TaskGetSpecialPort = 2058 | 3409 {
             /// `TASK_*_PORT`.
             which: u32,
         } -> TaskGetSpecialPortReply {
@@ -77,7 +89,7 @@ subsystem! {
         }
 
         /// `task_set_special_port`: sets one of the task's special ports.
-        TaskSetSpecialPort = 2059 {
+        TaskSetSpecialPort = 2059 | 3410 {
             /// `TASK_*_PORT`.
             which: u32,
             /// The caller's name of a send right, which is copied; null for none.
@@ -131,6 +143,12 @@ subsystem! {
             /// The flavor of each.
             flavors: Ints<EXCEPTION_KINDS_MAX>,
         }
+
+        /// `task_wire`: not supported.
+        TaskWire = 3815 {
+            /// Whether memory must be wired.
+            must_wire: bool,
+        } -> TaskWireReply {}
 
         /// `task_set_name`: a name for diagnostics. The log names by it a task that an exception ends.
         TaskSetName = 4202 {

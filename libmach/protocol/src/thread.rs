@@ -2,7 +2,7 @@
 //! `thread_create`, whose target is a task's.
 
 use crate::PortName;
-use crate::table::subsystem;
+use crate::table::{is_gnu_id, subsystem};
 use crate::task::EXCEPTION_KINDS_MAX;
 use crate::wire::{Ints, Text};
 
@@ -15,13 +15,26 @@ pub const THREAD_EXCEPTION_PORT: u32 = 3;
 pub const AARCH64_THREAD_STATE: u32 = 1;
 /// The count of [`AARCH64_THREAD_STATE`].
 pub const AARCH64_THREAD_STATE_COUNT: u32 = 70;
-/// GNU's `AARCH64_FLOAT_STATE`.
+/// GNU's `AARCH64_FLOAT_STATE`. The kernel does not let anybody read these registers: no call takes the flavor.
 pub const AARCH64_FLOAT_STATE: u32 = 2;
+/// XNU's `ARM_THREAD_STATE`, on ids 3603 and 3604: flavor and count of what follows, which is [`ARM_THREAD_STATE64`].
+pub const ARM_THREAD_STATE: u32 = 1;
+/// The count of [`ARM_THREAD_STATE`].
+pub const ARM_THREAD_STATE_COUNT: u32 = 70;
+/// XNU's `ARM_THREAD_STATE64`, on ids 3603 and 3604: a [`ThreadState`] without the thread register.
+pub const ARM_THREAD_STATE64: u32 = 6;
+/// The count of [`ARM_THREAD_STATE64`].
+pub const ARM_THREAD_STATE64_COUNT: u32 = 68;
 /// The longest state, in 32-bit units.
 pub const THREAD_STATE_MAX: usize = 136;
 
 /// GNU's `THREAD_BASIC_INFO`, on id 2019.
 pub const THREAD_BASIC_INFO: u32 = 1;
+/// XNU's `THREAD_BASIC_INFO`, on id 3612: user_time, system_time, cpu_usage, policy, run_state, flags, suspend_count,
+/// sleep_time.
+pub const XNU_THREAD_BASIC_INFO: u32 = 3;
+/// The count of [`XNU_THREAD_BASIC_INFO`].
+pub const XNU_THREAD_BASIC_INFO_COUNT: u32 = 10;
 /// The longest information of `thread_info`, in 32-bit units.
 pub const THREAD_INFO_MAX: usize = 64;
 
@@ -71,6 +84,81 @@ impl ThreadState {
             pc: ints.word(32),
             tpidr_el0: ints.word(33),
             cpsr: ints.word(34),
+        })
+    }
+}
+
+/// A form in which the registers of a thread travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateForm {
+    /// [`AARCH64_THREAD_STATE`].
+    Gnu,
+    /// [`ARM_THREAD_STATE64`].
+    Arm64,
+    /// [`ARM_THREAD_STATE`].
+    Arm,
+}
+
+impl StateForm {
+    /// What the first word of [`Self::Arm`] says.
+    const ARM_HEADER: u64 = ARM_THREAD_STATE64 as u64 | (ARM_THREAD_STATE64_COUNT as u64) << 32;
+
+    /// The form that a flavor names in a call with this id: the families use the same numbers for different forms.
+    #[must_use]
+    pub const fn find(id: u32, flavor: u32) -> Option<Self> {
+        match (is_gnu_id(id), flavor) {
+            (true, AARCH64_THREAD_STATE) => Some(Self::Gnu),
+            (false, ARM_THREAD_STATE) => Some(Self::Arm),
+            (false, ARM_THREAD_STATE64) => Some(Self::Arm64),
+            _ => None,
+        }
+    }
+
+    /// How many integers it takes.
+    #[must_use]
+    pub const fn count(self) -> u32 {
+        match self {
+            Self::Gnu => AARCH64_THREAD_STATE_COUNT,
+            Self::Arm64 => ARM_THREAD_STATE64_COUNT,
+            Self::Arm => ARM_THREAD_STATE_COUNT,
+        }
+    }
+
+    /// A state in this form.
+    #[must_use]
+    pub fn pack(self, state: &ThreadState) -> Ints<THREAD_STATE_MAX> {
+        let [x @ .., sp, pc, _, cpsr] = state.words();
+        let mut words = [Self::ARM_HEADER; THREAD_STATE_WORDS];
+        let registers = x.into_iter().chain([sp, pc, cpsr & u64::from(u32::MAX)]);
+        words.iter_mut().skip(1).zip(registers).for_each(|(word, value)| *word = value);
+        match self {
+            Self::Gnu => state.to_ints(),
+            Self::Arm64 => Ints::from_words(words.get(1..).unwrap_or_default()),
+            Self::Arm => Ints::from_words(&words),
+        }
+    }
+
+    /// The state that came in this form; `thread_register` is for forms that lack it. `None` if it is too short, or
+    /// claims to be something else.
+    #[must_use]
+    pub fn unpack(self, ints: &Ints<THREAD_STATE_MAX>, thread_register: u64) -> Option<ThreadState> {
+        if ints.len() < self.count() as usize {
+            return None;
+        }
+        let first = match self {
+            Self::Gnu => return ThreadState::from_ints(ints),
+            Self::Arm64 => 0,
+            Self::Arm if ints.word(0) == Self::ARM_HEADER => 1,
+            Self::Arm => return None,
+        };
+        let word = |index| ints.word(first + index);
+        Some(ThreadState {
+            x: core::array::from_fn(word),
+            sp: word(31),
+            pc: word(32),
+            tpidr_el0: thread_register,
+            // The upper half is flags of XNU's.
+            cpsr: word(33) & u64::from(u32::MAX),
         })
     }
 }
@@ -226,5 +314,33 @@ mod tests {
         assert_eq!(ints.len(), AARCH64_THREAD_STATE_COUNT as usize);
         assert_eq!(ThreadState::from_ints(&ints), Some(state));
         assert_eq!(ThreadState::from_ints(&Ints::new(&ints.as_slice()[..69])), None);
+    }
+
+    #[test]
+    fn each_form_brings_the_registers_back() {
+        let state = ThreadState {
+            x: core::array::from_fn(|index| (index as u64 + 1) << 40),
+            sp: 31,
+            pc: 32 << 32,
+            tpidr_el0: 33,
+            cpsr: 0x6000_0000,
+        };
+        for (id, flavor, count) in [(2017, 1, 70), (3603, 1, 70), (3604, 6, 68)] {
+            let form = StateForm::find(id, flavor).unwrap();
+            let ints = form.pack(&state);
+            assert_eq!((form.count(), ints.len()), (count, count as usize), "{form:?}");
+            assert_eq!(form.unpack(&ints, 33), Some(state), "{form:?}");
+            assert_eq!(form.unpack(&Ints::new(&ints.as_slice()[..count as usize - 1]), 33), None, "{form:?}");
+        }
+        for (id, flavor) in [(2018, 6), (2017, 2), (3603, 7), (3603, 17)] {
+            assert_eq!(StateForm::find(id, flavor), None);
+        }
+        // x29 and x30 are XNU's fp and lr; the unified form says what follows.
+        let ints = StateForm::Arm.pack(&state);
+        assert_eq!(&ints.as_slice()[..2], [6, 68]);
+        assert_eq!([ints.word(30), ints.word(32), ints.word(33)], [30 << 40, 31, 32 << 32].map(|word: u64| word));
+        let mut other = ints.as_slice().to_vec();
+        other[0] = 7;
+        assert_eq!(StateForm::Arm.unpack(&Ints::new(&other), 0), None);
     }
 }

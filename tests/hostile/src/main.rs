@@ -70,7 +70,13 @@ mod siege {
         let notes = shared()?;
         let bystander = fork(move || stand_by(notes))?;
         notes.inherit(VmInherit::NONE)?;
-        // Once for what a first time costs, here and in the servers.
+        // Once for what a first time costs, here and in the servers: a page that this task writes to for the first time
+        // is one more, since the bystander has the one from before. So both ends that a child can come to are tried.
+        outlive(fork(|| 0)?);
+        outlive(fork(|| {
+            libmach::thread::park(Timeout::Never);
+            0
+        })?);
         if let Err(why) = round(calls, notes, 0)? {
             return Ok(Err(why));
         }
@@ -92,7 +98,7 @@ mod siege {
     /// One child's life, during which the bystander goes on.
     fn round(calls: &'static Region, notes: &Region, seed: u64) -> Result<core::result::Result<(), String>> {
         let rounds = notes.words()[ROUNDS].load(SeqCst);
-        besiege(calls, seed)?;
+        outlive(fork(move || attack(calls, seed))?);
         for _ in 0..200 {
             if notes.words()[ROUNDS].load(SeqCst) > rounds {
                 break;
@@ -138,15 +144,13 @@ mod siege {
         0
     }
 
-    /// One child's life.
-    fn besiege(calls: &'static Region, seed: u64) -> Result<()> {
-        let child: Child = fork(move || attack(calls, seed))?;
+    /// Waits for a child's end, or brings it about.
+    fn outlive(child: Child) {
         if child.wait(Timeout::Millis(LIFE_MS)).is_err() {
             // It still attacks, or waits for something that will not come. It may be ending just now.
             let _ = task_terminate(child.task());
             let _ = child.wait(Timeout::Millis(5_000));
         }
-        Ok(())
     }
 
     /// The child: three threads that call what comes to their minds.

@@ -20,6 +20,7 @@ mod cow;
 mod deallocate;
 mod faults;
 mod inherit;
+mod interpose;
 mod lists;
 mod map;
 mod memory_object;
@@ -44,7 +45,7 @@ type Outcome = Result<(), String>;
 type Case = (&'static str, fn() -> Outcome);
 
 /// Every case, by the sections of the specification.
-const CASES: [&[Case]; 17] = [
+const CASES: [&[Case]; 19] = [
     allocate::CASES,
     deallocate::CASES,
     map::CASES,
@@ -58,6 +59,7 @@ const CASES: [&[Case]; 17] = [
     cow::CASES,
     routines::CASES,
     services::CASES,
+    interpose::CASES,
     lists::CASES,
     remap::CASES,
     attributes::CASES,

@@ -1,11 +1,12 @@
 //! From a message to the call or fault that it is.
 
-use mach_protocol::{Call, KernReturn};
+use mach_protocol::{Call, KernReturn, PortName};
 
 use super::operation::{Op, Progress, Work};
 use super::{Caller, OpId, Server};
 use crate::badge::Badge;
 use crate::machine::Machine;
+use crate::port::Receiver;
 use crate::thread::ThreadId;
 
 /// Heap that a call may use outside of the virtual memory's operations.
@@ -33,7 +34,13 @@ impl<M: Machine> Server<M> {
         true
     }
 
-    /// A thread called.
+    /// A thread called. Checks, before the call's own, in this order:
+    ///
+    /// | # | check                                                              | answer               |
+    /// |---|--------------------------------------------------------------------|----------------------|
+    /// | 1 | the request is known and has its words                             | MIG_BAD_ID, MIG_BAD_ARGUMENTS |
+    /// | 2 | the target is no port that a task receives from, if it is a task's, thread's or host's call | SEND_TO_TASK: the caller's library sends the call there as a message |
+    /// | 3 | there is heap for the call                                         | RESOURCE_SHORTAGE    |
     fn call(&mut self, thread: ThreadId, label: u64, words: &[u64]) {
         self.set_need(Some(thread));
         let Some(caller) = self.caller(thread) else { return };
@@ -43,6 +50,9 @@ impl<M: Machine> Server<M> {
             Ok(decoded) => decoded,
             Err(error) => return self.answer_code(thread, request, error.into()),
         };
+        if call.can_be_a_message() && self.is_received_by_a_task(caller, target) {
+            return self.answer_code(thread, request, KernReturn::SEND_TO_TASK);
+        }
         if self.hw.machine.heap_room() < CALL_HEAP {
             return self.answer_code(thread, request, KernReturn::RESOURCE_SHORTAGE);
         }
@@ -57,6 +67,12 @@ impl<M: Machine> Server<M> {
             Call::MemoryObject(call) => self.memory_object_call(caller, request, target, &call),
             Call::SupplyAndReceive(call) => self.supply_and_receive(caller, request, &call),
         }
+    }
+
+    /// Whether a name is a send right to a port whose messages the server does not serve.
+    fn is_received_by_a_task(&mut self, caller: Caller, name: PortName) -> bool {
+        let receiver = self.ports.destination(caller.space, name).map(|(_, receiver)| receiver);
+        receiver.is_ok_and(|receiver| !matches!(receiver, Receiver::Server(_)))
     }
 
     fn caller(&self, thread: ThreadId) -> Option<Caller> {

@@ -1,7 +1,10 @@
 //! Calls to the host (`spec/mach-vm.md` A.14, A.20 to A.22).
 
+use alloc::vec::Vec;
+
 use mach_protocol::host as wire;
 use mach_protocol::host::HostRequest;
+use mach_protocol::wire::Ints;
 use mach_protocol::{KernReturn, PortName};
 use vm::{Host, Limits};
 
@@ -34,6 +37,10 @@ impl<M: Machine> Server<M> {
                 };
                 self.answer_result(caller.thread, request, &answer);
             }
+            HostRequest::HostStatistics(c) => {
+                let answer = self.host_statistics(host, c).map(|info| wire::HostStatisticsReply { info });
+                self.answer_result(caller.thread, request, &answer);
+            }
             HostRequest::VmWire(c) => {
                 let map = self.map_argument(caller.space, c.task);
                 let wire = vm::Wire::new(host, map, c.address, c.size, c.access, family(request));
@@ -49,5 +56,26 @@ impl<M: Machine> Server<M> {
                 self.default_manager_call(caller, request, host, call);
             }
         }
+    }
+
+    /// `host_statistics`: GNU's counts without the size of a page; nothing can be purged, and nothing is speculative.
+    fn host_statistics(
+        &self,
+        host: Host,
+        call: &wire::HostStatistics,
+    ) -> Result<Ints<{ wire::HOST_INFO_MAX }>, KernReturn> {
+        match host {
+            Host::None => return Err(KernReturn::INVALID_HOST),
+            _ if call.flavor != wire::HOST_VM_INFO => return Err(KernReturn::INVALID_ARGUMENT),
+            _ if call.count < wire::HOST_VM_INFO_FIRST_COUNT => return Err(KernReturn::FAILURE),
+            Host::Plain | Host::Privileged => {}
+        }
+        let map = self.tasks.get(self.root).map(|task| task.map);
+        let of = self.vm.vm_statistics(&self.hw, map)?;
+        let memory = [of.free_count, of.active_count, of.inactive_count, of.wire_count];
+        let events = [of.zero_fill_count, of.reactivations, of.pageins, of.pageouts];
+        let more = [of.faults, of.cow_faults, of.lookups, of.hits, 0, 0, 0];
+        let all: Vec<u32> = memory.iter().chain(&events).chain(&more).map(|count| *count as u32).collect();
+        Ok(Ints::new(all.get(..all.len().min(call.count as usize)).unwrap_or_default()))
     }
 }

@@ -40,6 +40,7 @@ mod tasks;
 mod tests;
 mod threads;
 mod work;
+mod xnu;
 
 use alloc::vec::Vec;
 

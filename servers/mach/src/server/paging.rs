@@ -39,7 +39,10 @@ impl<M: Machine> Server<M> {
                 let answer = answer.map(|default_manager| HostDefaultMemoryManagerReply { default_manager });
                 self.answer_result(reply, request, &answer);
             }
-            HostRequest::HostPageSize(_) | HostRequest::VmWire(_) | HostRequest::VmSetSizeLimit(_) => {}
+            HostRequest::HostPageSize(_)
+            | HostRequest::HostStatistics(_)
+            | HostRequest::VmWire(_)
+            | HostRequest::VmSetSizeLimit(_) => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use mach_protocol::private::TaskEnd;
-use mach_protocol::table::pack_reply;
+use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::task as wire;
 use mach_protocol::task::TaskRequest;
 use mach_protocol::wire::Ints;
@@ -102,6 +102,7 @@ impl<M: Machine> Server<M> {
                 let answer = self.swap_task_exception_ports(caller, task, c);
                 self.answer_result(caller.thread, request, &answer);
             }
+            TaskRequest::TaskWire(_) => self.answer_code(caller.thread, request, KernReturn::NOT_SUPPORTED),
             TaskRequest::TaskSetName(c) => {
                 if let Some(task) = self.tasks.get_mut(task) {
                     task.name = c.name;
@@ -109,7 +110,10 @@ impl<M: Machine> Server<M> {
                 self.answer_result(caller.thread, request, &Ok(wire::TaskSetNameReply {}));
             }
             TaskRequest::TaskInfo(c) => {
-                let answer = self.task_info(task, c.flavor, c.count);
+                let answer = match is_gnu_id(request) {
+                    true => self.task_info(task, c.flavor, c.count),
+                    false => self.xnu_task_info(task, c.flavor, c.count),
+                };
                 self.answer_result(caller.thread, request, &answer.map(|info| wire::TaskInfoReply { info }));
             }
             TaskRequest::TaskThreads(_) => self.task_threads(caller, request, task),
@@ -177,7 +181,7 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    /// Describes a task.
+    /// Describes a task, by GNU's id.
     ///
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
     fn task_info(&mut self, id: TaskId, flavor: u32, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
@@ -199,10 +203,15 @@ impl<M: Machine> Server<M> {
         Ok(cut(&words, count))
     }
 
+    /// Microseconds that a task's threads that live have used.
+    pub(super) fn live_us(&mut self, id: TaskId) -> Result<u64, KernReturn> {
+        let threads = self.tasks.get(id).ok_or(KernReturn::FAILURE)?.threads.clone();
+        Ok(threads.into_iter().map(|thread| self.used_us(thread)).sum())
+    }
+
     /// The times of a task's threads that live.
     fn thread_times(&mut self, id: TaskId, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
-        let threads = self.tasks.get(id).ok_or(KernReturn::FAILURE)?.threads.clone();
-        let [user, user_precise] = times(threads.into_iter().map(|thread| self.used_us(thread)).sum());
+        let [user, user_precise] = times(self.live_us(id)?);
         // user_time and system_time in both forms.
         Ok(cut(&[&user[..], &[0; 2], &user_precise, &[0; 2]].concat(), count))
     }

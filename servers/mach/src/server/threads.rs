@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use mach_protocol::table::is_gnu_id;
 use mach_protocol::thread as wire;
-use mach_protocol::thread::{ThreadRequest, ThreadState};
+use mach_protocol::thread::{StateForm, ThreadRequest, ThreadState};
 use mach_protocol::wire::Ints;
 use mach_protocol::{KernReturn, PortName};
 use sel4_abi::registers::{CONTEXT, Register};
@@ -16,8 +17,7 @@ use crate::memory::PAGE;
 use crate::pmap;
 use crate::port::Right;
 use crate::task::TaskId;
-use crate::thread::Buffer;
-use crate::thread::ThreadId;
+use crate::thread::{Buffer, Thread, ThreadId};
 
 /// The condition flags: what a task may set of the status register.
 const FLAGS: u64 = 0xf000_0000;
@@ -49,11 +49,14 @@ impl<M: Machine> Server<M> {
                 self.answer_result(reply, request, &answer);
             }
             ThreadRequest::ThreadSetState(c) => {
-                let answer = self.set_state(caller, id, c);
+                let answer = self.set_state(caller, id, request, c);
                 self.answer_result(reply, request, &answer);
             }
             ThreadRequest::ThreadInfo(c) => {
-                let answer = self.thread_info(id, c.flavor, c.count);
+                let answer = match is_gnu_id(request) {
+                    true => self.thread_info(id, c.flavor, c.count),
+                    false => self.xnu_thread_info(id, c.flavor, c.count),
+                };
                 self.answer_result(reply, request, &answer.map(|info| wire::ThreadInfoReply { info }));
             }
             ThreadRequest::ThreadSuspend(_) => {
@@ -201,7 +204,7 @@ impl<M: Machine> Server<M> {
 
     /// Reads registers.
     ///
-    /// Checks: the flavor is known, the caller has room, the target is not the caller (GNU ids), else
+    /// Checks: the flavor is known in the id's family, the caller has room, the target is not the caller (GNU ids), else
     /// INVALID_ARGUMENT.
     fn get_state(
         &mut self,
@@ -210,30 +213,30 @@ impl<M: Machine> Server<M> {
         request: u32,
         call: &wire::ThreadGetState,
     ) -> Result<wire::ThreadGetStateReply, KernReturn> {
-        let is_self = caller.thread == id && mach_protocol::table::is_gnu_id(request);
-        let has_room = call.count >= wire::AARCH64_THREAD_STATE_COUNT;
-        if call.flavor != wire::AARCH64_THREAD_STATE || !has_room || is_self {
-            return Err(KernReturn::INVALID_ARGUMENT);
-        }
+        let is_self = caller.thread == id && is_gnu_id(request);
+        let form = StateForm::find(request, call.flavor).filter(|form| call.count >= form.count() && !is_self);
+        let form = form.ok_or(KernReturn::INVALID_ARGUMENT)?;
         let tcb = self.threads.get(id).ok_or(KernReturn::FAILURE)?.tcb;
         let registers = self.hw.machine.read_registers(tcb).map_err(|_| KernReturn::FAILURE)?;
-        Ok(wire::ThreadGetStateReply { state: to_state(&registers).to_ints() })
+        Ok(wire::ThreadGetStateReply { state: form.pack(&to_state(&registers)) })
     }
 
     /// Writes registers.
     ///
-    /// Checks: as [`Self::get_state`], for all ids.
+    /// Checks: as [`Self::get_state`], but for all ids.
     fn set_state(
         &mut self,
         caller: Caller,
         id: ThreadId,
+        request: u32,
         call: &wire::ThreadSetState,
     ) -> Result<wire::ThreadSetStateReply, KernReturn> {
-        let state = ThreadState::from_ints(&call.state).filter(|_| call.flavor == wire::AARCH64_THREAD_STATE);
-        let state = state.filter(|_| caller.thread != id).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let form = StateForm::find(request, call.flavor).filter(|_| caller.thread != id);
+        let form = form.ok_or(KernReturn::INVALID_ARGUMENT)?;
         let tcb = self.threads.get(id).ok_or(KernReturn::FAILURE)?.tcb;
         let machine = &mut self.hw.machine;
         let mut registers = machine.read_registers(tcb).map_err(|_| KernReturn::FAILURE)?;
+        let state = form.unpack(&call.state, get(&registers, Register::Tpidr)).ok_or(KernReturn::INVALID_ARGUMENT)?;
         apply_state(&mut registers, &state);
         machine.write_registers(tcb, &registers).map_err(|_| KernReturn::FAILURE)?;
         Ok(wire::ThreadSetStateReply {})
@@ -315,7 +318,7 @@ impl<M: Machine> Server<M> {
         Ok(wire::ThreadSwapExceptionPortsReply { masks, ports, behaviors, flavors })
     }
 
-    /// Describes a thread.
+    /// Describes a thread, by GNU's id.
     ///
     /// Checks: the flavor is known and the count large enough, else INVALID_ARGUMENT.
     fn thread_info(
@@ -326,19 +329,12 @@ impl<M: Machine> Server<M> {
     ) -> Result<Ints<{ wire::THREAD_INFO_MAX }>, KernReturn> {
         const COUNT: usize = 26;
         const COUNT_WITHOUT_LAST_TIMES: usize = 14;
-        const RUNNING: u64 = 1;
-        const STOPPED: u64 = 2;
-        const WAITING: u64 = 3;
         if flavor != wire::THREAD_BASIC_INFO || (count as usize) < COUNT_WITHOUT_LAST_TIMES {
             return Err(KernReturn::INVALID_ARGUMENT);
         }
         let used_us = self.used_us(id);
         let thread = self.threads.get(id).ok_or(KernReturn::FAILURE)?;
-        let state = match (thread.is_blocked, thread.suspended) {
-            (true, _) => WAITING,
-            (false, 0) => RUNNING,
-            (false, _) => STOPPED,
-        };
+        let state = u64::from(run_state(thread));
         let [[seconds, microseconds], [_, nanoseconds]] = super::tasks::times(used_us);
         let pair = |low: u64, high: u64| low | high << 32;
         let priority = u64::from(thread.priority);
@@ -370,6 +366,18 @@ impl<M: Machine> Server<M> {
             thread.used_us += self.hw.machine.consumed_us(kit.sched_context);
         }
         thread.used_us
+    }
+}
+
+/// What `thread_info` says that a thread does.
+pub(super) fn run_state(thread: &Thread) -> u32 {
+    const RUNNING: u32 = 1;
+    const STOPPED: u32 = 2;
+    const WAITING: u32 = 3;
+    match (thread.is_blocked, thread.suspended) {
+        (true, _) => WAITING,
+        (false, 0) => RUNNING,
+        (false, _) => STOPPED,
     }
 }
 

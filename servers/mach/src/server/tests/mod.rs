@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod flavors;
 mod hostile;
 mod maps;
 mod tasks;
