@@ -28,6 +28,11 @@ _default:
 @q *filter:
     {{ tessera }} test --ring machine "$@"
 
+# Count the instructions of operations, beside what they cost on seL4 and Linux
+[no-cd, no-exit-message]
+@bench *arguments:
+    {{ tessera }} bench "$@"
+
 # Format, lints, documentation, direction of dependency
 [no-cd, no-exit-message]
 @check:

@@ -1,4 +1,4 @@
-//! Output on the kernel's console, and the ways to end a run.
+//! Output on the kernel's console and to the emulator, the machine's clock, and the ways to end a run.
 //!
 //! Only kernels built for debugging have the console calls. On others they raise a fault, so the servers use none.
 
@@ -27,6 +27,40 @@ impl fmt::Write for DebugConsole {
 #[must_use]
 pub fn identify<T>(cap: Cap<T>) -> u64 {
     arch::debug_cap_identify(cap.word())
+}
+
+/// The emulator's log as a destination of `write!`, by semihosting: it works on every kernel.
+///
+/// Where nothing listens to semihosting, writing raises an exception in the calling thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SemihostingLog;
+
+/// `SYS_WRITE0` of the semihosting specification: writes bytes up to the first that is 0.
+const SYS_WRITE0: u64 = 0x04;
+
+impl fmt::Write for SemihostingLog {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for piece in text.as_bytes().chunks(7) {
+            let mut bytes = [0; 8];
+            bytes.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+            arch::semihosting_call(SYS_WRITE0, &[u64::from_le_bytes(bytes)]);
+        }
+        Ok(())
+    }
+}
+
+/// The virtual counter.
+///
+/// A kernel need not let user code read it: then the read raises an exception in the calling thread. Tessera's does.
+#[must_use]
+pub fn virtual_counter() -> u64 {
+    arch::virtual_counter()
+}
+
+/// The ticks of [`virtual_counter`] in a second. The same holds.
+#[must_use]
+pub fn counter_frequency() -> u64 {
+    arch::counter_frequency()
 }
 
 /// `SYS_EXIT_EXTENDED` of the semihosting specification.

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Root(RootArgs),
     /// Run the tests; the last line says `N passed, N failed`
     Test(TestArgs),
+    /// Count the instructions of operations, beside what they cost on seL4 and Linux
+    Bench(BenchArgs),
     /// Check form, lints, documentation and the direction of dependency
     Check,
     /// Run a task, or the shell, under a debugger
@@ -68,6 +70,20 @@ pub(crate) struct TestArgs {
     #[arg(long, value_enum)]
     pub(crate) ring: Option<Ring>,
     /// Only tests and suites whose name holds this
+    #[arg(default_value = "")]
+    pub(crate) filter: String,
+}
+
+/// What `bench` takes.
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// Also write the figures to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Also draw them into this file as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Only operations whose name holds this
     #[arg(default_value = "")]
     pub(crate) filter: String,
 }

@@ -7,11 +7,13 @@
 //! - [`cpio`], [`elf`], [`image`], [`damage`]: the boot archive, root's ELF with it, the bootable image;
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
+//! - [`bench`]: what operations cost, beside what they cost elsewhere;
 //! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod board;
 mod broken;
 mod cargo;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         cli::Command::Run(options) => run::run(&options),
         cli::Command::Root(options) => root::run(&options),
         cli::Command::Test(options) => test::run(&options),
+        cli::Command::Bench(options) => bench::run(&options),
         cli::Command::Check => check::run(),
         cli::Command::Gdb(options) => gdb::run(&options),
         cli::Command::New(options) => create::run(&options),

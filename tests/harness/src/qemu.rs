@@ -35,6 +35,8 @@ pub(crate) struct Shift(pub(crate) u8);
 impl Shift {
     /// For tests: about as fast as QEMU is in real time.
     pub(crate) const TEST: Self = Self(2);
+    /// For measurements: an instruction is a nanosecond.
+    pub(crate) const MEASURE: Self = Self(0);
 }
 
 /// What differs between two machines of one board.

@@ -179,6 +179,23 @@ pub(crate) fn read_only_thread_register() -> u64 {
     value
 }
 
+/// The virtual counter, `CNTVCT_EL0`.
+pub(crate) fn virtual_counter() -> u64 {
+    let value;
+    // SAFETY: a read; where the kernel keeps the counter to itself the thread takes an exception. It counts as a
+    // use of memory, so that what is timed stays between two reads.
+    unsafe { asm!("mrs {}, cntvct_el0", out(reg) value, options(nostack, preserves_flags)) }
+    value
+}
+
+/// The ticks of the counter in a second, `CNTFRQ_EL0`.
+pub(crate) fn counter_frequency() -> u64 {
+    let value;
+    // SAFETY: a read; where the kernel keeps the counter to itself the thread takes an exception.
+    unsafe { asm!("mrs {}, cntfrq_el0", out(reg) value, options(nomem, nostack, preserves_flags)) }
+    value
+}
+
 /// Loads the byte at `address`; raises an exception where none can be read.
 pub(crate) fn load_byte(address: u64) -> u8 {
     let byte: u32;

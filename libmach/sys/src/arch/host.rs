@@ -74,6 +74,14 @@ pub(crate) fn read_only_thread_register() -> u64 {
     0
 }
 
+pub(crate) fn virtual_counter() -> u64 {
+    0
+}
+
+pub(crate) fn counter_frequency() -> u64 {
+    0
+}
+
 pub(crate) fn load_byte(_address: u64) -> u8 {
     0
 }

@@ -1,0 +1,76 @@
+//! Signals: where nobody waits, to a waiting thread of lower priority, to one of higher priority.
+
+use mach_sys::abi::{MessageInfo, Syscall};
+use mach_sys::cap::Notification;
+use mach_sys::{CPtr, Cap, ObjectType};
+
+use crate::calls;
+use crate::code::{self, Step, WAITER_LOOP};
+use crate::measure::{self, Failure, Round, SAMPLES, measure};
+use crate::objects::Objects;
+use crate::space::Space;
+use crate::worker::{PRIORITY, Worker};
+
+/// Signals that are timed together.
+const BATCH: usize = 16;
+const ROUNDS: u64 = 32;
+/// The priority of waiters below the signaller, and of the thread that runs when all wait.
+const BELOW: u64 = 50;
+const IDLE: u64 = 40;
+
+fn signal(notification: CPtr) -> Step {
+    Step::new(Syscall::Send, notification, MessageInfo::new(0, 0, 0, 0), [0; 4])
+}
+
+/// Measures them all.
+pub(crate) fn measure_all(scene: &mut Objects, spaces: &[Space; 2]) -> Result<(), Failure> {
+    unheard(scene)?;
+    scene.clear()?;
+    lower(scene, spaces)?;
+    scene.clear()?;
+    higher(scene, spaces)?;
+    scene.clear()
+}
+
+/// To a notification for which nobody waits: the first signal sets it, the others add to it.
+fn unheard(scene: &mut Objects) -> Result<(), Failure> {
+    let notification = scene.several(ObjectType::Notification, 0, 1)?;
+    measure("kernel.signal", &Round::only(&[signal(notification); BATCH]), ROUNDS, scene)?;
+    let poll = Step::new(Syscall::NbWait, notification, MessageInfo::new(0, 0, 0, 0), [0; 4]);
+    measure("kernel.poll", &Round::only(&[poll; BATCH]), ROUNDS, scene)
+}
+
+/// To threads of lower priority, of which none runs before all have their signal.
+fn lower(scene: &mut Objects, spaces: &[Space; 2]) -> Result<(), Failure> {
+    let first = scene.several(ObjectType::Notification, 0, BATCH as u64)?;
+    let steps: [Step; BATCH] = core::array::from_fn(|index| signal(first + index as u64));
+    for index in 0..BATCH as u64 {
+        let entry = code::waiter as extern "C" fn(CPtr) -> ! as usize;
+        let waiter = Worker::new(index, spaces[1], entry, [first + index, 0, 0, 0]);
+        Worker { priority: BELOW, ..waiter }.start(scene)?;
+    }
+    let all_wait: Cap<Notification> = scene.one(ObjectType::Notification, 0)?;
+    let entry = code::idler as extern "C" fn(CPtr) -> ! as usize;
+    let idler = Worker::new(BATCH as u64, spaces[1], entry, [all_wait.cptr(), 0, 0, 0]);
+    Worker { priority: IDLE, ..idler }.start(scene)?;
+    for _ in 0..SAMPLES {
+        let mut ticks = 0;
+        for _ in 0..ROUNDS {
+            // Twice: the first may be a signal of the time before.
+            let _ = (all_wait.wait(), all_wait.wait());
+            ticks +=
+                measure::ticks(&Round::only(&steps), 1, scene.buffer).ok_or(Failure::Refused("kernel.signal.lower"))?;
+        }
+        measure::report("kernel.signal.lower", ticks, ROUNDS * BATCH as u64, 0);
+    }
+    Ok(())
+}
+
+/// To a thread of higher priority, which runs at once and waits again.
+fn higher(scene: &mut Objects, spaces: &[Space; 2]) -> Result<(), Failure> {
+    let notification = scene.several(ObjectType::Notification, 0, 1)?;
+    let entry = code::waiter as extern "C" fn(CPtr) -> ! as usize;
+    let waiter = Worker::new(0, spaces[1], entry, [notification, 0, 0, 0]);
+    Worker { priority: PRIORITY + 1, ..waiter }.start(scene)?;
+    calls::by_a_client("kernel.signal-and-wait", &[signal(notification); BATCH], WAITER_LOOP, scene, spaces[0])
+}

@@ -1,0 +1,86 @@
+//! From the first instruction to the operations, and the end of the run.
+
+use core::arch::naked_asm;
+use core::fmt::Write;
+use core::panic::PanicInfo;
+use core::ptr::NonNull;
+
+use mach_sys::bootinfo::Boot;
+use mach_sys::debug::{self, SemihostingLog};
+use mach_sys::ipc_buffer::{self, ThreadBlock};
+
+use crate::measure::Failure;
+use crate::objects::Objects;
+use crate::space::Space;
+use crate::{calls, faults, invocations, signals};
+
+/// Room for the lists of steps, of some 6 KiB each.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// The status of a run that could not measure.
+const STATUS_FAILED: i32 = 1;
+
+#[repr(C, align(16))]
+struct Stack([u8; STACK_BYTES]);
+
+static mut STACK: Stack = Stack([0; STACK_BYTES]);
+static mut BLOCK: ThreadBlock = ThreadBlock { ipc_buffer: 0, runtime: 0 };
+
+/// The kernel starts the root task here with the address of the boot information and no stack.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.start")]
+extern "C" fn _start() -> ! {
+    naked_asm!(
+        "adrp x9, {stack}",
+        "add x9, x9, :lo12:{stack}",
+        "mov x10, {size}",
+        "add sp, x9, x10",
+        "mov x29, xzr",
+        "mov x30, xzr",
+        "b {main}",
+        stack = sym STACK,
+        size = const STACK_BYTES,
+        main = sym main,
+    )
+}
+
+extern "C" fn main(boot_info: usize) -> ! {
+    // SAFETY: this is x0 of the kernel's initial task, which writes nowhere near the boot information.
+    let boot = unsafe { Boot::from_address(boot_info) };
+    let block = &raw mut BLOCK;
+    // SAFETY: the task's first thread is here for the only time, and the others have no thread block.
+    unsafe { (*block).ipc_buffer = boot.info().ipc_buffer };
+    if let Some(block) = NonNull::new(block) {
+        // SAFETY: a static stays; the address is the kernel's own word for this thread's IPC buffer.
+        unsafe { ipc_buffer::install(block) };
+    }
+    match run(&boot) {
+        Ok(()) => debug::semihosting_exit(0),
+        Err(error) => stop(format_args!("{error}")),
+    }
+}
+
+fn run(boot: &Boot) -> Result<(), Failure> {
+    let mut objects = Objects::new(boot)?;
+    let spaces = [Space::clone_of_own(boot, &mut objects)?, Space::clone_of_own(boot, &mut objects)?];
+    invocations::measure_all(&mut objects, &spaces[0])?;
+    let mut scene = objects.divide(SCENE_BITS)?;
+    signals::measure_all(&mut scene, &spaces)?;
+    calls::measure_all(&mut scene, &spaces)?;
+    faults::measure_all(&mut scene, &spaces)
+}
+
+/// The memory of one operation's partners, log2: it is taken back after each.
+const SCENE_BITS: u64 = 20;
+
+fn stop(why: core::fmt::Arguments<'_>) -> ! {
+    // The log of the emulator takes everything.
+    let _ = writeln!(SemihostingLog, "root: stopped: {why}");
+    debug::semihosting_exit(STATUS_FAILED)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    stop(format_args!("{info}"))
+}
