@@ -1,8 +1,11 @@
 //! The host (`spec/mach-vm.md` A.20, A.21, `spec/mach-ports-tasks.md` E.5).
 
+use alloc::vec::Vec;
+
 use mach_protocol::host as proto;
 use mach_protocol::private::MachHostSelf;
 
+use crate::region::take_ints;
 use crate::rpc::{call, call_for_caller};
 use crate::{PortName, Result};
 
@@ -13,6 +16,54 @@ use crate::{PortName, Result};
 /// `RESOURCE_SHORTAGE`.
 pub fn mach_host_self() -> Result<PortName> {
     call_for_caller(&MachHostSelf {}).map(|reply| reply.name)
+}
+
+/// What the machine has, from GNU Mach's `HOST_BASIC_INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostInfo {
+    /// Processors in use.
+    pub processors: u32,
+    /// Bytes of memory for tasks and what the Mach server keeps of them.
+    pub memory_size: u64,
+}
+
+/// Describes the host.
+///
+/// # Errors
+///
+/// E.5: `INVALID_ARGUMENT` if `host` is no host port.
+pub fn host_info(host: PortName) -> Result<HostInfo> {
+    let request = proto::HostInfo { flavor: proto::HOST_BASIC_INFO, count: proto::HOST_BASIC_INFO_COUNT };
+    let info = call(host, &request)?.info;
+    Ok(HostInfo { processors: (info.word(0) >> 32) as u32, memory_size: info.word(1) })
+}
+
+/// A send right to the name port of the processor set; the caller deallocates it.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if `host` is no host port.
+pub fn processor_set_default(host: PortName) -> Result<PortName> {
+    call(host, &proto::ProcessorSetDefault {}).map(|reply| reply.default_set)
+}
+
+/// A send right to the processor set's port, which is the right to all tasks; the caller deallocates it.
+///
+/// # Errors
+///
+/// `INVALID_HOST` if `host_priv` is not the privileged host port; `INVALID_ARGUMENT` if `set_name` is no set's name.
+pub fn host_processor_set_priv(host_priv: PortName, set_name: PortName) -> Result<PortName> {
+    call(host_priv, &proto::HostProcessorSetPriv { set_name }).map(|reply| reply.set)
+}
+
+/// Send rights to all tasks; the caller deallocates each.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if `set` is no processor set's port, `NO_SPACE`.
+pub fn processor_set_tasks(set: PortName) -> Result<Vec<PortName>> {
+    let reply = call(set, &proto::ProcessorSetTasks {})?;
+    Ok(take_ints(reply.tasks, reply.count).into_iter().map(PortName).collect())
 }
 
 /// The bytes of a page.

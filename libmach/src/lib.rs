@@ -20,6 +20,7 @@
 //! | [`names`], [`console`] | clients of the first servers; `print!`, `println!`, `eprintln!` |
 //! | [`block`] | disks |
 //! | [`loader`] | programs in ELF files made into tasks |
+//! | [`programs`] | programs of the boot archive, started by root |
 //! | [`rt`] | entry, arguments, heap, exit status |
 //!
 //! A failed call answers the code that Mach's manual names, as a [`KernReturn`]. A call whose target is no send
@@ -38,6 +39,7 @@ pub mod memory_object;
 pub mod msg;
 pub mod names;
 pub mod port;
+pub mod programs;
 #[expect(unsafe_code, reason = "views of memory that the Mach server mapped")]
 pub mod region;
 pub mod rpc;

@@ -3,10 +3,13 @@
 //! `task` is the task whose name space is meant. Every call answers `INVALID_TASK` if it is none, and then
 //! checks its arguments from left to right.
 
+use alloc::vec::Vec;
+
 use mach_protocol::port as proto;
 pub use mach_protocol::port::{Disposition, PortStatus, PortType, Right, notify};
 use mach_protocol::private::MachReplyPort;
 
+use crate::region::take_ints;
 use crate::rpc::{call, call_for_caller};
 use crate::task::mach_task_self;
 use crate::{PortName, Result};
@@ -18,6 +21,17 @@ use crate::{PortName, Result};
 /// `RESOURCE_SHORTAGE`.
 pub fn mach_reply_port() -> Result<PortName> {
     call_for_caller(&MachReplyPort {}).map(|reply| reply.name)
+}
+
+/// Every name of the task's, and what it denotes.
+///
+/// # Errors
+///
+/// `RESOURCE_SHORTAGE`.
+pub fn mach_port_names(task: PortName) -> Result<Vec<(PortName, PortType)>> {
+    let reply = call(task, &proto::MachPortNames {})?;
+    let (names, types) = (take_ints(reply.names, reply.count), take_ints(reply.types, reply.count));
+    Ok(names.into_iter().map(PortName).zip(types.into_iter().map(PortType)).collect())
 }
 
 /// What `name` denotes.

@@ -3,8 +3,9 @@
 //! `unsafe` is here for the views of it. Views give atomic words and bytes, because memory of a map can be shared
 //! with other tasks, and other holders of the task's port can write to it.
 
+use alloc::vec::Vec;
 use core::slice;
-use core::sync::atomic::{AtomicU8, AtomicU64};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::Result;
 use crate::task::mach_task_self;
@@ -128,6 +129,14 @@ impl Drop for Region {
         // The memory is this value's: if it cannot be deallocated, somebody else has done so.
         let _ = vm::mach_vm_deallocate(mach_task_self(), self.address, self.size);
     }
+}
+
+/// The 32-bit integers of an array that a reply brought in new memory, which goes. There is none for an empty array.
+pub(crate) fn take_ints(address: u64, count: u32) -> Vec<u32> {
+    let size = (4 * u64::from(count)).next_multiple_of(PAGE_SIZE);
+    let memory = Region::adopt(address, size);
+    let words = memory.words().iter().map(|word| word.load(Ordering::Relaxed));
+    words.flat_map(|word| [word as u32, (word >> 32) as u32]).take(count as usize).collect()
 }
 
 /// Reads the byte at `address`, by an instruction that the compiler knows nothing of. Where no memory can be

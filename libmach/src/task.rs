@@ -1,6 +1,7 @@
 //! Tasks (`spec/mach-ports-tasks.md` E.1), and children that run a closure of their parent's.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use mach_protocol::private::{MachTaskSelf, TASK_ENDED, TaskExit, TaskGetName, TaskWatch};
@@ -11,6 +12,7 @@ use mach_protocol::wire::Text;
 
 use crate::msg::{Timeout, receive};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
+use crate::region::take_ints;
 use crate::rpc::{call, call_for_caller};
 use crate::thread::{self, ThreadState};
 use crate::vm::{PAGE_SIZE, VmFlags, VmInherit, VmProt, Which, vm_allocate, vm_inherit, vm_protect};
@@ -64,6 +66,16 @@ pub fn task_create(target: PortName, memory: Memory) -> Result<PortName> {
 /// `INVALID_ARGUMENT` if the target is no task, `FAILURE` if it is ending already.
 pub fn task_terminate(target: PortName) -> Result<()> {
     call(target, &proto::TaskTerminate {}).map(drop)
+}
+
+/// Send rights to the threads of a task; the caller deallocates each.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no task, `NO_SPACE`.
+pub fn task_threads(target: PortName) -> Result<Vec<PortName>> {
+    let reply = call(target, &proto::TaskThreads {})?;
+    Ok(take_ints(reply.threads, reply.count).into_iter().map(PortName).collect())
 }
 
 /// Holds all threads of a task; counts.

@@ -67,6 +67,51 @@ pub fn thread_abort(thread: PortName) -> Result<()> {
     call(thread, &proto::ThreadAbort {}).map(drop)
 }
 
+/// What a thread does, as `thread_info` numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// It runs, or could.
+    Running,
+    /// It is suspended.
+    Stopped,
+    /// It waits for the server.
+    Waiting,
+}
+
+/// What is known of a thread, from GNU Mach's `THREAD_BASIC_INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadInfo {
+    /// Microseconds of processor time.
+    pub used_us: u64,
+    /// What it does.
+    pub state: RunState,
+    /// Its priority.
+    pub priority: u32,
+    /// How often it is suspended.
+    pub suspend_count: u32,
+}
+
+/// Describes a thread.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no thread.
+pub fn thread_info(thread: PortName) -> Result<ThreadInfo> {
+    let request = proto::ThreadInfo { flavor: proto::THREAD_BASIC_INFO, count: proto::THREAD_INFO_MAX as u32 };
+    let info = call(thread, &request)?.info;
+    let state = match info.word(5) >> 32 {
+        1 => RunState::Running,
+        2 => RunState::Stopped,
+        _ => RunState::Waiting,
+    };
+    Ok(ThreadInfo {
+        used_us: info.word(0) * 1_000_000 + info.word(1),
+        state,
+        priority: info.word(5) as u32,
+        suspend_count: (info.word(6) >> 32) as u32,
+    })
+}
+
 /// Reads a thread's registers.
 ///
 /// # Errors

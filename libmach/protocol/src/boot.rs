@@ -38,6 +38,8 @@ pub mod priority {
     pub const DEFAULT_PAGER: u8 = 251;
     /// Root and other servers.
     pub const SERVER: u8 = 250;
+    /// The shell: above the tasks that it runs, so that it can end one that only computes.
+    pub const SHELL: u8 = 129;
     /// Tasks, unless they ask for less.
     pub const TASK: u8 = 128;
 }

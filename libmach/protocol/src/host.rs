@@ -1,6 +1,7 @@
-//! The host: the machine as a whole (`spec/mach-vm.md` A.14, A.20 to A.22, `spec/mach-ports-tasks.md` E.5).
+//! The host: the machine as a whole (`spec/mach-vm.md` A.14, A.20 to A.22, `spec/mach-ports-tasks.md` E.5), and its one
+//! processor set, to which all tasks belong.
 //!
-//! The target of every request is the host's name.
+//! The target of every request is the host's name, but for [`ProcessorSetTasks`], whose target is the set's.
 
 use crate::PortName;
 use crate::table::subsystem;
@@ -12,8 +13,14 @@ pub const HOST_VM_INFO: u32 = 2;
 pub const HOST_VM_INFO_COUNT: u32 = 15;
 /// The count of its first form, which is accepted.
 pub const HOST_VM_INFO_FIRST_COUNT: u32 = 12;
-/// The longest information of `host_statistics`, in 32-bit units.
+/// The longest information of `host_info` and `host_statistics`, in 32-bit units.
 pub const HOST_INFO_MAX: usize = 16;
+/// GNU's `HOST_BASIC_INFO`, on id 2638: max_cpus, avail_cpus, memory_size (64 bits), cpu_type, cpu_subtype.
+pub const HOST_BASIC_INFO: u32 = 1;
+/// The count of [`HOST_BASIC_INFO`].
+pub const HOST_BASIC_INFO_COUNT: u32 = 6;
+/// `CPU_TYPE_ARM64`, as XNU numbers it.
+pub const CPU_TYPE_ARM64: u32 = 0x0100_000c;
 
 subsystem! {
     /// A request to the host.
@@ -82,5 +89,47 @@ subsystem! {
             /// Bytes, at most.
             max_limit: u64,
         } -> VmSetSizeLimitReply {}
+
+        /// `host_info`, E.5: describes the host.
+        ///
+        /// Checks: a host port, else INVALID_ARGUMENT; a known flavor, else INVALID_ARGUMENT; room for it, else FAILURE.
+        HostInfo = 2638 {
+            /// What is asked.
+            flavor: u32,
+            /// 32-bit units that the caller has room for.
+            count: u32,
+        } -> HostInfoReply {
+            /// The information that the flavor names.
+            info: Ints<HOST_INFO_MAX>,
+        }
+
+        /// `processor_set_default`: the name of the processor set.
+        ///
+        /// Checks: a host port, else INVALID_ARGUMENT.
+        ProcessorSetDefault = 2606 | 213 {} -> ProcessorSetDefaultReply {
+            /// A send right to the set's name port.
+            default_set: PortName,
+        }
+
+        /// `host_processor_set_priv`: the right to all that is in a processor set.
+        ///
+        /// Checks: the privileged host port, else INVALID_HOST; the name of the set, else INVALID_ARGUMENT.
+        HostProcessorSetPriv = 2630 {
+            /// The caller's name of the set's name port.
+            set_name: PortName,
+        } -> HostProcessorSetPrivReply {
+            /// A send right to the set's port.
+            set: PortName,
+        }
+
+        /// `processor_set_tasks`: the tasks in the processor set, which is the target.
+        ///
+        /// Checks: the target is the set's port, else INVALID_ARGUMENT; room for the rights, else NO_SPACE.
+        ProcessorSetTasks = 2627 {} -> ProcessorSetTasksReply {
+            /// Where their names are (32 bits each), in new memory of the caller's.
+            tasks: u64,
+            /// How many.
+            count: u32,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What the first servers offer over ports: the name service in root, and the console.
+//! What the first servers offer over ports: the name service in root, the console, and root's starting of programs.
 //!
 //! Each request is a message with these words as data; the answer has the id + 100 and the return code as its
 //! first word. Clients send with a reply port of their own (RPC).
@@ -17,9 +17,30 @@ pub const NAMES_REGISTER: i32 = 7200;
 pub const NAMES_LOOKUP: i32 = 7201;
 /// Writes the data's bytes to the console. Outs: none; the answer comes when they are written.
 pub const CONSOLE_WRITE: i32 = 7300;
-/// Reads bytes that were typed, at least one. Outs: the bytes, from the second word on. One reader can wait at a time.
-/// Codes: RESOURCE_SHORTAGE (another one waits).
+/// Reads a line that is typed, which the console shows and lets the user correct: data the most bytes. Outs: the bytes,
+/// from the second word on, up to the end of the line; none at the end of the input.
+/// Codes: RESOURCE_SHORTAGE if too many others read.
 pub const CONSOLE_READ: i32 = 7301;
+/// Reads bytes as they are typed, of which nothing is shown: data the most bytes. Outs: at least one, from the second
+/// word on, up to the end of a line. This reader comes before those of lines, and there is one: another request ends it.
+/// Codes: ABORTED if another reads so.
+pub const CONSOLE_READ_KEYS: i32 = 7302;
+/// Waits until the interrupt key, ^C, is typed; what was typed before is thrown away then. While nobody waits it is a
+/// byte like others. There is one who waits: another request ends it.
+/// Codes: ABORTED if another waits.
+pub const CONSOLE_AWAIT_INTERRUPT: i32 = 7303;
+
+/// Names the programs that root can start: data the index of the first one wanted. Outs: how many there are; then, from
+/// the third word on, as many names as fit, each closed by a NUL.
+pub const PROGRAM_LIST: i32 = 7210;
+/// Makes a program into a task and starts it: data the word that comes back in
+/// [`TaskEnded`](crate::private::TaskEnded), then the arguments, the program's name first, each closed by a NUL; rights:
+/// where the end is told, and the task's name service, or null for root's. Outs: one right, the task's port.
+/// Codes: INVALID_NAME if there is no such program, INVALID_ARGUMENT if it is none, those of making a task.
+pub const PROGRAM_START: i32 = 7211;
+
+/// The name of root's starting of programs at the name service.
+pub const PROGRAMS: &str = "programs";
 
 /// The console's name at the name service.
 pub const CONSOLE: &str = "console";

@@ -1,30 +1,26 @@
-//! What the console does: it writes what comes, and hands out lines that were typed.
+//! What the console does: it writes what comes, and gives out what is typed.
 //!
-//! Two threads: the first waits for the line's interrupt, since its capabilities are in that thread's CSpace, and edits
-//! what is typed; the other serves requests. The state between them is behind one lock.
+//! Two threads: the first waits for the line's interrupt, since its capabilities are in that thread's CSpace; the other
+//! serves requests. The state between them is behind one lock.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use libmach::msg::{MAX_DATA_BYTES, PortMessage, Timeout, destroy_right, receive, reply};
-use libmach::port::{Disposition, PortType, Right, mach_port_allocate, mach_port_insert_right, mach_port_type};
+use libmach::msg::{CarriedRight, MAX_DATA_BYTES, PortMessage, Timeout, destroy_right, receive, send};
+use libmach::port::{Disposition, Right, mach_port_allocate, mach_port_insert_right};
 use libmach::sync::Mutex;
 use libmach::task::mach_task_self;
 use libmach::{KernReturn, PortName, names, thread};
 use mach_protocol::private::FIRST_GRANT_SLOT;
-use mach_protocol::service::{self, CONSOLE, CONSOLE_READ, CONSOLE_WRITE};
+use mach_protocol::service::{self, CONSOLE, CONSOLE_AWAIT_INTERRUPT, CONSOLE_READ, CONSOLE_READ_KEYS, CONSOLE_WRITE};
 use mach_sys::Cap;
 use mach_sys::cap::{IrqHandler, Notification};
 
+use crate::input::{Effects, Input};
 use crate::uart::Uart;
 
 /// Where root puts the notification of the line's interrupt, and its handler.
 const NOTIFICATION: Cap<Notification> = Cap::new(FIRST_GRANT_SLOT as u64);
 const HANDLER: Cap<IrqHandler> = Cap::new(FIRST_GRANT_SLOT as u64 + 1);
-/// Bytes of a line, and of lines that nobody has read.
-const MAX_LINE: usize = 512;
-const MAX_UNREAD: usize = 4096;
 /// Bytes of data in front of those of an answer.
 const ANSWER_HEAD: usize = 8;
 
@@ -51,12 +47,48 @@ impl From<KernReturn> for Problem {
     }
 }
 
-/// The line, what is being typed, what was typed, and who waits for it.
+/// Somebody who waits for an answer.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    /// The request.
+    id: i32,
+    /// The right to answer.
+    right: CarriedRight,
+}
+
+impl Client {
+    /// Answers, and gives up the right. `false`: the client is gone.
+    fn answer(self, code: KernReturn, bytes: &[u8]) -> bool {
+        let mut answer = service::answer(self.id, code);
+        answer.push_bytes(bytes);
+        answer.header.remote = self.right;
+        let sent = self.right.name.is_valid() && send(&answer, Timeout::Millis(0)).is_ok();
+        if !sent {
+            destroy_right(&self.right);
+        }
+        sent
+    }
+}
+
+/// The line, and what is typed on it for whom.
 struct Console {
     line: Uart,
-    typing: Vec<u8>,
-    unread: VecDeque<u8>,
-    reader: Option<PortMessage>,
+    input: Input<Client>,
+}
+
+/// What the input does to clients and to the line.
+struct Outside<'a> {
+    line: &'a Uart,
+}
+
+impl Effects<Client> for Outside<'_> {
+    fn deliver(&mut self, client: Client, bytes: &[u8]) -> bool {
+        client.answer(KernReturn::SUCCESS, bytes)
+    }
+
+    fn show(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.line.put(*byte));
+    }
 }
 
 /// Serves for ever.
@@ -68,8 +100,7 @@ pub(crate) fn main() -> Result<(), Problem> {
     let me = mach_task_self();
     let port = mach_port_allocate(me, Right::RECEIVE)?;
     mach_port_insert_right(me, port, port, Disposition::MAKE_SEND)?;
-    let console = Console { line, typing: Vec::new(), unread: VecDeque::new(), reader: None };
-    let console = Arc::new(Mutex::new(console));
+    let console = Arc::new(Mutex::new(Console { line, input: Input::new() }));
     let served = Arc::clone(&console);
     let server = thread::spawn(move || serve(&served, port))?;
     names::register(CONSOLE, port)?;
@@ -83,13 +114,7 @@ pub(crate) fn main() -> Result<(), Problem> {
 /// Takes what is typed, for ever.
 fn listen(console: &Mutex<Console>) -> ! {
     loop {
-        {
-            let mut console = console.lock();
-            while let Some(byte) = console.line.get() {
-                console.typed(byte);
-            }
-            console.line.clear_interrupt();
-        }
+        console.lock().take_typed();
         // Refused only if root granted no handler: then nothing is ever typed.
         let _ = HANDLER.ack();
         let _ = NOTIFICATION.wait();
@@ -100,92 +125,50 @@ fn listen(console: &Mutex<Console>) -> ! {
 fn serve(console: &Mutex<Console>, port: PortName) -> Result<(), KernReturn> {
     loop {
         let request = receive(port, Timeout::Never)?;
-        // No request has rights in its body; what comes there is not kept.
+        // No request brings rights beside the one to answer.
         request.rights().iter().for_each(destroy_right);
-        let outcome = match request.header.id {
-            CONSOLE_WRITE => {
-                let console = console.lock();
-                request.data_bytes_from(0).for_each(|byte| console.line.put(byte));
-                service::answer(CONSOLE_WRITE, KernReturn::SUCCESS)
-            }
-            CONSOLE_READ => {
-                let mut console = console.lock();
-                console.forget_dead_reader();
-                // One reader at a time: who reads while another waits is turned away.
-                match console.reader {
-                    None => {
-                        console.reader = Some(request);
-                        console.hand_out();
-                        continue;
-                    }
-                    Some(_) => service::answer(CONSOLE_READ, KernReturn::RESOURCE_SHORTAGE),
-                }
-            }
-            id => service::answer(id, KernReturn::MIG_BAD_ID),
-        };
-        answer(&request, &outcome);
+        console.lock().serve(&request);
     }
-}
-
-/// Answers a request. A client that is gone needs no answer; what is left of its right goes.
-fn answer(request: &PortMessage, answer: &PortMessage) {
-    if reply(request, answer).is_err() {
-        destroy_right(&request.header.remote);
-    }
-}
-
-/// Whether somebody may be there to hear the answer to a request.
-fn is_answerable(request: &PortMessage) -> bool {
-    let right = mach_port_type(mach_task_self(), request.header.remote.name);
-    right.is_ok_and(|is| is.contains(PortType::SEND) || is.contains(PortType::SEND_ONCE))
 }
 
 impl Console {
-    /// Takes one byte that was typed: edits the line, and shows what it did.
-    fn typed(&mut self, byte: u8) {
-        const BACKSPACE: u8 = 8;
-        const DELETE: u8 = 0x7f;
-        match byte {
-            b'\r' | b'\n' => {
-                self.show(b"\r\n");
-                self.typing.push(b'\n');
-                let room = MAX_UNREAD.saturating_sub(self.unread.len());
-                self.unread.extend(self.typing.drain(..).take(room));
-                self.hand_out();
+    /// Takes what is typed, as much as there is room for. What has none stays in the line, and is taken when somebody
+    /// reads.
+    fn take_typed(&mut self) {
+        let mut outside = Outside { line: &self.line };
+        while self.input.has_room()
+            && let Some(byte) = self.line.get()
+        {
+            self.input.typed(byte, &mut outside);
+        }
+        self.line.clear_interrupt();
+    }
+
+    /// Serves one request.
+    fn serve(&mut self, request: &PortMessage) {
+        let client = Client { id: request.header.id, right: request.header.remote };
+        let most = request.data_words().first().map_or(0, |bytes| *bytes as usize);
+        let most = most.clamp(1, MAX_DATA_BYTES - ANSWER_HEAD);
+        let mut outside = Outside { line: &self.line };
+        let given_up = match client.id {
+            CONSOLE_WRITE => {
+                request.data_bytes_from(0).for_each(|byte| self.line.put(byte));
+                client.answer(KernReturn::SUCCESS, &[]);
+                None
             }
-            BACKSPACE | DELETE if self.typing.pop().is_some() => self.show(b"\x08 \x08"),
-            0x20..0x7f | 0x80.. if self.typing.len() < MAX_LINE => {
-                self.typing.push(byte);
-                self.show(&[byte]);
+            CONSOLE_READ => self.input.read_line(client, most, &mut outside),
+            CONSOLE_READ_KEYS => self.input.read_keys(client, most, &mut outside),
+            CONSOLE_AWAIT_INTERRUPT => self.input.watch(client),
+            _ => {
+                client.answer(KernReturn::MIG_BAD_ID, &[]);
+                None
             }
-            _ => {}
+        };
+        if let Some(given_up) = given_up {
+            let is_one_of_many = given_up.id == CONSOLE_READ;
+            let code = if is_one_of_many { KernReturn::RESOURCE_SHORTAGE } else { KernReturn::ABORTED };
+            given_up.answer(code, &[]);
         }
-    }
-
-    fn show(&self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.line.put(*byte));
-    }
-
-    /// Forgets a reader whose port has died: it keeps nobody else from reading, and no line goes to it.
-    fn forget_dead_reader(&mut self) {
-        if let Some(reader) = self.reader.take_if(|reader| !is_answerable(reader)) {
-            destroy_right(&reader.header.remote);
-        }
-    }
-
-    /// Gives the reader what there is, up to the end of a line.
-    fn hand_out(&mut self) {
-        if self.unread.is_empty() {
-            return;
-        }
-        self.forget_dead_reader();
-        let Some(request) = self.reader.take() else { return };
-        let wanted = request.data_words().first().map_or(0, |words| *words as usize);
-        let most = wanted.clamp(1, MAX_DATA_BYTES - ANSWER_HEAD);
-        let end = self.unread.iter().position(|byte| *byte == b'\n').map_or(self.unread.len(), |end| end + 1);
-        let bytes: Vec<u8> = self.unread.drain(..end.min(most)).collect();
-        let mut line = service::answer(CONSOLE_READ, KernReturn::SUCCESS);
-        line.push_bytes(&bytes);
-        answer(&request, &line);
+        self.take_typed();
     }
 }

@@ -18,11 +18,11 @@ mod names;
 #[cfg(target_os = "none")]
 mod process;
 #[cfg(target_os = "none")]
+mod programs;
+#[cfg(target_os = "none")]
 mod report;
 #[cfg(target_os = "none")]
 mod run;
-#[cfg(target_os = "none")]
-mod shell;
 #[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "entry, the thread block, the boot archive and the panic handler")]
 mod start;

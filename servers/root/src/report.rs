@@ -4,18 +4,6 @@ use core::fmt;
 
 use mach_protocol::private::{TERMINATED_STATUS, TaskEnd, killed_status};
 
-/// The end of a task, for the user of the shell, who knows which one it was.
-pub(crate) struct Short(pub(crate) TaskEnd);
-
-impl fmt::Display for Short {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            TaskEnd::Terminated => f.write_str("[terminated]"),
-            other => write!(f, "[{other}]"),
-        }
-    }
-}
-
 /// The end of a named task, as a line of the log. The harness shows the user lines that begin with `tessera: `.
 pub(crate) struct Ended<'a> {
     pub(crate) name: &'a str,

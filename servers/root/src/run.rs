@@ -7,16 +7,16 @@ use core::fmt;
 
 use libmach::KernReturn;
 use libmach::PortName;
-use libmach::loader::{LoadError, Loaded, Program, load};
-use libmach::msg::{PortMessage, Timeout, receive};
+use libmach::loader::{LoadError, Loaded};
+use libmach::msg::{CarriedRight, PortMessage, Timeout, receive};
 use libmach::port::{
     Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_insert_right, mach_port_move_member,
 };
-use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_set_special_port, task_watch};
+use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_set_name, task_set_special_port, task_watch};
 use libmach::thread::thread_set_priority;
-use mach_protocol::boot::HOST_PRIV;
+use mach_protocol::boot::{HOST_PRIV, priority};
 use mach_protocol::private::{TASK_ENDED, TaskEnd, TaskEnded};
-use mach_protocol::service::CONSOLE;
+use mach_protocol::service::PROGRAMS;
 use mach_sys::bootinfo::Boot;
 use mach_sys::debug;
 use root::archive::Archive;
@@ -28,8 +28,8 @@ use crate::kernel::{Failure, Kernel};
 use crate::launch;
 use crate::log::log;
 use crate::names::Names;
+use crate::programs::{Programs, load_entry};
 use crate::report;
-use crate::shell::{Command, Terminal};
 
 /// The status of a run that root could not begin.
 pub(crate) const STATUS_ROOT_FAILED: i32 = 125;
@@ -106,9 +106,11 @@ fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
     let description = archive.find("system").ok_or(Failure::Missing("system"))?;
     let description = core::str::from_utf8(description).unwrap_or_default();
     let (mut task, mut exit) = (None, Exit::default());
+    let mut system: Vec<String> = ["mach", "ticker", SHELL].map(String::from).into();
     for statement in system::statements(description) {
         match statement.map_err(|bad| Problem::Description(alloc::format!("{bad}")))? {
             Statement::Server(name, needs) => {
+                system.push(name.into());
                 if needs.is_none_or(|other| first.names.has(other)) {
                     first.start_server(&mut kernel, name, &devices)?;
                 }
@@ -119,13 +121,15 @@ fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
     }
     let status = match task {
         Some((name, arguments)) => first.run_task(name, arguments)?,
-        None => first.run_shell()?,
+        None => first.run_shell(system)?,
     };
     Ok((exit, status))
 }
 
 /// The cookie of the run's task in the message of its end. Servers have the numbers above it.
 const TASK: u64 = 0;
+/// The archive's entry that a run without a task starts.
+const SHELL: &str = "shell";
 
 /// Root as the first Mach task.
 struct FirstTask<'a> {
@@ -135,9 +139,11 @@ struct FirstTask<'a> {
     service: PortName,
     /// Where ends of tasks are told. Nobody else has a right to it, so nobody can pretend that a task has ended.
     ends: PortName,
-    /// Both of them.
+    /// All ports that root receives from.
     set: PortName,
     servers: Vec<String>,
+    /// What the shell can have started, and where it asks for it.
+    programs: Option<(PortName, Programs<'a>)>,
 }
 
 impl<'a> FirstTask<'a> {
@@ -151,17 +157,17 @@ impl<'a> FirstTask<'a> {
         }
         mach_port_insert_right(me, service, service, Disposition::MAKE_SEND).in_call("mach_port_insert_right")?;
         task_set_special_port(me, TASK_BOOTSTRAP_PORT, service).in_call("task_set_special_port")?;
-        Ok(Self { archive, names: Names::new(), service, ends, set, servers: Vec::new() })
+        task_set_name(me, "root").in_call("task_set_name")?;
+        Ok(Self { archive, names: Names::new(), service, ends, set, servers: Vec::new(), programs: None })
     }
 
     /// Loads a program of the archive.
     fn load(&self, name: &str, arguments: &[&str]) -> Result<Loaded, Problem> {
-        let bytes = self.archive.find(name).ok_or_else(|| Problem::Missing(name.into()))?;
-        // The image of root is no part of its map, from which the server copies.
-        let bytes = bytes.to_vec();
-        let bad = |error| Problem::Load(name.into(), error);
-        let program = Program::parse(&bytes).map_err(|error| bad(error.into()))?;
-        load(&program, core::iter::once(name).chain(arguments.iter().copied())).map_err(bad)
+        let arguments = core::iter::once(name).chain(arguments.iter().copied());
+        load_entry(self.archive, name, arguments).map_err(|error| match error {
+            None => Problem::Missing(name.into()),
+            Some(error) => Problem::Load(name.into(), error),
+        })
     }
 
     /// Starts a server with the capabilities of its kind, and waits until it has given itself a name. A driver without a
@@ -188,8 +194,7 @@ impl<'a> FirstTask<'a> {
     }
 
     /// Starts the run's task, and gives up the rights to it.
-    fn start_task(&self, name: &str, arguments: &[&str]) -> Result<(), Problem> {
-        let loaded = self.load(name, arguments)?;
+    fn start_task(&self, loaded: Loaded) -> Result<(), Problem> {
         task_watch(loaded.task, self.ends, Disposition::MAKE_SEND, TASK).in_call("task_watch")?;
         loaded.start().in_call("thread_resume")?;
         for right in [loaded.task, loaded.thread] {
@@ -206,7 +211,30 @@ impl<'a> FirstTask<'a> {
             Some(text) => text.split_terminator('\0').collect(),
             None => arguments.split_whitespace().collect(),
         };
-        self.start_task(name, &arguments)?;
+        self.start_task(self.load(name, &arguments)?)?;
+        self.serve_until_end(name)
+    }
+
+    /// Runs the shell, which may start what is in the archive and not the system's own, and ask for everything else by the
+    /// privileged host port.
+    fn run_shell(&mut self, system: Vec<String>) -> Result<i32, Problem> {
+        let me = mach_task_self();
+        let port = mach_port_allocate(me, Right::RECEIVE).in_call("mach_port_allocate")?;
+        mach_port_insert_right(me, port, port, Disposition::MAKE_SEND).in_call("mach_port_insert_right")?;
+        mach_port_move_member(me, port, self.set).in_call("mach_port_move_member")?;
+        let right = CarriedRight { name: port, disposition: Disposition::PORT_SEND };
+        self.names.register(PROGRAMS.into(), &right).ok().in_call("naming the programs")?;
+        self.programs = Some((port, Programs::new(self.archive, system)));
+        let loaded = self.load(SHELL, &[])?;
+        let privilege = mach_port_insert_right(loaded.task, HOST_PRIV, HOST_PRIV, Disposition::COPY_SEND);
+        privilege.in_call("mach_port_insert_right")?;
+        thread_set_priority(loaded.thread, HOST_PRIV, u32::from(priority::SHELL)).in_call("thread_set_priority")?;
+        self.start_task(loaded)?;
+        self.serve_until_end(SHELL)
+    }
+
+    /// Serves until the run's task has ended. Answers the status of the run.
+    fn serve_until_end(&mut self, name: &str) -> Result<i32, Problem> {
         loop {
             if let Some(ended) = self.serve_one()? {
                 log!("{}", report::Ended { name, end: ended.end });
@@ -215,60 +243,21 @@ impl<'a> FirstTask<'a> {
         }
     }
 
-    /// Runs what the user names, until the user ends the run.
-    fn run_shell(&mut self) -> Result<i32, Problem> {
-        let me = mach_task_self();
-        let input = mach_port_allocate(me, Right::RECEIVE).in_call("mach_port_allocate")?;
-        mach_port_move_member(me, input, self.set).in_call("mach_port_move_member")?;
-        let console = self.names.get(CONSOLE).ok_or_else(|| Problem::Missing(CONSOLE.into()))?;
-        let terminal = Terminal::new(console, input);
-        terminal.show("Tessera. `help` lists what can be run.\n");
-        terminal.prompt().in_call("mach_msg")?;
-        loop {
-            let message = receive(self.set, Timeout::Never).in_call("mach_msg")?;
-            if message.header.local.name == self.service {
-                self.names.serve(&message);
-            } else if message.header.local.name == self.ends {
-                if let Some(ended) = self.on_end(&message)? {
-                    log!("{}", report::Ended { name: "", end: ended.end });
-                    terminal.show(&alloc::format!("{}\n", report::Short(ended.end)));
-                    terminal.prompt().in_call("mach_msg")?;
-                }
-            } else {
-                match Command::parse(&Terminal::line(&message).in_call("reading the console")?) {
-                    Command::Exit => return Ok(0),
-                    Command::Run(name, arguments) => {
-                        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                        match self.start_task(&name, &arguments) {
-                            Ok(()) => continue,
-                            Err(problem) => terminal.show(&alloc::format!("{problem}\n")),
-                        }
-                    }
-                    Command::Help => terminal.help(self.programs()),
-                    Command::Nothing => {}
-                }
-                terminal.prompt().in_call("mach_msg")?;
-            }
-        }
-    }
-
-    /// The programs of the archive that are tasks.
-    fn programs(&self) -> impl Iterator<Item = &'a str> {
-        const ELF: &[u8] = b"\x7fELF";
-        const NO_TASKS: [&str; 4] = ["mach", "ticker", "console", "block"];
-        let programs = self.archive.entries().filter(|(_, contents)| contents.starts_with(ELF));
-        let names = programs.filter_map(|(name, _)| core::str::from_utf8(name).ok());
-        names.filter(|name| !NO_TASKS.contains(name))
-    }
-
     /// Serves one message. Answers the end of the run's task.
     fn serve_one(&mut self) -> Result<Option<TaskEnded>, Problem> {
         let message = receive(self.set, Timeout::Never).in_call("mach_msg")?;
-        if message.header.local.name == self.service {
+        let port = message.header.local.name;
+        if port == self.service {
             self.names.serve(&message);
             return Ok(None);
         }
-        self.on_end(&message)
+        match &self.programs {
+            Some((programs, serve)) if *programs == port => {
+                serve.serve(&message);
+                Ok(None)
+            }
+            _ => self.on_end(&message),
+        }
     }
 
     fn on_end(&self, message: &PortMessage) -> Result<Option<TaskEnded>, Problem> {

@@ -7,7 +7,7 @@
 //! | `task NAME [ARGS…]`      | the task of this run, with its arguments                          |
 //! | `exit semihosting`       | end the emulator with the task's status                           |
 //! | `exit halt`              | stop when the task has ended                                      |
-//! | `exit shell`             | no task: the console runs tasks by name                           |
+//! | `exit shell`             | no task: the shell runs, and ends the run                         |
 //! | `# …`, empty             | nothing                                                           |
 
 use core::fmt;

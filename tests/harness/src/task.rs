@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = "root";
 const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
 const SERVERS: [&str; 2] = ["console", "block"];
+/// What runs when there is no task.
+const SHELL: &str = "shell";
 
 /// `mov x0, #0x120; str x0, [x0]`: a write to the first page, where no program has memory.
 const WRITE_TO_NOWHERE: [u32; 2] = [0xd280_2400, 0xf900_0000];
@@ -42,7 +44,7 @@ pub(crate) enum Then {
     Semihosting,
     /// Stops the processor, as on a board.
     Halt,
-    /// There is no task: root offers the programs of the archive by name.
+    /// There is no task: the shell runs the programs of the archive.
     Shell,
 }
 
@@ -92,7 +94,7 @@ impl System {
     /// Builds root, the servers and these tasks.
     pub(crate) fn build(tasks: &[Task]) -> Result<Self> {
         let mut build = Build::release(cargo::USER).package(ROOT);
-        for name in KERNEL_SIDE.iter().chain(&SERVERS) {
+        for name in KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]) {
             build = build.package(name);
         }
         for task in tasks {
@@ -126,6 +128,9 @@ impl System {
                 elf::set_first_instructions(&mut program, &WRITE_TO_NOWHERE)?;
             }
             archive.add(name, &program);
+        }
+        if then == Then::Shell {
+            archive.add(SHELL, &elf::strip(&self.executable(SHELL)?)?);
         }
         for program in &self.programs {
             archive.add(&program.name, &elf::strip(&program.elf).with_context(|| program.name.clone())?);
@@ -170,7 +175,7 @@ fn program(task: &Task, built: &Executables) -> Result<Program> {
         Task::Folder(folder) => only_binary(folder)?,
         Task::Elf(path) => (file_name(path), path.clone()),
     };
-    if KERNEL_SIDE.iter().chain(&SERVERS).any(|taken| *taken == name) || name == "system" {
+    if KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]).any(|taken| *taken == name) || name == "system" {
         bail!("a task cannot be named {name}: that name is taken by the system");
     }
     let elf = fs::read(&path).with_context(|| path.display().to_string())?;

@@ -111,6 +111,10 @@ pub enum ObjectKind {
     Host,
     /// The host, privileged.
     HostPrivileged,
+    /// The processor set, by its name.
+    ProcessorSetName,
+    /// The processor set, with the right to its tasks.
+    ProcessorSet,
     /// A task.
     Task,
     /// A thread.

@@ -52,6 +52,13 @@ impl<M: Machine> Server<M> {
                 let answer = self.vm.set_limits(host, map, limits).map(|()| wire::VmSetSizeLimitReply {});
                 self.answer_result(caller.thread, request, &answer);
             }
+            HostRequest::HostInfo(c) => {
+                let answer = self.host_info(host, c.flavor, c.count);
+                self.answer_result(caller.thread, request, &answer.map(|info| wire::HostInfoReply { info }));
+            }
+            HostRequest::ProcessorSetDefault(_)
+            | HostRequest::HostProcessorSetPriv(_)
+            | HostRequest::ProcessorSetTasks(_) => self.processor_set_call(caller, request, target, host, call),
             HostRequest::VmSetDefaultMemoryManager(_) | HostRequest::HostDefaultMemoryManager(_) => {
                 self.default_manager_call(caller, request, host, call);
             }
@@ -77,5 +84,17 @@ impl<M: Machine> Server<M> {
         let more = [of.faults, of.cow_faults, of.lookups, of.hits, 0, 0, 0];
         let all: Vec<u32> = memory.iter().chain(&events).chain(&more).map(|count| *count as u32).collect();
         Ok(Ints::new(all.get(..all.len().min(call.count as usize)).unwrap_or_default()))
+    }
+
+    /// Describes the host: one processor, and the memory that this server has.
+    fn host_info(&self, host: Host, flavor: u32, count: u32) -> Result<Ints<{ wire::HOST_INFO_MAX }>, KernReturn> {
+        if matches!(host, Host::None) || flavor != wire::HOST_BASIC_INFO {
+            return Err(KernReturn::INVALID_ARGUMENT);
+        }
+        if count < wire::HOST_BASIC_INFO_COUNT {
+            return Err(KernReturn::FAILURE);
+        }
+        let memory = u64::from(self.hw.memory.total_frames()) * PAGE;
+        Ok(Ints::from_words(&[1 | 1 << 32, memory, u64::from(wire::CPU_TYPE_ARM64)]))
     }
 }

@@ -9,6 +9,7 @@
 //! | `dispatch` | from a message to a call or a fault |
 //! | `work` | calls on maps |
 //! | `host`, `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
+//! | `processors` | the processor set, and which tasks are in it |
 //! | `managers` | what memory managers are told |
 //! | `paging` | who the default pager is |
 //! | `memory_object`, `proxies` | calls of memory managers; what `vm_map` maps |
@@ -33,6 +34,7 @@ mod operation;
 mod paging;
 mod ports;
 mod private;
+mod processors;
 mod proxies;
 mod run;
 mod tasks;
@@ -110,6 +112,8 @@ pub struct Server<M> {
     is_untidy: bool,
     host: PortId,
     host_priv: PortId,
+    /// The name and the port of the processor set, in which all tasks are.
+    processor_set: [PortId; 2],
     /// The first task.
     root: TaskId,
 }
@@ -133,6 +137,8 @@ impl<M: Machine> Server<M> {
         let mut ports = Ports::new();
         let host = ports.create_server_port(Object { kind: ObjectKind::Host, id: 0 });
         let host_priv = ports.create_server_port(Object { kind: ObjectKind::HostPrivileged, id: 0 });
+        let processor_set = [ObjectKind::ProcessorSetName, ObjectKind::ProcessorSet]
+            .map(|kind| ports.create_server_port(Object { kind, id: 0 }));
         let mut server = Self {
             hw: Hardware::new(machine, memory),
             vm: Vm::new(Config { memory: bytes }),
@@ -150,6 +156,7 @@ impl<M: Machine> Server<M> {
             is_untidy: false,
             host,
             host_priv,
+            processor_set,
             root: TaskId::new(0, 0),
         };
         server.adopt_root(&start).ok_or(NoStart)?;

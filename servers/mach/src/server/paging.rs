@@ -39,10 +39,7 @@ impl<M: Machine> Server<M> {
                 let answer = answer.map(|default_manager| HostDefaultMemoryManagerReply { default_manager });
                 self.answer_result(reply, request, &answer);
             }
-            HostRequest::HostPageSize(_)
-            | HostRequest::HostStatistics(_)
-            | HostRequest::VmWire(_)
-            | HostRequest::VmSetSizeLimit(_) => {}
+            _ => {}
         }
     }
 

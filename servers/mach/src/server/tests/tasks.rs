@@ -1,5 +1,9 @@
 //! What is kept of tasks and threads: names, times, handlers.
 
+use mach_protocol::boot::HOST_PRIV;
+use mach_protocol::host::{
+    HOST_BASIC_INFO, HOST_BASIC_INFO_COUNT, HostInfo, HostProcessorSetPriv, ProcessorSetDefault, ProcessorSetTasks,
+};
 use mach_protocol::private::{TaskGetName, ThreadCpuTime};
 use mach_protocol::task::{
     TASK_BASIC_INFO, TASK_BASIC_INFO_COUNT, TASK_THREAD_TIMES_INFO, TaskInfo, TaskSetName, TaskSwapExceptionPorts,
@@ -98,4 +102,42 @@ fn swapping_handlers_answers_the_old_ones() {
     let request = ThreadSwapExceptionPorts { exception_mask: BAD_ACCESS, new_port: first, behavior: 1, flavor: 0 };
     assert_eq!(host.call(thread, &request).unwrap().ports.as_slice(), [0]);
     assert_eq!(host.call(thread, &request).unwrap().ports.as_slice(), [first.0]);
+}
+
+#[test]
+fn the_processor_set_is_the_right_to_all_tasks() {
+    let mut host = Host::new();
+    let (own, task) = (host.own_task(), host.new_task());
+    let port = host.call(PortName::NULL, &MachHostSelf {}).unwrap().name;
+    let set_name = host.call(port, &ProcessorSetDefault {}).unwrap().default_set;
+    assert_eq!(host.call(own, &ProcessorSetDefault {}).map(drop), Err(KernReturn::INVALID_ARGUMENT));
+    let privileged = |set_name| HostProcessorSetPriv { set_name };
+    assert_eq!(host.call(port, &privileged(set_name)).map(drop), Err(KernReturn::INVALID_HOST));
+    assert_eq!(host.call(HOST_PRIV, &privileged(port)).map(drop), Err(KernReturn::INVALID_ARGUMENT));
+    let set = host.call(HOST_PRIV, &privileged(set_name)).unwrap().set;
+    for wrong in [set_name, port, task] {
+        assert_eq!(host.call(wrong, &ProcessorSetTasks {}).map(drop), Err(KernReturn::INVALID_ARGUMENT));
+    }
+    let reply = host.call(set, &ProcessorSetTasks {}).unwrap();
+    assert_eq!(reply.count, 2, "root and the task");
+    assert!(host.touch(ROOT, reply.tasks), "their names are in memory of the caller's");
+    assert_eq!(host.call(task, &TaskTerminate {}).map(drop), Ok(()));
+    assert_eq!(host.call(set, &ProcessorSetTasks {}).unwrap().count, 1);
+}
+
+#[test]
+fn the_host_says_how_much_memory_it_has() {
+    let mut host = Host::new();
+    let port = host.call(PortName::NULL, &MachHostSelf {}).unwrap().name;
+    let info = |flavor, count| HostInfo { flavor, count };
+    let basic = host.call(port, &info(HOST_BASIC_INFO, HOST_BASIC_INFO_COUNT)).unwrap().info;
+    let memory = u64::from(host.server.hw.memory.total_frames()) * PAGE;
+    assert_eq!((basic.word(0), basic.word(1), basic.len()), (1 | 1 << 32, memory, 6));
+    for (target, flavor, count, code) in [
+        (port, HOST_BASIC_INFO, HOST_BASIC_INFO_COUNT - 1, KernReturn::FAILURE),
+        (port, 99, 64, KernReturn::INVALID_ARGUMENT),
+        (host.own_task(), HOST_BASIC_INFO, 64, KernReturn::INVALID_ARGUMENT),
+    ] {
+        assert_eq!(host.call(target, &info(flavor, count)).map(drop), Err(code));
+    }
 }
