@@ -22,13 +22,16 @@ mod siege {
 
     use attack::{Attacker, Knowledge, Own};
     use libmach::memory_object::server_usage;
-    use libmach::msg::Timeout;
-    use libmach::port::{mach_port_deallocate, mach_port_type, mach_reply_port};
+    use libmach::msg::{CarriedRight, PortMessage, Timeout, send};
+    use libmach::port::{
+        Disposition, ReceivePort, mach_port_deallocate, mach_port_set_qlimit, mach_port_type, mach_reply_port,
+    };
     use libmach::task::{Child, TASK_BOOTSTRAP_PORT, fork, mach_task_self, task_get_special_port, task_terminate};
     use libmach::thread::{mach_thread_self, sleep};
     use libmach::vm::{PAGE_SIZE, VmInherit};
-    use libmach::{PortName, Region, Result, println};
+    use libmach::{KernReturn, PortName, Region, Result, names, println};
     use mach_protocol::private::ServerUsageReply;
+    use mach_protocol::service::CONSOLE;
     use mach_protocol::start::SERVER_SLOT;
     use mach_sys::cap::Endpoint;
     use mach_sys::{Cap, Message};
@@ -58,9 +61,11 @@ mod siege {
         Ok(i32::from(outcome.is_err()))
     }
 
+    /// A page for parent and children, touched: a child need not come to write to it before what is in use is counted.
     fn shared() -> Result<&'static Region> {
         let region = Region::allocate(PAGE_SIZE)?;
         region.inherit(VmInherit::SHARE)?;
+        region.words()[CALLS].store(0, SeqCst);
         Ok(Box::leak(Box::new(region)))
     }
 
@@ -71,12 +76,14 @@ mod siege {
         let bystander = fork(move || stand_by(notes))?;
         notes.inherit(VmInherit::NONE)?;
         // Once for what a first time costs, here and in the servers: a page that this task writes to for the first time
-        // is one more, since the bystander has the one from before. So both ends that a child can come to are tried.
+        // is one more, since the bystander has the one from before. So both ends that a child can come to are tried, and
+        // what servers do seldom.
         outlive(fork(|| 0)?);
         outlive(fork(|| {
             libmach::thread::park(Timeout::Never);
             0
         })?);
+        upset_servers()?;
         if let Err(why) = round(calls, notes, 0)? {
             return Ok(Err(why));
         }
@@ -112,6 +119,31 @@ mod siege {
             return Ok(Err(format!("the bystander's memory changed with seed {seed}")));
         }
         Ok(Ok(()))
+    }
+
+    /// Has the first servers do what honest clients never cause: throw rights of all kinds away, and fail to answer.
+    fn upset_servers() -> Result<()> {
+        let me = mach_task_self();
+        for server in [task_get_special_port(me, TASK_BOOTSTRAP_PORT)?, names::lookup(CONSOLE)?] {
+            for reply in [Disposition::NONE, Disposition::MAKE_SEND_ONCE, Disposition::MAKE_SEND] {
+                let (lost, full) = (ReceivePort::new()?, ReceivePort::new()?);
+                mach_port_set_qlimit(me, full.name(), 0)?;
+                let mut message = PortMessage::new(1);
+                message.header.remote = CarriedRight { name: server, disposition: Disposition::COPY_SEND };
+                if reply != Disposition::NONE {
+                    message.header.local = CarriedRight { name: full.name(), disposition: reply };
+                }
+                for disposition in [Disposition::MAKE_SEND, Disposition::MAKE_SEND_ONCE, Disposition::MOVE_RECEIVE] {
+                    message
+                        .push_right(CarriedRight { name: lost.name(), disposition })
+                        .map_err(|_| KernReturn::RESOURCE_SHORTAGE)?;
+                }
+                send(&message, Timeout::Never)?;
+                sleep(20);
+            }
+            mach_port_deallocate(me, server)?;
+        }
+        Ok(())
     }
 
     /// What the server has in use, once it is `wanted` or has come to rest.
