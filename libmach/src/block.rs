@@ -41,9 +41,18 @@ use crate::{KernReturn, PortName, Region, Result, names};
 /// `INVALID_NAME` without a block server; those of sending.
 pub fn list() -> Result<Vec<DiskInfo>> {
     let server = Right(names::lookup(BLOCK)?);
+    list_of(server.0)
+}
+
+/// The same, by a right to the server.
+///
+/// # Errors
+///
+/// Those of sending.
+pub fn list_of(server: PortName) -> Result<Vec<DiskInfo>> {
     let mut disks = Vec::new();
     loop {
-        let answer = msg::rpc(server.0, &PortMessage::with_words(BLOCK_INFO, &[disks.len() as u64]))?;
+        let answer = msg::rpc(server, &PortMessage::with_words(BLOCK_INFO, &[disks.len() as u64]))?;
         match answer_code(BLOCK_INFO, &answer) {
             Ok(()) => disks.push(body(&answer, 1).ok_or(KernReturn::MIG_TYPE_ERROR)?),
             Err(KernReturn::INVALID_ARGUMENT) => return Ok(disks),

@@ -18,7 +18,7 @@
 //! | [`region`] | memory that is owned: it is deallocated when the value goes |
 //! | [`sync`] | a mutex over parking |
 //! | [`names`], [`console`] | clients of the first servers; `print!`, `println!`, `eprintln!` |
-//! | [`block`] | disks |
+//! | [`block`], [`fs`] | disks; files |
 //! | [`loader`] | programs in ELF files made into tasks |
 //! | [`programs`] | programs of the boot archive, started by root |
 //! | [`rt`] | entry, arguments, heap, exit status |
@@ -33,6 +33,7 @@ extern crate alloc;
 pub mod block;
 pub mod console;
 pub mod exception;
+pub mod fs;
 pub mod host;
 pub mod loader;
 pub mod memory_object;

@@ -14,6 +14,7 @@
 //! | [`message`] | `mach_msg` |
 //! | [`exception`] | the message to an exception handler |
 //! | [`block`] | disks: messages, and the rings that are shared with the driver |
+//! | [`file`] | files: messages of the file pager |
 //! | [`service`] | messages of the name service and the console |
 //! | [`start`] | how a task and its threads start |
 //! | [`boot`] | what root leaves for the Mach server |
@@ -29,6 +30,7 @@ pub mod block;
 pub mod boot;
 pub mod call;
 pub mod exception;
+pub mod file;
 pub mod host;
 pub mod kern_return;
 pub mod memory_object;

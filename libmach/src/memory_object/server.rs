@@ -132,6 +132,13 @@ impl<M: MemoryManager> Server<M> {
         Ok(())
     }
 
+    /// Closes an object that nobody has mapped: its port is destroyed, and who has a right to it a dead name.
+    pub fn close(&mut self, port: PortName) {
+        if let Some(object) = self.objects.remove(&port) {
+            let _ = mach_port_destroy(mach_task_self(), object.port);
+        }
+    }
+
     /// The manager.
     pub fn manager(&mut self) -> &mut M {
         &mut self.manager

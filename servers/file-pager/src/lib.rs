@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`open`] | the files that are open |
 //! | [`volume`] | the volume: files and directories on sectors |
 //!
 //! This library is what can be tested on the host. The program around it receives messages.
@@ -10,4 +11,5 @@
 
 extern crate alloc;
 
+pub mod open;
 pub mod volume;

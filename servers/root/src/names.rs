@@ -28,7 +28,7 @@ impl Names {
     }
 
     /// The right that somebody gave this name.
-    fn get(&self, name: &str) -> Option<PortName> {
+    pub(crate) fn get(&self, name: &str) -> Option<PortName> {
         self.rights.get(name).copied()
     }
 

@@ -7,6 +7,7 @@ use core::fmt;
 
 use libmach::KernReturn;
 use libmach::PortName;
+use libmach::block;
 use libmach::loader::{LoadError, Loaded};
 use libmach::msg::{CarriedRight, PortMessage, Timeout, receive};
 use libmach::port::{
@@ -14,6 +15,7 @@ use libmach::port::{
 };
 use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_set_name, task_set_special_port, task_watch};
 use libmach::thread::thread_set_priority;
+use mach_protocol::block::BLOCK;
 use mach_protocol::boot::{HOST_PRIV, priority};
 use mach_protocol::private::{TASK_ENDED, TaskEnd, TaskEnded};
 use mach_protocol::service::PROGRAMS;
@@ -111,7 +113,7 @@ fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
         match statement.map_err(|bad| Problem::Description(alloc::format!("{bad}")))? {
             Statement::Server(name, needs) => {
                 system.push(name.into());
-                if needs.is_none_or(|other| first.names.has(other)) {
+                if needs.is_none_or(|other| first.has(other)) {
                     first.start_server(&mut kernel, name, &devices)?;
                 }
             }
@@ -125,6 +127,9 @@ fn begin(boot: &Boot, archive: Archive<'_>) -> Result<(Exit, i32), Problem> {
     };
     Ok((exit, status))
 }
+
+/// What a server needs that serves files, in the system description.
+const VOLUME: &str = "volume";
 
 /// The cookie of the run's task in the message of its end. Servers have the numbers above it.
 const TASK: u64 = 0;
@@ -159,6 +164,15 @@ impl<'a> FirstTask<'a> {
         task_set_special_port(me, TASK_BOOTSTRAP_PORT, service).in_call("task_set_special_port")?;
         task_set_name(me, "root").in_call("task_set_name")?;
         Ok(Self { archive, names: Names::new(), service, ends, set, servers: Vec::new(), programs: None })
+    }
+
+    /// Whether there is what a server needs: another server, or a volume.
+    fn has(&self, what: &str) -> bool {
+        if what == VOLUME {
+            let disks = self.names.get(BLOCK).and_then(|server| block::list_of(server).ok());
+            return disks.is_some_and(|disks| disks.iter().any(block::DiskInfo::is_volume));
+        }
+        self.names.has(what)
     }
 
     /// Loads a program of the archive.

@@ -4,6 +4,7 @@
 //! |--------------------------|------------------------------------------------------------------|
 //! | `server NAME`            | start that entry of the archive as a server, in order; a driver only if its device is there |
 //! | `server NAME if OTHER`   | the same, if the server OTHER was started                        |
+//! | `server NAME if volume`  | the same, if a disk or a partition has files                     |
 //! | `task NAME [ARGS…]`      | the task of this run, with its arguments                          |
 //! | `exit semihosting`       | end the emulator with the task's status                           |
 //! | `exit halt`              | stop when the task has ended                                      |

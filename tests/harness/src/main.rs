@@ -3,7 +3,7 @@
 //! Every recipe of the justfile is one call of this program. Its modules, bottom up:
 //!
 //! - [`paths`], [`board`], [`cargo`]: where things are, what a board is for the tools, building;
-//! - [`disk`]: the disk images of suites;
+//! - [`disk`], [`volume`]: the disk images of suites;
 //! - [`cpio`], [`elf`], [`image`], [`damage`]: the boot archive, root's ELF with it, the bootable image;
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
@@ -44,6 +44,7 @@ mod suite;
 mod symbols;
 mod task;
 mod test;
+mod volume;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@ use crate::damage::Damage;
 use crate::disk::Disk;
 use crate::paths;
 use crate::qemu::{Level, Options};
+use crate::volume::Volume;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -46,6 +47,7 @@ pub(crate) struct Suite {
     #[serde(default)]
     pub(crate) counted: bool,
     pub(crate) disk: Option<Disk>,
+    pub(crate) volume: Option<Volume>,
 }
 
 /// What a suite boots.

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 /// tasks, in that order.
 const ROOT: &str = "root";
 const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
-const SERVERS: [&str; 2] = ["console", "block"];
+const SERVERS: [&str; 3] = ["console", "block", "file-pager"];
+/// Servers that are started only if something is there, and what that is.
+const CONDITIONS: [(&str, &str); 1] = [("file-pager", "volume")];
 /// What runs when there is no task.
 const SHELL: &str = "shell";
 
@@ -156,7 +158,13 @@ impl System {
 
 /// The text of the archive's entry `system`: one line per thing to start, then how to end.
 fn description(task: Option<&str>, then: Then) -> String {
-    let mut text: String = SERVERS.iter().map(|name| format!("server {name}\n")).collect();
+    let mut text = String::new();
+    for name in SERVERS {
+        text += &match CONDITIONS.iter().find(|(server, _)| *server == name) {
+            Some((_, needed)) => format!("server {name} if {needed}\n"),
+            None => format!("server {name}\n"),
+        };
+    }
     if let Some(name) = task {
         text += &format!("task {name}\n");
     }
@@ -208,9 +216,12 @@ mod tests {
     fn the_description_names_servers_first() {
         assert_eq!(
             description(Some("hello"), Then::Semihosting),
-            "server console\nserver block\ntask hello\nexit semihosting\n"
+            "server console\nserver block\nserver file-pager if volume\ntask hello\nexit semihosting\n"
         );
-        assert_eq!(description(None, Then::Shell), "server console\nserver block\nexit shell\n");
+        assert_eq!(
+            description(None, Then::Shell),
+            "server console\nserver block\nserver file-pager if volume\nexit shell\n"
+        );
     }
 
     #[test]

@@ -164,6 +164,14 @@ fn boot(job: &Job) -> Result<Judged> {
         options.disk = Some(disk.make(&job.name)?);
         options.failing.clone_from(&disk.failing);
     }
+    let volume = match &job.suite.volume {
+        Some(volume) => Some((volume, volume.make(&job.name)?)),
+        None => None,
+    };
+    if let Some((volume, image)) = &volume {
+        let place = if volume.partition { &mut options.disk } else { &mut options.volume };
+        *place = Some(image.clone());
+    }
     let command = qemu::command(&board, &options, &job.image)?;
     let mut watch = Watch::default();
     let limit = Duration::from_secs(job.suite.seconds);
@@ -173,6 +181,11 @@ fn boot(job: &Job) -> Result<Judged> {
         let name = format!("{}: the disk afterwards", job.name);
         let failure = disk.check(image).err().map(|error| format!("{error:#}"));
         cases.push(Case { name, failure });
+    }
+    if let Some((volume, image)) = &volume {
+        let name = format!("{}: the volume afterwards", job.name);
+        let failure = volume.check(image, &String::from_utf8_lossy(&outcome.console)).err();
+        cases.push(Case { name, failure: failure.map(|error| format!("{error:#}")) });
     }
     let failed = cases.iter().any(|c| c.failure.is_some());
     let tail = if failed { tail(&outcome) } else { Vec::new() };

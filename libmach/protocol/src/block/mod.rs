@@ -67,6 +67,18 @@ wire_struct! {
     }
 }
 
+impl DiskInfo {
+    /// Whether it is where the files are: a FAT partition, or the whole disk with the serial number `volume`.
+    #[must_use]
+    pub fn is_volume(&self) -> bool {
+        const FAT: [u32; 6] = [0x01, 0x04, 0x06, 0x0b, 0x0c, 0x0e];
+        FAT.contains(&self.kind) || (self.kind == DISK && !self.is_divided && self.serial == DiskName::new(VOLUME))
+    }
+}
+
+/// The serial number of a disk that is a volume.
+const VOLUME: &str = "volume";
+
 /// The kind of a whole disk.
 pub const DISK: u32 = 0x100;
 
@@ -109,6 +121,16 @@ pub fn body<T: Wire>(message: &PortMessage, from: usize) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_volume_is_a_fat_partition_or_the_disk_of_that_name() {
+        let disk = DiskInfo { kind: DISK, serial: DiskName::new("volume"), ..DiskInfo::default() };
+        assert!(disk.is_volume());
+        assert!(!DiskInfo { is_divided: true, ..disk }.is_volume());
+        assert!(!DiskInfo { serial: DiskName::new("disk"), ..disk }.is_volume());
+        assert!(DiskInfo { kind: 0x0c, ..DiskInfo::default() }.is_volume());
+        assert!(!DiskInfo { kind: u32::from(PAGING_AREA), ..DiskInfo::default() }.is_volume());
+    }
 
     #[test]
     fn bodies_come_back() {
