@@ -1,74 +1,145 @@
-//! What the compiler calls to move and fill memory, against loops over bytes (`kernel/mem`).
+//! What the compiler calls to move and fill memory (`kernel/mem`), against rules about single bytes.
+//!
+//! Small lengths are tried at every alignment of both sides, or at every distance of what overlaps; those around the
+//! rounds of the loops, and around a page, at some. What is wanted is looked up byte by byte, never copied: the compiler
+//! would make a call to the routine under test of a loop that copies.
 
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::vec::Vec;
 use core::hint::black_box;
 
 use crate::support::holds;
 use crate::{Case, Outcome};
 
 pub(crate) const CASES: &[Case] = &[
-    ("memory.copies_every_size_at_every_alignment", copies),
-    ("memory.moves_what_overlaps", moves),
-    ("memory.fills_every_size_at_every_alignment", fills),
+    ("memory.copies_every_small_length_at_every_alignment", small_copies),
+    ("memory.copies_long_ones", long_copies),
+    ("memory.moves_every_small_length_by_every_distance", small_moves),
+    ("memory.moves_long_ones", long_moves),
+    ("memory.fills_every_small_length_at_every_alignment", small_fills),
+    ("memory.fills_long_ones", long_fills),
 ];
 
+/// Up to this length everything is tried: more than two rounds of the longest loop.
+const SMALL: usize = 160;
+/// The alignments there are: no routine tells more apart than what a pair of registers holds.
+const ALIGNMENTS: usize = 16;
+/// The farthest that small pieces are moved: more than two rounds of the loops for what overlaps.
+const FAR: usize = 72;
 /// Bytes of the buffers: more than a page, and room to see what is beyond.
-const LEN: usize = 4096 + 256;
-/// Every size up to a few rounds of the longest loop, and some that end just there.
-fn sizes() -> impl Iterator<Item = usize> {
-    (0..280).chain([511, 512, 513, 575, 576, 577, 767, 768, 769, 1000, 1024, 2047, 4095, 4096])
+const LEN: usize = 4096 + 512;
+
+/// Bytes whose alignment is known.
+#[repr(align(64))]
+struct Buffer([u8; LEN]);
+
+impl Buffer {
+    fn filled(byte: impl Fn(usize) -> u8) -> Box<Self> {
+        let mut buffer = Box::new(Self([0; LEN]));
+        buffer.0.iter_mut().enumerate().for_each(|(at, place)| *place = byte(at));
+        buffer
+    }
 }
 
-fn pattern() -> Vec<u8> {
-    (0..LEN).map(|index| (index * 7 + index / 251 + 1) as u8).collect()
+/// What is at an index of a source: neighbours differ, and so do places some rounds apart.
+fn pattern(at: usize) -> u8 {
+    (at * 7 + at / 251 + 1) as u8
 }
 
-fn copies() -> Outcome {
-    let source = pattern();
-    for size in sizes() {
-        for (from, to) in (0..8).flat_map(|from| [0, 1, 3, 4, 8, 13].map(|to| (from, to))) {
-            let mut copy = Vec::from([0xee; LEN]);
-            let (from, to, size) = black_box((from, to, size));
-            copy[to..to + size].copy_from_slice(&source[from..from + size]);
-            let good = copy.iter().enumerate().all(|(at, byte)| {
-                let wanted = if (to..to + size).contains(&at) { source[at - to + from] } else { 0xee };
-                *byte == wanted
-            });
-            holds(&format!("{size} bytes from {from} to {to}"), good)?;
+/// Lengths around the ends of rounds, of loops and of a page.
+fn long_lengths() -> impl Iterator<Item = usize> {
+    (SMALL + 1..290).chain([511, 512, 513, 575, 576, 577, 767, 768, 769, 1000, 1024, 2047, 4095, 4096])
+}
+
+/// Whether the first bytes of a buffer are what is wanted; all that a routine could reach are looked at.
+fn looks_like(buffer: &Buffer, count: usize, wanted: impl Fn(usize) -> u8) -> bool {
+    buffer.0.iter().take(count).enumerate().all(|(at, byte)| *byte == wanted(at))
+}
+
+fn copy(source: &Buffer, size: usize, from: usize, to: usize) -> Outcome {
+    let reach = to + size + 64;
+    let mut target = Buffer([0xee; LEN]);
+    let (from, to, size) = black_box((from, to, size));
+    target.0[to..to + size].copy_from_slice(&source.0[from..from + size]);
+    let wanted = |at| if (to..to + size).contains(&at) { pattern(at - to + from) } else { 0xee };
+    holds(&format!("{size} bytes from {from} to {to}"), looks_like(&target, reach, wanted))
+}
+
+fn small_copies() -> Outcome {
+    let source = Buffer::filled(pattern);
+    for size in 0..=SMALL {
+        for from in 0..ALIGNMENTS {
+            (0..ALIGNMENTS).try_for_each(|to| copy(&source, size, from, 32 + to))?;
         }
     }
     Ok(())
 }
 
-fn moves() -> Outcome {
-    let source = pattern();
-    for size in sizes() {
-        for (from, to) in [0, 1, 8, 15, 16, 31, 33, 64, 100].into_iter().flat_map(|by| [(by, 3), (3, by)]) {
-            let mut moved = source.clone();
-            let (from, to, size) = black_box((from, to, size));
-            moved.copy_within(from..from + size, to);
-            let good = moved.iter().enumerate().all(|(at, byte)| {
-                let wanted = if (to..to + size).contains(&at) { source[at - to + from] } else { source[at] };
-                *byte == wanted
-            });
-            holds(&format!("{size} bytes from {from} to {to}"), good)?;
+fn long_copies() -> Outcome {
+    let source = Buffer::filled(pattern);
+    for size in long_lengths() {
+        for from in 0..8 {
+            [0, 1, 3, 4, 8, 13].iter().try_for_each(|to| copy(&source, size, from, *to))?;
         }
     }
     Ok(())
 }
 
-fn fills() -> Outcome {
-    for size in sizes() {
-        for (at, byte) in (0..20).flat_map(|at| [(at, 0), (at, 0x5a)]) {
-            let mut filled = Vec::from([0xee; LEN]);
-            let (at, size, byte) = black_box((at, size, byte));
-            filled[at..at + size].fill(byte);
-            let good = filled
-                .iter()
-                .enumerate()
-                .all(|(index, found)| *found == if (at..at + size).contains(&index) { byte } else { 0xee });
-            holds(&format!("{size} bytes at {at}"), good)?;
+/// Moves within a buffer that looks like the pattern, and makes it look so again.
+fn shift(buffer: &mut Buffer, size: usize, from: usize, to: usize) -> Outcome {
+    let reach = from.max(to) + size + 64;
+    let (from, to, size) = black_box((from, to, size));
+    buffer.0.copy_within(from..from + size, to);
+    let wanted = |at| if (to..to + size).contains(&at) { pattern(at - to + from) } else { pattern(at) };
+    let is_right = looks_like(buffer, reach, wanted);
+    buffer.0.iter_mut().take(reach).enumerate().for_each(|(at, place)| *place = pattern(at));
+    holds(&format!("{size} bytes from {from} to {to}"), is_right)
+}
+
+fn small_moves() -> Outcome {
+    let mut buffer = Buffer::filled(pattern);
+    for size in 0..=SMALL {
+        for alignment in [0, 1, 3, 7, 8, 15] {
+            let from = FAR + alignment;
+            (from - FAR..=from + FAR).try_for_each(|to| shift(&mut buffer, size, from, to))?;
+        }
+    }
+    Ok(())
+}
+
+fn long_moves() -> Outcome {
+    let mut buffer = Buffer::filled(pattern);
+    for size in long_lengths() {
+        for by in [0, 1, 8, 15, 16, 31, 33, 64, 100] {
+            shift(&mut buffer, size, by, 3)?;
+            shift(&mut buffer, size, 3, by)?;
+        }
+    }
+    Ok(())
+}
+
+fn fill(size: usize, at: usize, byte: u8) -> Outcome {
+    let reach = at + size + 64;
+    let mut buffer = Buffer([0xee; LEN]);
+    let (at, size, byte) = black_box((at, size, byte));
+    buffer.0[at..at + size].fill(byte);
+    let wanted = |index| if (at..at + size).contains(&index) { byte } else { 0xee };
+    holds(&format!("{size} bytes {byte:#x} at {at}"), looks_like(&buffer, reach, wanted))
+}
+
+fn small_fills() -> Outcome {
+    for size in 0..=SMALL {
+        for at in 32..32 + ALIGNMENTS {
+            [0, 0x5a, 0xff].iter().try_for_each(|byte| fill(size, at, *byte))?;
+        }
+    }
+    Ok(())
+}
+
+fn long_fills() -> Outcome {
+    for size in long_lengths() {
+        for at in 0..20 {
+            [0, 0x5a].iter().try_for_each(|byte| fill(size, at, *byte))?;
         }
     }
     Ok(())
