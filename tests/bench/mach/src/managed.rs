@@ -1,7 +1,6 @@
 //! Page faults on a memory object, whose manager is another task.
 
 use alloc::format;
-use alloc::string::String;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -44,7 +43,7 @@ fn serve(name: &str) -> Result<()> {
     server.run()
 }
 
-fn wait_for(name: &String) -> PortName {
+fn wait_for(name: &str) -> PortName {
     loop {
         match names::lookup(name) {
             Ok(object) => return object,
