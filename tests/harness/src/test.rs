@@ -197,7 +197,7 @@ const TAIL: usize = 30;
 
 /// The last lines of both serial lines: what the system said, then what the task said.
 fn tail(outcome: &Outcome) -> Vec<String> {
-    fn last<'a>(mark: &str, lines: &[&'a str]) -> Vec<String> {
+    fn last(mark: &str, lines: &[&str]) -> Vec<String> {
         lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("{mark} | {line}")).collect()
     }
     let log: Vec<&str> = outcome.log.iter().map(String::as_str).collect();
