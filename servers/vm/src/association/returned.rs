@@ -1,6 +1,8 @@
 //! Contents on their way to a manager: pages leave the object for one of their own in the same step in which the message
 //! is queued, so no page is ever half returned.
 
+use alloc::vec::Vec;
+
 use mach_protocol::{KernResult, KernReturn};
 
 use super::{MAX_RETURN, Settled};
@@ -163,7 +165,8 @@ impl Vm {
     ) {
         env.page_protect(frame, Prot::ALL - Prot::WRITE);
         env.copy_frame(frame, copy);
-        self.insert_page(to, to_offset, PageState::Dirty { frame: copy });
+        let page = self.insert_page(to, to_offset, PageState::Dirty { frame: copy });
+        self.keep_page(page);
         if let Some(page) = self.pages.get_mut(id) {
             page.state = PageState::Clean { frame };
         }
@@ -190,7 +193,7 @@ impl Vm {
         self.dequeue(id);
         let is_laundry = self.is_paging(assoc);
         if let Some(page) = self.pages.get_mut(id) {
-            *page = Page { is_laundry, ..Page::new(to.0, to.1, PageState::Dirty { frame }) };
+            *page = Page { is_laundry, is_kept: true, ..Page::new(to.0, to.1, PageState::Dirty { frame }) };
         }
         if let Some(object) = self.objects.get_mut(to.0) {
             object.pages.insert(to.1, id);
@@ -198,7 +201,25 @@ impl Vm {
         if is_laundry {
             self.pageout.laundry += 1;
             self.set_paged(from, offset);
-        } else {
+        }
+    }
+}
+
+impl Vm {
+    /// The pages of a message are a task's like others from now on. As long as they were queued they stayed: the one that
+    /// pages out may be the one that they are for.
+    fn let_go_out(&mut self, map: MapId, object: ObjectId) {
+        if self.maps.get(map).is_none_or(|map| map.is_kept) {
+            return;
+        }
+        let pages: Vec<PageId> = match self.objects.get(object) {
+            Some(object) => object.pages.values().copied().collect(),
+            None => return,
+        };
+        for id in pages {
+            if let Some(page) = self.pages.get_mut(id) {
+                page.is_kept = false;
+            }
             self.activate(id);
         }
     }
@@ -238,6 +259,7 @@ impl Operation for MapReturned {
                 let backing = Some(Backing { object: data.object, offset: 0 });
                 let entry = Entry { backing, ..Entry::anonymous(range.end, Attributes::new(), vm.new_alloc_id()) };
                 vm.insert_entry(self.map, range.start, entry);
+                vm.let_go_out(self.map, data.object);
                 Step::Done(Ok(range.start))
             }
             Err(error) => {

@@ -39,7 +39,10 @@ impl Vm {
                 return;
             }
             // A page that cannot be had now is had when it is wanted.
-            let Ok((_, frame)) = self.zero_fill(env, run.object, offset) else { return };
+            let Ok((page, frame)) = self.zero_fill(env, run.object, offset) else { return };
+            if self.maps.get(map).is_some_and(|map| map.is_kept) {
+                self.keep_page(page);
+            }
             if env.enter(space, address + distance, frame, prot).is_err() {
                 return self.drop_page(env, run.object, offset);
             }

@@ -33,6 +33,16 @@ pub(crate) enum Access {
 impl Vm {
     /// Makes the page at `address` (page aligned) accessible.
     pub(crate) fn resolve<E: Env>(&mut self, env: &mut E, map: MapId, address: u64, access: Prot, by: By) -> Access {
+        let found = self.find_page(env, map, address, access, by);
+        if let Access::Frame { page, .. } = found
+            && self.maps.get(map).is_some_and(|map| map.is_kept)
+        {
+            self.keep_page(page);
+        }
+        found
+    }
+
+    fn find_page<E: Env>(&mut self, env: &mut E, map: MapId, address: u64, access: Prot, by: By) -> Access {
         let is_peek = by == By::Server && access == Prot::READ;
         loop {
             let plan = plan(self, map, address, access, by);
@@ -255,7 +265,6 @@ impl Operation for Fault {
         if map.is_locked {
             return Step::Wait(WaitOn::Map(self.map));
         }
-        let is_kept = map.is_kept;
         let Some(space) = map.space else {
             return KernReturn::INVALID_ADDRESS.into();
         };
@@ -264,10 +273,7 @@ impl Operation for Fault {
         }
         let zero_fills = vm.counters.zero_fills;
         match vm.resolve(env, self.map, self.address, self.access, By::Task) {
-            Access::Frame { page, frame, prot } => {
-                if is_kept {
-                    vm.keep_page(page);
-                }
+            Access::Frame { frame, prot, .. } => {
                 if env.enter(space, self.address, frame, prot).is_err() {
                     env.remove(space, self.address, self.address + PAGE_SIZE, 1);
                     return vm.shortage(env).into();
