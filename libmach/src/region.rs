@@ -96,6 +96,16 @@ impl Region {
         words
     }
 
+    /// Cuts the region in two at an offset, rounded down to a page's: this value keeps what lies before, the answer is the
+    /// rest, which may be empty.
+    #[must_use]
+    pub fn split_off(&mut self, at: u64) -> Self {
+        let at = at.min(self.size) / PAGE_SIZE * PAGE_SIZE;
+        let rest = Self { address: self.address + at, size: self.size - at };
+        self.size = at;
+        rest
+    }
+
     /// Sets the current protection.
     ///
     /// # Errors

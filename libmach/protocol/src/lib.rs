@@ -15,6 +15,7 @@
 //! | [`exception`] | the message to an exception handler |
 //! | [`block`] | disks: messages, and the rings that are shared with the driver |
 //! | [`file`] | files: messages of the file pager |
+//! | [`default_pager`] | what the default pager is asked |
 //! | [`service`] | messages of the name service and the console |
 //! | [`start`] | how a task and its threads start |
 //! | [`boot`] | what root leaves for the Mach server |
@@ -29,6 +30,7 @@
 pub mod block;
 pub mod boot;
 pub mod call;
+pub mod default_pager;
 pub mod exception;
 pub mod file;
 pub mod host;

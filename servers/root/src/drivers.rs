@@ -4,6 +4,7 @@
 //! |---|---|---|---|---|
 //! | `console` | a serial line | the interrupt's notification, and its handler | server | |
 //! | `block` | every virtio disk | a handler for each disk | driver | privileged |
+//! | `default-pager` | none | | default pager | privileged |
 //! | others | none | | server | |
 
 use alloc::format;
@@ -51,6 +52,7 @@ impl Devices {
         match (server, &self.serial) {
             ("console", Some(serial)) => Driven::Line(serial.console),
             ("block", _) => Driven::Disks(&self.disks),
+            ("default-pager", _) => Driven::Paging,
             _ => Driven::Nothing,
         }
     }
@@ -61,6 +63,8 @@ impl Devices {
 pub(crate) enum Driven<'a> {
     /// No device.
     Nothing,
+    /// No device, but the paging of anonymous memory.
+    Paging,
     /// A serial line.
     Line(Uart),
     /// The disks.
@@ -77,6 +81,7 @@ impl Driven<'_> {
     pub(crate) fn priority(&self) -> u8 {
         match self {
             Self::Disks(_) => priority::DRIVER,
+            Self::Paging => priority::DEFAULT_PAGER,
             Self::Nothing | Self::Line(_) => priority::SERVER,
         }
     }
@@ -84,7 +89,7 @@ impl Driven<'_> {
     /// The pages of the devices, in the order in which they are mapped.
     fn pages(&self) -> Vec<u64> {
         let mut pages = match self {
-            Self::Nothing => Vec::new(),
+            Self::Nothing | Self::Paging => Vec::new(),
             Self::Line(line) => Vec::from([page_of(line.address)]),
             Self::Disks(disks) => disks.iter().map(|disk| page_of(disk.address)).collect(),
         };
@@ -100,7 +105,7 @@ impl Driven<'_> {
             format!("{:#x}", DEVICE_BASE + page * 0x1000 + (address - page_of(address)))
         };
         match self {
-            Self::Nothing => Vec::new(),
+            Self::Nothing | Self::Paging => Vec::new(),
             Self::Line(line) => {
                 let mut arguments = Vec::from([line.kind.name().into(), mapped(line.address)]);
                 arguments.extend(line.irq.map(|irq| format!("{irq}")));
@@ -119,7 +124,7 @@ impl Driven<'_> {
         }
         let mut capabilities = Vec::new();
         match self {
-            Self::Nothing => {}
+            Self::Nothing | Self::Paging => {}
             Self::Line(line) => {
                 if let Some(irq) = line.irq {
                     let (notification, handler) = kernel.interrupt(irq)?;
@@ -130,9 +135,11 @@ impl Driven<'_> {
                 for disk in *disks {
                     capabilities.push(kernel.handler(disk.irq)?.word());
                 }
-                mach_port_insert_right(server.task, HOST_PRIV, HOST_PRIV, Disposition::COPY_SEND)
-                    .map_err(|code| Failure::Call("giving the privileged host port", code))?;
             }
+        }
+        if matches!(self, Self::Disks(_) | Self::Paging) {
+            mach_port_insert_right(server.task, HOST_PRIV, HOST_PRIV, Disposition::COPY_SEND)
+                .map_err(|code| Failure::Call("giving the privileged host port", code))?;
         }
         for (cptr, slot) in capabilities.into_iter().zip(FIRST_GRANT_SLOT..) {
             thread_grant_cap(server.thread, HOST_PRIV, cptr, slot)

@@ -23,7 +23,7 @@ mod traffic;
 libmach::entry!(main);
 
 /// The serial number of the disk.
-const DISK: &str = "disk";
+const DISK: &str = "test";
 
 /// What a case answers: why it failed.
 type Outcome = Result<(), String>;

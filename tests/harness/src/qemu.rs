@@ -49,7 +49,9 @@ pub(crate) struct Options {
     pub(crate) level: Option<Level>,
     /// Disk image to attach, for a pager.
     pub(crate) disk: Option<PathBuf>,
-    /// Sectors of the disk that fail.
+    /// Disk image to attach, for a test of the disk itself.
+    pub(crate) tested: Option<PathBuf>,
+    /// Sectors that fail, of the disk for a pager and of the tested one.
     pub(crate) failing: Vec<u64>,
     /// Disk image to attach, with a volume of files.
     pub(crate) volume: Option<PathBuf>,
@@ -150,7 +152,10 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
         command.arg("-dtb").arg(board::compiled_device_tree(tree)?);
     }
     let none = Vec::new();
-    for (file, id, failing) in [(&options.disk, "disk", &options.failing), (&options.volume, "volume", &none)] {
+    let failing = &options.failing;
+    let files =
+        [(&options.disk, "disk", failing), (&options.tested, "test", failing), (&options.volume, "volume", &none)];
+    for (file, id, failing) in files {
         if let Some(file) = file {
             drive(&mut command, board, file, id, failing)?;
         }

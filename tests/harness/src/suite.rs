@@ -48,6 +48,7 @@ pub(crate) struct Suite {
     pub(crate) counted: bool,
     pub(crate) disk: Option<Disk>,
     pub(crate) volume: Option<Volume>,
+    pub(crate) paging: Option<Disk>,
 }
 
 /// What a suite boots.

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 /// tasks, in that order.
 const ROOT: &str = "root";
 const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
-const SERVERS: [&str; 3] = ["console", "block", "file-pager"];
+const SERVERS: [&str; 4] = ["console", "block", "default-pager", "file-pager"];
 /// Servers that are started only if something is there, and what that is.
-const CONDITIONS: [(&str, &str); 1] = [("file-pager", "volume")];
+const CONDITIONS: [(&str, &str); 2] = [("default-pager", "block"), ("file-pager", "volume")];
 /// What runs when there is no task.
 const SHELL: &str = "shell";
 
@@ -216,11 +216,11 @@ mod tests {
     fn the_description_names_servers_first() {
         assert_eq!(
             description(Some("hello"), Then::Semihosting),
-            "server console\nserver block\nserver file-pager if volume\ntask hello\nexit semihosting\n"
+            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\ntask hello\nexit semihosting\n"
         );
         assert_eq!(
             description(None, Then::Shell),
-            "server console\nserver block\nserver file-pager if volume\nexit shell\n"
+            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\nexit shell\n"
         );
     }
 

@@ -160,9 +160,13 @@ fn boot(job: &Job) -> Result<Judged> {
     let board = Board::load(&job.machine.board)?;
     let mut options = job.machine.options.clone();
     options.count_instructions = job.suite.counted.then_some(qemu::Shift::TEST);
-    if let Some(disk) = &job.suite.disk {
-        options.disk = Some(disk.make(&job.name)?);
-        options.failing.clone_from(&disk.failing);
+    let suite = &job.suite;
+    let disks = [(&suite.disk, "disk", &mut options.tested), (&suite.paging, "paging", &mut options.disk)];
+    for (disk, role, image) in disks {
+        if let Some(disk) = disk {
+            *image = Some(disk.make(&format!("{} {role}", job.name))?);
+            options.failing.extend(&disk.failing);
+        }
     }
     let volume = match &job.suite.volume {
         Some(volume) => Some((volume, volume.make(&job.name)?)),
@@ -177,10 +181,13 @@ fn boot(job: &Job) -> Result<Judged> {
     let limit = Duration::from_secs(job.suite.seconds);
     let outcome = qemu::run(command, Console::Typed(&job.suite.input), Some(limit), |line| watch.see(line))?;
     let mut cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
-    if let (Some(disk), Some(image)) = (&job.suite.disk, &options.disk) {
-        let name = format!("{}: the disk afterwards", job.name);
-        let failure = disk.check(image).err().map(|error| format!("{error:#}"));
-        cases.push(Case { name, failure });
+    let disks = [(&suite.disk, "disk", &options.tested), (&suite.paging, "paging area", &options.disk)];
+    for (disk, role, image) in disks {
+        if let (Some(disk), Some(image)) = (disk, image) {
+            let name = format!("{}: the {role} afterwards", job.name);
+            let failure = disk.check(image).err().map(|error| format!("{error:#}"));
+            cases.push(Case { name, failure });
+        }
     }
     if let Some((volume, image)) = &volume {
         let name = format!("{}: the volume afterwards", job.name);

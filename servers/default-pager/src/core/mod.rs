@@ -1,0 +1,242 @@
+//! Objects, areas, and pages on the way: the pager without system calls.
+//!
+//! The life of a page here:
+//!
+//! | it is | event | then |
+//! |---|---|---|
+//! | nowhere | data_return | in the queue of returned pages |
+//! | in the queue | a slot and a buffer are free | copied to the buffer, its memory given back; being written |
+//! | in the queue | no slot is left anywhere | given back to the Mach server |
+//! | being written | the disk is done | stored |
+//! | being written | the disk failed | lost; the slot is never used again |
+//! | stored | data_request | read to a buffer, and supplied if its sum is right; else an error |
+//! | in the queue, being written | data_request | supplied from there |
+//! | lost | data_request | an error |
+//! | any | data_return of the same page | the newer one counts; the slot of the older one is free |
+//! | any | terminate | forgotten |
+//!
+//! Invariants. **CORE-1**: a slot is taken if and only if one page is stored in it, or a transfer of it is under way, or it
+//! is retired. **CORE-2**: a buffer has as many users as transfers that name it. **CORE-3**: a slot that is let go while a
+//! transfer of it is under way is free only after that (`orphans`).
+
+mod answer;
+mod areas;
+mod drain;
+mod io;
+mod store;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use crate::held::{Held, Place};
+use crate::world::{ObjectId, Pages, Space, World};
+use areas::Area;
+pub use areas::AreaInfo;
+use io::Flight;
+
+/// What the pager knows of an object.
+#[derive(Debug, Default)]
+struct Object {
+    pages: crate::held::Pages,
+    /// Pages of an object that anybody may map; `None` for anonymous memory, whose size is a hint.
+    limit: Option<u64>,
+}
+
+/// The most pages of one message.
+pub const MAX_RETURN: u64 = 64;
+
+/// Pages that came, and are not stored yet.
+#[derive(Debug)]
+struct Return<D> {
+    object: ObjectId,
+    page: u64,
+    data: D,
+    /// How many of them are.
+    done: u64,
+    /// Which of them came once more since, a bit each: these are old.
+    old: u64,
+}
+
+impl<D: Pages> Return<D> {
+    /// The index of a page among those that are not stored yet.
+    fn index_of(&self, object: ObjectId, page: u64) -> Option<u64> {
+        let index = page.checked_sub(self.page).filter(|_| self.object == object)?;
+        ((self.done..self.data.count()).contains(&index) && !self.is_old(index)).then_some(index)
+    }
+
+    const fn is_old(&self, index: u64) -> bool {
+        index < MAX_RETURN && self.old & 1 << index != 0
+    }
+}
+
+/// Pages that are wanted.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    object: ObjectId,
+    page: u64,
+    count: u64,
+}
+
+/// What happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages with pages.
+    pub pageout_calls: u64,
+    /// Requests for pages.
+    pub pagein_calls: u64,
+    /// Pages supplied.
+    pub pages_in: u64,
+    /// Pages that came.
+    pub pages_out: u64,
+    /// Pages that were asked for and held nothing.
+    pub pages_unavailable: u64,
+}
+
+/// The pager.
+#[derive(Debug)]
+pub struct Core<D> {
+    objects: BTreeMap<ObjectId, Object>,
+    areas: Vec<Option<Area>>,
+    flights: BTreeMap<u64, Flight>,
+    next_tag: u64,
+    next_object: ObjectId,
+    returns: VecDeque<Return<D>>,
+    asks: VecDeque<Ask>,
+    /// Pages were given back, and hardly any space has become free since.
+    is_full: bool,
+    told: Option<Space>,
+    counts: Counts,
+}
+
+impl<D: Pages> Default for Core<D> {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            areas: Vec::new(),
+            flights: BTreeMap::new(),
+            next_tag: 0,
+            next_object: 1,
+            returns: VecDeque::new(),
+            asks: VecDeque::new(),
+            is_full: false,
+            told: None,
+            counts: Counts::default(),
+        }
+    }
+}
+
+impl<D: Pages> Core<D> {
+    /// A new object of anonymous memory.
+    pub fn create(&mut self) -> ObjectId {
+        self.enter(Object::default())
+    }
+
+    /// A new object that anybody may map, of at most so many pages.
+    pub fn create_external(&mut self, pages: u64) -> ObjectId {
+        self.enter(Object { limit: Some(pages), ..Object::default() })
+    }
+
+    fn enter(&mut self, object: Object) -> ObjectId {
+        let id = self.next_object;
+        self.next_object += 1;
+        self.objects.insert(id, object);
+        id
+    }
+
+    /// Pages of an object came, at most [`MAX_RETURN`].
+    pub fn data_return(&mut self, world: &mut impl World<Data = D>, object: ObjectId, page: u64, data: D) {
+        self.counts.pageout_calls += 1;
+        self.counts.pages_out += data.count();
+        for waiting in self.returns.iter_mut().filter(|waiting| waiting.object == object) {
+            for newer in page..page.saturating_add(data.count()) {
+                if let Some(index) = waiting.index_of(object, newer) {
+                    waiting.old |= 1 << index;
+                }
+            }
+        }
+        self.returns.push_back(Return { object, page, data, done: 0, old: 0 });
+        self.advance(world);
+    }
+
+    /// Pages of an object are wanted.
+    pub fn data_request(&mut self, world: &mut impl World<Data = D>, object: ObjectId, page: u64, count: u64) {
+        self.counts.pagein_calls += 1;
+        self.asks.push_back(Ask { object, page, count });
+        self.advance(world);
+    }
+
+    /// An object is no more.
+    pub fn terminate(&mut self, world: &mut impl World<Data = D>, object: ObjectId) {
+        let Some(gone) = self.objects.remove(&object) else { return };
+        self.returns.retain(|waiting| waiting.object != object);
+        self.asks.retain(|ask| ask.object != object);
+        for (_, held) in gone.pages.from(0) {
+            self.release(held);
+        }
+        self.advance(world);
+    }
+
+    /// Does what can be done now.
+    pub fn advance(&mut self, world: &mut impl World<Data = D>) {
+        // Who waits for a page comes before who waits for room.
+        while self.answer_one(world) || self.store_one(world) || self.move_one(world) {}
+        self.tell_space(world);
+    }
+
+    /// Whether nothing is under way and nothing waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.flights.is_empty() && self.returns.is_empty() && self.asks.is_empty()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// All objects, with the pages that each has in slots.
+    pub fn objects(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
+        self.objects.iter().map(|(id, object)| (*id, stored(object).count() as u64))
+    }
+
+    /// The pages of an object that are held. `None`: there is no such object.
+    #[must_use]
+    pub fn pages(&self, object: ObjectId) -> Option<impl Iterator<Item = u64> + '_> {
+        self.objects.get(&object).map(|object| stored(object).map(|(page, _)| page))
+    }
+
+    /// What is held of a page.
+    fn held(&self, object: ObjectId, page: u64) -> Held {
+        self.objects.get(&object).map_or(Held::Nothing, |object| object.pages.get(page))
+    }
+
+    fn set_held(&mut self, object: ObjectId, page: u64, held: Held) -> Held {
+        self.objects.get_mut(&object).map_or(Held::Nothing, |object| object.pages.set(page, held))
+    }
+
+    /// Lets the slot of a page go that is held no more (CORE-3).
+    fn release(&mut self, held: Held) {
+        if let Held::Stored(place, _) = held {
+            self.release_place(place);
+        }
+    }
+
+    fn release_place(&mut self, place: Place) {
+        match self.flights.values_mut().find_map(|flight| flight.index_of(place).map(|index| (flight, index))) {
+            Some((flight, index)) => flight.orphans |= 1 << index,
+            None => {
+                if let Some(area) = self.area_mut(place.area) {
+                    area.slots.put(place.slot);
+                }
+            }
+        }
+    }
+}
+
+fn stored(object: &Object) -> impl Iterator<Item = (u64, Place)> + '_ {
+    object.pages.from(0).filter_map(|(page, held)| match held {
+        Held::Stored(place, _) => Some((page, place)),
+        Held::Nothing | Held::Lost => None,
+    })
+}
