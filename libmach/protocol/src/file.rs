@@ -132,9 +132,7 @@ pub fn push_entry(answer: &mut PortMessage, kind: u32, size: u32, name: &str) ->
     let Ok(len) = u16::try_from(name.len()) else { return false };
     let room = MAX_BODY_WORDS.saturating_sub(answer.data_words().len());
     let head = u64::from(size) << 32 | u64::from(len) << 16 | u64::from(kind as u16);
-    1 + name.len().div_ceil(8) <= room
-        && answer.push_word(head).is_ok()
-        && answer.push_bytes(name.as_bytes()) == name.len()
+    name.len().div_ceil(8) < room && answer.push_word(head).is_ok() && answer.push_bytes(name.as_bytes()) == name.len()
 }
 
 /// Takes an entry from the words behind a [`ListReply`]: kind, size, and the bytes of its name.
