@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) dtb: Option<PathBuf>,
     /// Virtual time that counts instructions, so that timing does not depend on this machine's load.
     pub(crate) count_instructions: Option<Shift>,
+    /// The interrupt key is for the machine, and does not end QEMU.
+    pub(crate) takes_interrupt_key: bool,
     /// Waits for a debugger on this address before the first instruction.
     pub(crate) debugger: Option<String>,
     /// Any other arguments.
@@ -72,6 +74,8 @@ pub(crate) enum Console<'a> {
     Mine,
     /// This text is typed; what comes out is kept only.
     Typed(&'a str),
+    /// Each of these pairs is a text that is waited for, behind the one before, and what is typed then.
+    Dialog(&'a [[String; 2]]),
 }
 
 /// Why a machine stopped.
@@ -141,7 +145,8 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
         command.args(["-accel", accel]);
     }
     command.args(["-semihosting-config", "enable=on,userspace=on,target=native"]);
-    command.args(["-chardev", "stdio,id=console", "-chardev", "file,id=log,path=/dev/stderr"]);
+    let stdio = if options.takes_interrupt_key { "stdio,id=console,signal=off" } else { "stdio,id=console" };
+    command.args(["-chardev", stdio, "-chardev", "file,id=log,path=/dev/stderr"]);
     let mut lines = [(board.serial.log, "chardev:log"), (board.serial.console, "chardev:console")];
     lines.sort_unstable();
     for (at, (wanted, line)) in lines.iter().enumerate() {
@@ -216,10 +221,15 @@ pub(crate) fn run(
     let input = if console == Console::Mine { Stdio::inherit() } else { Stdio::piped() };
     let child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = Guard(child.with_context(|| format!("{QEMU} cannot be run"))?);
-    if let (Console::Typed(text), Some(mut input)) = (console, child.0.stdin.take()) {
-        // A machine that ends before it has read everything has not asked for it.
-        let text = text.to_owned();
-        thread::spawn(move || input.write_all(text.as_bytes()));
+    let mut dialog = None;
+    match (console, child.0.stdin.take()) {
+        (Console::Typed(text), Some(mut input)) => {
+            // A machine that ends before it has read everything has not asked for it.
+            let text = text.to_owned();
+            thread::spawn(move || input.write_all(text.as_bytes()));
+        }
+        (Console::Dialog(steps), Some(input)) => dialog = Some(Dialog { input, steps, heard: 0 }),
+        (Console::Mine, _) | (_, None) => {}
     }
     let events = drain(&mut child.0)?;
 
@@ -239,6 +249,7 @@ pub(crate) fn run(
                     out.write_all(&bytes).and_then(|()| out.flush()).context("standard output is closed")?;
                 }
                 outcome.console.extend_from_slice(&bytes);
+                dialog.iter_mut().for_each(|dialog| dialog.hear(&outcome.console));
             }
             Ok(Event::Log(bytes)) => {
                 partial.extend_from_slice(&bytes);
@@ -272,6 +283,28 @@ pub(crate) fn run(
     }
     outcome.time = started.elapsed();
     Ok(outcome)
+}
+
+/// Somebody who types when there is something to react to.
+struct Dialog<'a> {
+    input: ChildStdin,
+    steps: &'a [[String; 2]],
+    /// Bytes of the console that were reacted to.
+    heard: usize,
+}
+
+impl Dialog<'_> {
+    /// Reacts to all that the console has shown.
+    fn hear(&mut self, console: &[u8]) {
+        while let Some(([wanted, typed], rest)) = self.steps.split_first() {
+            let new = console.get(self.heard..).unwrap_or_default();
+            let Some(at) = new.windows(wanted.len().max(1)).position(|text| text == wanted.as_bytes()) else { return };
+            self.heard += at + wanted.len();
+            self.steps = rest;
+            // A machine that has ended reads nothing any more, which its end will show.
+            let _ = self.input.write_all(typed.as_bytes()).and_then(|()| self.input.flush());
+        }
+    }
 }
 
 /// Starts a machine whose lines are this process's standard error; it ends with the returned value.

@@ -3,7 +3,7 @@
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::image::Base;
-use crate::qemu::{self, Console, End, Next, Outcome};
+use crate::qemu::{self, Console, End, Next, Options, Outcome};
 use crate::symbols;
 use crate::task::{self, System, Task, Then};
 use anyhow::{Result, bail};
@@ -26,7 +26,8 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
     let root = system.only_task(&arguments.arguments, then)?;
     let image = Base::build()?.compose(&root, "run")?;
     let board = Board::load(&arguments.machine.board)?;
-    let command = qemu::command(&board, &arguments.machine.options(), &image)?;
+    let options = Options { takes_interrupt_key: then == Then::Shell, ..arguments.machine.options() };
+    let command = qemu::command(&board, &options, &image)?;
     let mut watch = Watch { verbose: arguments.machine.verbose, ..Watch::default() };
     let outcome = qemu::run(command, Console::Mine, arguments.machine.timeout, |line| watch.see(line))?;
     let elf = system.programs.first().map_or(&[][..], |p| &p.elf);

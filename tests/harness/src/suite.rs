@@ -27,6 +27,11 @@ pub(crate) struct Suite {
     pub(crate) arguments: Vec<String>,
     #[serde(default)]
     pub(crate) input: String,
+    #[serde(default)]
+    pub(crate) dialog: Vec<[String; 2]>,
+    /// Packages that are tasks, for the shell to run beside the examples.
+    #[serde(default)]
+    pub(crate) with: Vec<String>,
     #[serde(default = "on_virt")]
     pub(crate) on: Vec<String>,
     #[serde(default)]

@@ -179,7 +179,11 @@ fn boot(job: &Job) -> Result<Judged> {
     let command = qemu::command(&board, &options, &job.image)?;
     let mut watch = Watch::default();
     let limit = Duration::from_secs(job.suite.seconds);
-    let outcome = qemu::run(command, Console::Typed(&job.suite.input), Some(limit), |line| watch.see(line))?;
+    let console = match job.suite.dialog.as_slice() {
+        [] => Console::Typed(&job.suite.input),
+        steps => Console::Dialog(steps),
+    };
+    let outcome = qemu::run(command, console, Some(limit), |line| watch.see(line))?;
     let mut cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
     let disks = [(&suite.disk, "disk", &options.tested), (&suite.paging, "paging area", &options.disk)];
     for (disk, role, image) in disks {
@@ -229,7 +233,10 @@ impl Images {
                 Image::Example(name) => tasks.push(Task::Example(name)),
                 Image::Task(name) => tasks.push(Task::Package(name)),
                 Image::Root(name) => roots.push(name),
-                Image::Shell => tasks.extend(task::examples()?.into_iter().map(Task::Example)),
+                Image::Shell => {
+                    tasks.extend(task::examples()?.into_iter().map(Task::Example));
+                    tasks.extend(suite.with.iter().cloned().map(Task::Package));
+                }
                 Image::Nothing => {}
             }
         }
