@@ -1,7 +1,7 @@
 //! What stands between the programs that the shell starts and the rest of the system: their name service and console.
 //!
 //! Each program gets a name service of its own, in which `console` is a port of the shell's; every other request goes on
-//! to root. A write to that console goes on to the real one. So does a read while the program is in the foreground; in
+//! to root. A write to that console goes on to the real one, or into the file that the user named. A read goes on while the program is in the foreground; in
 //! the background the input has ended, so that no such program takes what is typed to the shell. Keys and the interrupt
 //! key are for programs in the foreground alone. Requests that go on carry the program's own right for the answer: the
 //! shell has nothing to remember of them, and a program that is gone has nothing of the shell's.
@@ -21,6 +21,8 @@ use libmach::sync::Mutex;
 use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_get_special_port};
 use libmach::{KernReturn, PortName, Result, thread};
 use mach_protocol::service::{CONSOLE, CONSOLE_READ, CONSOLE_WRITE, NAMES_LOOKUP, answer, requested_name};
+
+use crate::sink::Shared;
 
 /// The program in the foreground; 0 if there is none.
 static FOREGROUND: AtomicU64 = AtomicU64::new(0);
@@ -45,11 +47,13 @@ pub(crate) fn set_foreground(program: Option<u64>) {
 }
 
 /// The ports of one program.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 struct View {
     program: u64,
     bootstrap: PortName,
     console: PortName,
+    /// Where its output goes, if not to the console.
+    sink: Option<Shared>,
 }
 
 /// The programs, by either of their ports.
@@ -84,14 +88,14 @@ impl Attendant {
     /// # Errors
     ///
     /// Those of making ports.
-    pub(crate) fn attend(&self, program: u64) -> Result<PortName> {
+    pub(crate) fn attend(&self, program: u64, sink: Option<Shared>) -> Result<PortName> {
         let me = mach_task_self();
         let bootstrap = mach_port_allocate(me, Right::RECEIVE)?;
         let console = mach_port_allocate(me, Right::RECEIVE).inspect_err(|_| destroy(bootstrap))?;
-        let view = View { program, bootstrap, console };
+        let view = View { program, bootstrap, console, sink };
         let mut views = self.views.lock();
         for port in [bootstrap, console] {
-            views.insert(port, view);
+            views.insert(port, view.clone());
         }
         drop(views);
         for port in [bootstrap, console] {
@@ -125,11 +129,11 @@ impl Worker {
     fn serve(&self) {
         while let Ok(message) = receive(self.set, Timeout::Never) {
             let port = message.header.local.name;
-            let view = self.views.lock().get(&port).copied();
+            let view = self.views.lock().get(&port).cloned();
             match view {
-                Some(view) if port == view.bootstrap && is_no_senders(&message) => self.end(view),
-                Some(view) if port == view.bootstrap => self.name_request(view, &message),
-                Some(view) => self.console_request(view, &message),
+                Some(view) if port == view.bootstrap && is_no_senders(&message) => self.end(&view),
+                Some(view) if port == view.bootstrap => self.name_request(&view, &message),
+                Some(view) => self.console_request(&view, &message),
                 None => mach_msg_destroy(&message),
             }
         }
@@ -137,7 +141,7 @@ impl Worker {
 
     /// Nobody has a right to the name service any more: the program is gone, and so are those that it started. What they
     /// wrote last may still wait.
-    fn end(&self, view: View) {
+    fn end(&self, view: &View) {
         let mut views = self.views.lock();
         for port in [view.bootstrap, view.console] {
             views.remove(&port);
@@ -149,11 +153,13 @@ impl Worker {
                 self.console_request(view, &message);
             }
         }
+        // Who started the program said what went wrong before; what comes from others that it started is written only.
+        let _ = view.sink.as_ref().map(|sink| sink.lock().finish());
         destroy(view.bootstrap);
         destroy(view.console);
     }
 
-    fn name_request(&self, view: View, request: &PortMessage) {
+    fn name_request(&self, view: &View, request: &PortMessage) {
         let wants_console = request.header.id == NAMES_LOOKUP
             && requested_name(request).is_some_and(|name| name.bytes().eq(CONSOLE.bytes()));
         if !wants_console {
@@ -166,9 +172,13 @@ impl Worker {
         answer_to(request, &found);
     }
 
-    fn console_request(&self, view: View, request: &PortMessage) {
+    fn console_request(&self, view: &View, request: &PortMessage) {
         let is_foreground = FOREGROUND.load(Ordering::Relaxed) == view.program;
         match request.header.id {
+            CONSOLE_WRITE if view.sink.is_some() => {
+                view.sink.iter().for_each(|sink| sink.lock().write(request.data_bytes_from(0)));
+                answer_to(request, &answer(CONSOLE_WRITE, KernReturn::SUCCESS));
+            }
             CONSOLE_WRITE => {
                 let last = request.data_bytes_from(0).last();
                 last.into_iter().for_each(|last| note_shown(&[last]));

@@ -53,6 +53,16 @@ pub enum Command {
     Pagers,
     /// To see a task's rights.
     Ports(TaskName),
+    /// To see a directory.
+    List(String),
+    /// To see files.
+    Show(Vec<String>),
+    /// To copy a file.
+    Copy(String, String),
+    /// To remove files.
+    Remove(Vec<String>),
+    /// To see how much room there is for files.
+    Volume,
     /// To end.
     Exit,
 }
@@ -80,8 +90,9 @@ pub const COMMANDS: &[Info] = &[
         name: "run",
         arguments: "NAME [ARGUMENTS]",
         about: "start a program and wait for its end; `run` may be left out",
-        more: "^C ends it. With & behind it the shell does not wait. A program that has the name of a\n\
-               command needs `run`. Words are apart by spaces; '...' and \"...\" keep them together.",
+        more: "^C ends it. With & behind it the shell does not wait. A name with a / is a file of the volume.\n\
+               A program that has the name of a command needs `run`. Words are apart by spaces; '...' and\n\
+               \"...\" keep them together.",
         count: (1, usize::MAX),
         read: |words| Some(Command::Run(words.to_vec())),
     },
@@ -151,6 +162,49 @@ pub const COMMANDS: &[Info] = &[
         read: |_| Some(Command::Pagers),
     },
     Info {
+        name: "ls",
+        arguments: "[PATH]",
+        about: "the files of a directory",
+        more: "Names are apart by /; case makes no difference.",
+        count: (0, 1),
+        read: |words| Some(Command::List(words.first().cloned().unwrap_or_default())),
+    },
+    Info {
+        name: "cat",
+        arguments: "FILE ...",
+        about: "show files",
+        more: "",
+        count: (1, usize::MAX),
+        read: |words| Some(Command::Show(words.to_vec())),
+    },
+    Info {
+        name: "cp",
+        arguments: "FILE TO",
+        about: "copy a file to another, or into a directory",
+        more: "The copy is on the disk when the command ends. ^C stops it; what was copied stays.",
+        count: (2, 2),
+        read: |words| match words {
+            [from, to] => Some(Command::Copy(from.clone(), to.clone())),
+            _ => None,
+        },
+    },
+    Info {
+        name: "rm",
+        arguments: "FILE ...",
+        about: "remove files and empty directories",
+        more: "",
+        count: (1, usize::MAX),
+        read: |words| Some(Command::Remove(words.to_vec())),
+    },
+    Info {
+        name: "df",
+        arguments: "",
+        about: "how much room there is for files",
+        more: "",
+        count: (0, 0),
+        read: |_| Some(Command::Volume),
+    },
+    Info {
         name: "exit",
         arguments: "",
         about: "end; so does ^D on an empty line",
@@ -185,7 +239,10 @@ fn usage(info: &Info) -> String {
 #[must_use]
 pub fn help() -> String {
     let width = COMMANDS.iter().map(|info| usage(info).len()).max().unwrap_or_default();
-    COMMANDS.iter().map(|info| format!("  {:width$}  {}\n", usage(info), info.about)).collect()
+    let commands = COMMANDS.iter().map(|info| format!("  {:width$}  {}\n", usage(info), info.about));
+    commands
+        .chain(["Behind a command: > FILE or >> FILE for its output, then & to go on without waiting.\n".into()])
+        .collect()
 }
 
 /// The text of `help NAME`. `None`: there is no such command.
@@ -221,6 +278,12 @@ mod tests {
             ("ports -1", Command::Ports(TaskName::Name("-1".into()))),
             ("vmstat", Command::VmStat(None)),
             ("vmstat 5", Command::VmStat(Some(5))),
+            ("ls", Command::List("".into())),
+            ("ls a/b", Command::List("a/b".into())),
+            ("cat a b", Command::Show(words("a b"))),
+            ("cp a b", Command::Copy("a".into(), "b".into())),
+            ("rm a", Command::Remove(words("a"))),
+            ("df", Command::Volume),
             ("exit", Command::Exit),
         ] {
             assert_eq!(read(words(line)), Ok(command), "{line}");
@@ -233,6 +296,7 @@ mod tests {
             ("run", "usage: run NAME [ARGUMENTS]"),
             ("ps all", "usage: ps"),
             ("kill", "usage: kill TASK"),
+            ("cp a", "usage: cp FILE TO"),
             ("vmstat 0", "usage: vmstat [SECONDS]"),
             ("vmstat x", "usage: vmstat [SECONDS]"),
             ("vmstat 1 2", "usage: vmstat [SECONDS]"),

@@ -26,6 +26,12 @@ pub fn seconds(microseconds: u64) -> String {
     format!("{}.{:02}", microseconds / 1_000_000, microseconds / 10_000 % 100)
 }
 
+/// A part in hundredths of the whole, rounded down; all of nothing.
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> u64 {
+    if whole == 0 { 100 } else { (u128::from(part) * 100 / u128::from(whole)) as u64 }
+}
+
 /// On which side a column's texts stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -96,6 +102,13 @@ mod tests {
             (u64::MAX, "15E"),
         ] {
             assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn parts_are_hundredths() {
+        for (part, whole, wanted) in [(0, 3, 0), (2, 3, 66), (3, 3, 100), (0, 0, 100), (u64::MAX, u64::MAX, 100)] {
+            assert_eq!(percent(part, whole), wanted);
         }
     }
 

@@ -5,19 +5,22 @@ use alloc::format;
 use alloc::string::String;
 
 use libmach::msg::Timeout;
-use libmach::port::mach_port_deallocate;
+use libmach::port::{Disposition, mach_port_deallocate};
 use libmach::programs::{self, Notify};
-use libmach::task::{TaskEnd, mach_task_self, task_terminate};
+use libmach::task::{TASK_BOOTSTRAP_PORT, TaskEnd, mach_task_self, task_set_special_port, task_terminate, task_watch};
 use libmach::{KernReturn, PortName, Result};
 
 use crate::attendant::{self, Attendant};
+use crate::files;
 use crate::session::Session;
+use crate::sink::Shared;
 use crate::terminal::{Event, Terminal, on_new_line};
 
 /// A program that runs.
 struct Job {
     name: String,
     task: PortName,
+    sink: Option<Shared>,
 }
 
 impl Drop for Job {
@@ -52,28 +55,65 @@ impl Jobs {
         }
     }
 
-    /// Starts a program. Answers the number of the job.
+    /// Starts a program, of the archive or of the volume. Answers the number of the job.
     ///
     /// # Errors
     ///
-    /// Those of [`programs::start`].
-    fn start(&mut self, words: &[&str], ends: PortName, is_background: bool) -> Result<u64> {
+    /// What to tell the user.
+    fn start(
+        &mut self,
+        words: &[&str],
+        ends: PortName,
+        is_background: bool,
+        sink: Option<Shared>,
+    ) -> core::result::Result<u64, String> {
         let job = self.next;
         self.next += 1;
-        let bootstrap = self.attendant.attend(job)?;
+        let cannot = |code: KernReturn| format!("cannot be started: {code}");
+        let bootstrap = self.attendant.attend(job, sink.clone()).map_err(cannot)?;
         attendant::set_foreground((!is_background).then_some(job));
-        let started = programs::start(words, Notify { port: ends, cookie: job }, bootstrap);
+        let name = words.first().copied().unwrap_or_default();
+        let notify = Notify { port: ends, cookie: job };
+        let started = if name.contains('/') {
+            start_file(words, notify, bootstrap)
+        } else {
+            programs::start(words, notify, bootstrap).map_err(|code| match code {
+                KernReturn::INVALID_NAME => "no such command or program".into(),
+                code => cannot(code),
+            })
+        };
         // A program that was not started is forgotten at once.
-        self.attendant.watch(bootstrap)?;
-        let name = words.first().copied().unwrap_or_default().into();
-        self.running.insert(job, Job { name, task: started? });
+        self.attendant.watch(bootstrap).map_err(cannot)?;
+        self.running.insert(job, Job { name: name.into(), task: started?, sink });
         Ok(job)
     }
 
     /// A program has ended. Answers what the user is told, if it is one of the shell's.
     pub(crate) fn ended(&mut self, job: u64, end: TaskEnd) -> Option<String> {
-        self.running.remove(&job).map(|job| format!("[{}: {end}]", job.name))
+        let job = self.running.remove(&job)?;
+        let written = job.sink.as_ref().map_or(Ok(()), |sink| sink.lock().finish());
+        let trouble = written.err().map(|why| format!("{why}\n")).unwrap_or_default();
+        Some(format!("{trouble}[{}: {end}]", job.name))
     }
+}
+
+/// Starts a program of the volume.
+fn start_file(words: &[&str], notify: Notify, bootstrap: PortName) -> core::result::Result<PortName, String> {
+    let loaded = files::load_program(words)?;
+    let run = || {
+        task_watch(loaded.task, notify.port, Disposition::MAKE_SEND, notify.cookie)?;
+        task_set_special_port(loaded.task, TASK_BOOTSTRAP_PORT, bootstrap)?;
+        loaded.start()
+    };
+    let started = run();
+    let me = mach_task_self();
+    // Both rights are the shell's own; what fails here was over before.
+    let _ = mach_port_deallocate(me, loaded.thread);
+    started.map(|()| loaded.task).map_err(|code| {
+        let _ = task_terminate(loaded.task);
+        let _ = mach_port_deallocate(me, loaded.task);
+        format!("cannot be started: {code}")
+    })
 }
 
 impl Session {
@@ -82,12 +122,11 @@ impl Session {
     /// # Errors
     ///
     /// Those of messages.
-    pub(crate) fn run(&mut self, words: &[String], is_background: bool) -> Result<()> {
+    pub(crate) fn run(&mut self, words: &[String], is_background: bool, sink: Option<Shared>) -> Result<()> {
         let words: alloc::vec::Vec<&str> = words.iter().map(String::as_str).collect();
         let name = words.first().copied().unwrap_or_default();
-        match self.jobs.start(&words, self.terminal.ends(), is_background) {
-            Err(KernReturn::INVALID_NAME) => self.terminal.say(&format!("{name}: no such command or program")),
-            Err(code) => self.terminal.say(&format!("{name}: cannot be started: {code}")),
+        match self.jobs.start(&words, self.terminal.ends(), is_background, sink) {
+            Err(why) => self.terminal.say(&format!("{name}: {why}")),
             Ok(job) if is_background => {
                 let number = self.jobs.running.get(&job).and_then(|job| self.tasks.number(job.task));
                 self.terminal.say(&format!("[{name} runs as task {}]", number.unwrap_or_default()));

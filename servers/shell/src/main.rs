@@ -8,11 +8,15 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 mod attendant;
 #[cfg(target_os = "none")]
+mod files;
+#[cfg(target_os = "none")]
 mod jobs;
 #[cfg(target_os = "none")]
 mod memory;
 #[cfg(target_os = "none")]
 mod session;
+#[cfg(target_os = "none")]
+mod sink;
 #[cfg(target_os = "none")]
 mod tasks;
 #[cfg(target_os = "none")]

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use libmach::host::{host_info, mach_host_self, vm_set_default_memory_manager};
+use libmach::memory_object::server_usage;
 use libmach::msg::Timeout;
 use libmach::port::mach_port_deallocate;
 use libmach::task::mach_task_self;
@@ -51,9 +52,9 @@ pub(crate) fn vmstat(session: &mut Session, interval: Option<u32>) -> Result<()>
             }
         };
         if line % LINES_A_TITLE == 0 {
-            session.terminal.say(&titles());
+            session.put(&titles());
         }
-        session.terminal.say(&counts(&now, &before));
+        session.put(&counts(&now, &before));
         let Some(seconds) = interval else { return Ok(()) };
         before = now;
         if session.is_interrupted(Timeout::Millis(seconds.saturating_mul(1000)))? {
@@ -64,14 +65,14 @@ pub(crate) fn vmstat(session: &mut Session, interval: Option<u32>) -> Result<()>
 }
 
 fn titles() -> String {
-    STATES.iter().chain(&EVENTS).map(|(title, _)| format!("{title:>9}")).collect()
+    STATES.iter().chain(&EVENTS).map(|(title, _)| format!("{title:>9}")).chain(["\n".into()]).collect()
 }
 
 /// What is there, and what has happened since.
 fn counts(now: &VmStatisticsReply, before: &VmStatisticsReply) -> String {
     let states = STATES.iter().map(|(_, of)| of(now));
     let events = EVENTS.iter().map(|(_, of)| of(now).wrapping_sub(of(before)));
-    states.chain(events).map(|count| format!("{count:>9}")).collect()
+    states.chain(events).map(|count| format!("{count:>9}")).chain(["\n".into()]).collect()
 }
 
 /// Shows how much memory there is.
@@ -94,18 +95,27 @@ pub(crate) fn free(session: &Session) {
         row(title, u64::from(of(&now)));
     }
     row("of the server itself", (all / page).saturating_sub(counted));
-    session.terminal.show(&table.text());
+    session.put(&table.text());
 }
 
 /// Shows who keeps pages that are not in memory.
 pub(crate) fn pagers(session: &Session) {
+    let mut text = String::new();
     match vm_set_default_memory_manager(HOST_PRIV, PortName::NULL) {
-        Ok(PortName::NULL) => session.terminal.say("there is no default pager: anonymous memory stays in memory"),
+        Ok(PortName::NULL) => text += "there is no default pager: anonymous memory stays in memory\n",
         Ok(pager) => {
-            session.terminal.say("the default pager keeps anonymous memory");
+            text += "the default pager keeps anonymous memory\n";
             // The right was asked for this answer alone.
             let _ = mach_port_deallocate(mach_task_self(), pager);
         }
-        Err(code) => session.terminal.say(&format!("pagers: {code}")),
+        Err(code) => return session.terminal.say(&format!("pagers: {code}")),
     }
+    match libmach::fs::volume() {
+        Ok((volume, _)) => text += &format!("the file pager keeps files: a FAT{} volume\n", volume.fat_bits),
+        Err(error) => text += &format!("files: {error}\n"),
+    }
+    if let Ok(usage) = server_usage() {
+        text += &format!("{} memory objects have managers\n", usage.associations);
+    }
+    session.put(&text);
 }

@@ -2,24 +2,29 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use libmach::Result;
 use libmach::msg::Timeout;
+use libmach::sync::Mutex;
 use shell::commands::{self, Command};
 use shell::editor::{Editor, Outcome};
 use shell::keys::Decoder;
 use shell::parse::{self, Line};
 
 use crate::jobs::Jobs;
+use crate::sink::{Shared, Sink};
 use crate::tasks::Tasks;
 use crate::terminal::{Event, Terminal, on_new_line};
-use crate::{memory, tasks};
+use crate::{files, memory, tasks};
 
 const PROMPT: &str = "tessera> ";
 
 /// What a command has of the shell.
 pub(crate) struct Session {
     pub(crate) terminal: Terminal,
+    /// Where the command's output goes, if not to the terminal.
+    sink: Option<Shared>,
     pub(crate) tasks: Tasks,
     pub(crate) jobs: Jobs,
 }
@@ -28,7 +33,7 @@ pub(crate) struct Session {
 pub(crate) fn main() -> Result<()> {
     let terminal = Terminal::new()?;
     let jobs = Jobs::new(&terminal)?;
-    let mut session = Session { terminal, tasks: Tasks::new()?, jobs };
+    let mut session = Session { terminal, sink: None, tasks: Tasks::new()?, jobs };
     session.terminal.say("Tessera. `help` says what there is.");
     let mut editor = Editor::new(PROMPT);
     let mut decoder = Decoder::default();
@@ -100,27 +105,61 @@ impl Session {
                 return Ok(Next::Go);
             }
         };
+        if is_background && !matches!(command, Command::Run(_)) {
+            self.terminal.say("only programs run in the background");
+            return Ok(Next::Go);
+        }
+        self.sink = match output.as_ref().map(Sink::open).transpose() {
+            Ok(sink) => sink.map(|sink| Arc::new(Mutex::new(sink))),
+            Err(why) => {
+                self.terminal.say(&why);
+                return Ok(Next::Go);
+            }
+        };
         match command {
             Command::Nothing => {}
             Command::Exit => return Ok(Next::Exit),
             Command::Help(name) => self.help(name.as_deref()),
-            Command::Run(words) => self.run(&words, is_background)?,
+            Command::Run(words) => {
+                let sink = self.sink.take();
+                self.run(&words, is_background, sink)?;
+            }
             Command::Ps => tasks::ps(self),
             Command::Kill(task) => tasks::kill(self, &task),
             Command::VmMap(task) => tasks::vmmap(self, &task)?,
             Command::Ports(task) => tasks::ports(self, &task)?,
             Command::VmStat(interval) => memory::vmstat(self, interval)?,
+            Command::List(path) => files::ls(self, &path)?,
+            Command::Show(names) => files::cat(self, &names)?,
+            Command::Copy(from, to) => files::cp(self, &from, &to)?,
+            Command::Remove(names) => files::rm(self, &names)?,
+            Command::Volume => files::df(self)?,
             Command::Free => memory::free(self),
             Command::Pagers => memory::pagers(self),
         }
-        let _ = output;
+        if let Some(Err(why)) = self.sink.take().map(|sink| sink.lock().finish()) {
+            self.terminal.say(&why);
+        }
         Ok(Next::Go)
+    }
+
+    /// Gives a command's output to where it goes.
+    pub(crate) fn put(&self, text: &str) {
+        self.put_bytes(text.as_bytes());
+    }
+
+    /// The same for bytes.
+    pub(crate) fn put_bytes(&self, bytes: &[u8]) {
+        match &self.sink {
+            Some(sink) => sink.lock().write(bytes.iter().copied()),
+            None => self.terminal.show_bytes(bytes),
+        }
     }
 
     fn help(&self, name: Option<&str>) {
         match name.map(|name| (name, commands::help_of(name))) {
-            None => self.terminal.show(&format!("{}{}", commands::help(), self.jobs.programs())),
-            Some((_, Some(text))) => self.terminal.show(&text),
+            None => self.put(&format!("{}{}", commands::help(), self.jobs.programs())),
+            Some((_, Some(text))) => self.put(&text),
             Some((name, None)) => self.terminal.say(&format!("{name}: no such command")),
         }
     }

@@ -139,7 +139,7 @@ pub(crate) fn ps(session: &mut Session) {
             table.row(row);
         }
     }
-    session.terminal.show(&table.text());
+    session.put(&table.text());
 }
 
 fn row(number: u32, task: PortName) -> Result<[String; 7]> {
@@ -234,7 +234,7 @@ pub(crate) fn vmmap(session: &mut Session, name: &TaskName) -> Result<()> {
             break;
         }
     }
-    session.terminal.show(&format!("{}{count} regions, {}, in memory {}\n", table.text(), size(all), size(resident)));
+    session.put(&format!("{}{count} regions, {}, in memory {}\n", table.text(), size(all), size(resident)));
     Ok(())
 }
 
@@ -293,6 +293,6 @@ pub(crate) fn ports(session: &mut Session, name: &TaskName) -> Result<()> {
             break;
         }
     }
-    session.terminal.show(&format!("{}{} names\n", table.text(), names.len()));
+    session.put(&format!("{}{} names\n", table.text(), names.len()));
     Ok(())
 }

@@ -71,13 +71,18 @@ impl Terminal {
 
     /// Shows a text.
     pub(crate) fn show(&self, text: &str) {
-        for piece in text.as_bytes().chunks(MAX_DATA_BYTES) {
+        self.show_bytes(text.as_bytes());
+    }
+
+    /// Shows bytes.
+    pub(crate) fn show_bytes(&self, bytes: &[u8]) {
+        for piece in bytes.chunks(MAX_DATA_BYTES) {
             let mut message = PortMessage::new(CONSOLE_WRITE);
             message.push_bytes(piece);
             // A console that is gone ends the run by itself.
             let _ = rpc(self.console, &message);
         }
-        attendant::note_shown(text.as_bytes());
+        attendant::note_shown(bytes);
     }
 
     /// Shows a line of its own.
