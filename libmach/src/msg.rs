@@ -62,7 +62,7 @@ pub fn send(message: &PortMessage, timeout: Timeout) -> Result<()> {
 ///
 /// # Errors
 ///
-/// `RCV_INVALID_NAME`, `RCV_TIMED_OUT`, `RCV_INTERRUPTED`, `RCV_PORT_DIED`, `RCV_PORT_CHANGED`.
+/// `RCV_INVALID_NAME`, `RCV_TIMED_OUT`, `RCV_INTERRUPTED`, `RCV_PORT_DIED`, `RCV_PORT_CHANGED`; [`NO_ROOM`].
 pub fn receive(from: PortName, timeout: Timeout) -> Result<PortMessage> {
     received(mach_msg(&MsgRequest::Receive(incoming(from, timeout))))
 }
@@ -121,7 +121,7 @@ pub fn mach_msg_destroy(message: &PortMessage) {
     destroy_right(&message.header.remote);
     message.rights().iter().for_each(destroy_right);
     let upcall = Upcall::from_words(message.header.id, message.data_words());
-    // Data that found no room came without an address.
+    // An address that is none names no memory.
     if let Some(Upcall::DataReturn(data)) = upcall.filter(|_| message.header.is_from_server)
         && data.data != 0
     {
@@ -176,6 +176,10 @@ fn received(MsgReply { code, message }: MsgReply) -> Result<PortMessage> {
     code.ok()?;
     message.ok_or(KernReturn::MIG_TYPE_ERROR)
 }
+
+/// `MACH_RCV_BODY_ERROR` for the map: there is no room for the memory that comes with the next message, which stays in its
+/// queue.
+pub const NO_ROOM: KernReturn = KernReturn(KernReturn::RCV_BODY_ERROR.0 | 0x1000);
 
 /// Whether a part of a message found no room at its receiver: `MACH_RCV_BODY_ERROR`, with what was short.
 const fn is_body_error(code: KernReturn) -> bool {

@@ -243,7 +243,11 @@ subsystem! {
 
         /// `vm_region_create_proxy`, B.11: a proxy for memory that a task has mapped. The target is that task.
         ///
-        /// INVALID_ARGUMENT: this server makes none.
+        /// Anonymous memory is shared with whoever maps the proxy, and lives as long as it.
+        ///
+        /// Checks: the task, known protection bits, a page-aligned address, a length, else INVALID_ARGUMENT; something
+        /// mapped there, else NO_SPACE; the length within the region, else INVALID_ARGUMENT; room for the name, else
+        /// NO_SPACE.
         VmRegionCreateProxy = 4011 {
             /// The first byte.
             address: u64,

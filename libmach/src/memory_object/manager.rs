@@ -9,6 +9,7 @@ use super::{memory_object_data_supply, memory_object_data_unavailable, memory_ob
 use super::{
     memory_object_get_attributes, memory_object_lock_request, memory_object_ready, memory_object_set_deadline,
 };
+use crate::msg::NO_ROOM;
 use crate::port::Disposition;
 use crate::vm::VmProt;
 use crate::{KernReturn, PortName, Region, Result};
@@ -323,6 +324,16 @@ pub trait MemoryManager {
     /// Pages came back: store them, if they are dirty or precious. There is no acknowledgement.
     fn data_return(&mut self, object: &Object, returned: Returned) {
         let _ = (object, returned);
+    }
+
+    /// Pages came back, and this task's map has no room for them. They wait in the queue, and nothing behind them is
+    /// received: make room, as by letting go of what came before, and answer success. By default the loop ends.
+    ///
+    /// # Errors
+    ///
+    /// Any: [`Server::next`](super::Server::next) answers with it.
+    fn no_room(&mut self) -> Result<()> {
+        Err(NO_ROOM)
     }
 
     /// A client wants an access that a lock forbids; a lock_request that allows it lets the client go on. By default

@@ -248,12 +248,13 @@ pub fn memory_object_create_proxy(
     call(task, &request).map(|reply| reply.proxy)
 }
 
-/// A port by which memory that `task` has mapped can be mapped elsewhere, with at most `max_protection`. This server
-/// makes none.
+/// A port by which memory that `task` has mapped can be mapped elsewhere, with at most `max_protection` and what its
+/// region allows. Both sides see what the other writes. Answers a send right; the proxy goes with the last one.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT`, always.
+/// B.11, in this order: `INVALID_ARGUMENT` for no task, unknown protection bits, an address that is not page aligned or
+/// a length of 0; `NO_SPACE` if nothing is mapped there; `INVALID_ARGUMENT` for a length beyond the region; `NO_SPACE`.
 pub fn vm_region_create_proxy(task: PortName, address: u64, max_protection: VmProt, len: u64) -> Result<PortName> {
     let request = proto::VmRegionCreateProxy { address, max_protection: max_protection.bits(), len };
     call(task, &request).map(|reply| reply.proxy)

@@ -25,7 +25,7 @@ use mach_protocol::memory_object::{Create, MemoryObjectDataSupply, Upcall};
 use super::manager::forget_if_taken;
 use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, memory_object_data_error, port_doorbell};
 use super::{supply_and_receive, supply_request, with_receive};
-use crate::msg::{self, MsgRequest, PortMessage, Timeout, mach_msg_destroy};
+use crate::msg::{self, MsgRequest, NO_ROOM, PortMessage, Timeout, mach_msg_destroy};
 use crate::port::{Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_destroy};
 use crate::port::{mach_port_insert_right, mach_port_move_member};
 use crate::task::mach_task_self;
@@ -184,16 +184,19 @@ impl<M: MemoryManager> Server<M> {
     ///
     /// # Errors
     ///
-    /// Those of receiving, but for the time limit.
+    /// Those of receiving, but for the time limit; those of [`MemoryManager::no_room`].
     pub fn next(&mut self, timeout: Timeout) -> Result<Served> {
         if self.objects.is_empty() && self.other_ports == 0 {
             self.flush();
             return Ok(Served::Done);
         }
-        match self.receive(timeout) {
-            Ok(message) => Ok(self.serve(message)),
-            Err(KernReturn::RCV_TIMED_OUT) => Ok(Served::Nothing),
-            Err(code) => Err(code),
+        loop {
+            match self.receive(timeout) {
+                Ok(message) => return Ok(self.serve(message)),
+                Err(KernReturn::RCV_TIMED_OUT) => return Ok(Served::Nothing),
+                Err(NO_ROOM) => self.manager.no_room()?,
+                Err(code) => return Err(code),
+            }
         }
     }
 
@@ -379,7 +382,7 @@ fn is_about(object: &Object, upcall: &Upcall, message: &PortMessage) -> bool {
             Upcall::Init(_) => !object.control.is_valid(),
             Upcall::ChangeCompleted(_) => true,
             Upcall::Create(_) | Upcall::DataInitialize(_) => false,
-            // The pages did not fit into the map: they are gone.
+            // Nothing comes back without pages.
             Upcall::DataReturn(data) if data.size == 0 => false,
             _ => control == Some(object.control) && object.control.is_valid(),
         }

@@ -163,7 +163,7 @@ impl World {
         let vm = &self.vm;
         let managed = vm.associations.len() - vm.pageout.paged_objects as usize;
         assert_eq!(vm.managers.len(), managed, "ASSOC-1");
-        let (mut unsolicited, mut cached) = (0, 0);
+        let mut cached = 0;
         for (id, record) in vm.associations.iter() {
             let object = vm.objects.get(record.object).expect("ASSOC-2: it exists");
             match record.manager {
@@ -179,7 +179,7 @@ impl World {
             assert!(owed.len() <= association::MAX_OWED, "ASSOC-3");
             let asked: BTreeSet<u64> = pages().filter(|(_, page)| page.is_unsolicited).map(|(at, _)| at).collect();
             assert_eq!(asked.len(), record.unsolicited as usize, "ASSOC-4");
-            unsolicited += record.unsolicited;
+            assert_eq!(self.machine.unasked.get(&id).copied().unwrap_or(0), record.unsolicited, "ASSOC-4");
             let is_waited_for = !owed.is_empty()
                 || record.lingers
                 || record.awaits_room
@@ -192,7 +192,6 @@ impl World {
                 cached += 1;
             }
         }
-        assert_eq!(unsolicited, vm.unsolicited, "ASSOC-4");
         assert_eq!(cached, vm.cached.len(), "ASSOC-5");
         for id in &self.machine.waited_for {
             assert!(vm.associations.get(*id).is_some(), "nobody waits for what is over");

@@ -61,6 +61,7 @@ pub use map::read::{Read, ReadOut};
 pub use map::read_list::{ReadList, ReadListOut};
 pub use map::region::{BasicInfo, Host, MapInfo, Region, RegionInfo};
 pub use map::remap::{Remap, RemapArgs, RemapOut};
+pub use map::share::{Behind, ShareRegion, Shared};
 pub use map::sync::Msync;
 pub use map::transfer::{Copy, Write, WriteSource};
 pub use map::unmap::{Deallocate, Destroy, Holes};

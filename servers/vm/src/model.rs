@@ -30,6 +30,9 @@ pub(crate) struct Machine {
     /// Each time that a manager's time started.
     pub(crate) starts: Vec<AssocId>,
     pub(crate) returns_taken: BTreeMap<AssocId, u64>,
+    /// Pages that came unasked and were not used yet; and how many there may be.
+    pub(crate) unasked: BTreeMap<AssocId, u32>,
+    pub(crate) most_unasked: u32,
     /// A port was made for a copy in the present step.
     copied: bool,
     next_port: u64,
@@ -61,6 +64,8 @@ impl Machine {
             waited_for: BTreeSet::new(),
             starts: Vec::new(),
             returns_taken: BTreeMap::new(),
+            unasked: BTreeMap::new(),
+            most_unasked: u32::MAX,
             copied: false,
             next_port: 1000,
             refuses_init: None,
@@ -297,6 +302,15 @@ impl Pager for Machine {
         let manager = ManagerId(self.next_port);
         self.told.extend([Told::Copy(assoc, copy, offset, length), Told::Init(manager, copy)]);
         Some(manager)
+    }
+    fn takes_unasked(&self, _assoc: AssocId) -> bool {
+        self.unasked.values().sum::<u32>() < self.most_unasked
+    }
+    fn supplied_unasked(&mut self, assoc: AssocId) {
+        *self.unasked.entry(assoc).or_default() += 1;
+    }
+    fn used_unasked(&mut self, assoc: AssocId) {
+        *self.unasked.get_mut(&assoc).expect("it was supplied") -= 1;
     }
     fn returns_taken(&self, assoc: AssocId) -> u64 {
         self.returns_taken.get(&assoc).copied().unwrap_or(0)

@@ -42,6 +42,15 @@ pub trait Pager {
     /// and its `init` follows. Gives the port that was made for it; none if no more can be made in this step.
     fn copy(&mut self, assoc: AssocId, copy: AssocId, offset: u64, length: u64) -> Option<ManagerId>;
 
+    /// Whether the task that serves this object may supply one more page that nobody asked for.
+    fn takes_unasked(&self, assoc: AssocId) -> bool;
+
+    /// It did.
+    fn supplied_unasked(&mut self, assoc: AssocId);
+
+    /// Such a page is used, or gone. Those that are left at the end of the association count no more.
+    fn used_unasked(&mut self, assoc: AssocId);
+
     /// How many of the data_returns of this association the manager has taken.
     fn returns_taken(&self, assoc: AssocId) -> u64;
 

@@ -61,8 +61,6 @@ pub struct Vm {
     pub(crate) managers: BTreeMap<ManagerId, AssocId>,
     /// ASSOC-5: in the order in which they were cached.
     pub(crate) cached: BTreeMap<u64, AssocId>,
-    /// ASSOC-4
-    pub(crate) unsolicited: u32,
     pub(crate) queues: Queues,
     pub(crate) pageout: PageOut,
     /// The operation that is being stepped waited for this in vain.
@@ -87,7 +85,6 @@ impl Vm {
             associations: Arena::new(),
             managers: BTreeMap::new(),
             cached: BTreeMap::new(),
-            unsolicited: 0,
             queues: Queues::default(),
             pageout: PageOut::new(config.memory),
             failure: None,

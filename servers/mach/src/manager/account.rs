@@ -29,6 +29,8 @@ struct Task {
     requests: u32,
     /// Associations whose messages it receives.
     associations: u32,
+    /// Pages of theirs that came unasked and were not used yet.
+    unasked: u32,
 }
 
 /// The counts. Accounts that hold nothing do not exist.
@@ -79,14 +81,29 @@ impl Accounts {
             .is_none_or(|task| task.messages < TASK_MESSAGES && task.pages + MESSAGE_PAGES <= TASK_PAGES)
     }
 
-    /// An association's messages go to another task from now on.
-    pub(super) fn move_association(&mut self, from: Option<SpaceId>, to: Option<SpaceId>) {
+    /// An association's messages go to another task from now on, and what it supplied unasked counts there.
+    pub(super) fn move_association(&mut self, from: Option<SpaceId>, to: Option<SpaceId>, unasked: u32) {
         if let Some(to) = to {
-            self.tasks.entry(to).or_default().associations += 1;
+            let task = self.tasks.entry(to).or_default();
+            task.associations += 1;
+            task.unasked += unasked;
         }
         if let Some(from) = from {
-            self.change(from, |task| task.associations -= 1);
+            self.change(from, |task| {
+                task.associations -= 1;
+                task.unasked -= unasked;
+            });
         }
+    }
+
+    /// Pages that a task supplied unasked and nobody used yet.
+    pub(super) fn unasked(&self, task: Option<SpaceId>) -> u32 {
+        task.and_then(|task| self.tasks.get(&task)).map_or(0, |task| task.unasked)
+    }
+
+    pub(super) fn count_unasked(&mut self, task: Option<SpaceId>, is_more: bool) {
+        let Some(task) = task else { return };
+        self.change(task, |task| task.unasked = if is_more { task.unasked + 1 } else { task.unasked - 1 });
     }
 
     pub(super) fn has_association(&self, task: SpaceId) -> bool {

@@ -10,6 +10,7 @@
 //! | messages on one object port | [`PORT_MESSAGES`] | what can wait waits for room; `vm_map` of the port without association is refused |
 //! | messages to one task | [`TASK_MESSAGES`] | the same |
 //! | returned pages in messages to one task | [`TASK_PAGES`] | returns wait for room |
+//! | pages that one task supplied unasked, and nobody used yet | [`TASK_UNASKED`] | the next is refused |
 //! | lock_requests of one task that run on | [`TASK_REQUESTS`] | the next is refused |
 //! | lock_requests that run on | [`ALL_REQUESTS`] | the next is refused |
 //!
@@ -40,6 +41,8 @@ pub const PORT_MESSAGES: u32 = 64;
 pub const TASK_MESSAGES: u32 = 1024;
 /// Returned pages that wait for one task in messages.
 pub const TASK_PAGES: u32 = 1024;
+/// Pages that one task supplied unasked and nobody used yet.
+pub const TASK_UNASKED: u32 = 1024;
 /// Lock requests of one task that run on behind its back.
 pub const TASK_REQUESTS: u32 = 256;
 /// Lock requests that run on behind their callers' backs, over all tasks. Operations have no room for more beside
@@ -75,6 +78,8 @@ struct Record {
     is_waited_for: bool,
     deadline: Option<u64>,
     returns_taken: u64,
+    /// Pages that came unasked and were not used yet.
+    unasked: u32,
     /// Completions that come after the end.
     last_words: Vec<Message>,
 }
@@ -174,7 +179,7 @@ impl Managers {
     /// Forgets an association: its ports, and what was to be said after its end.
     pub fn remove(&mut self, assoc: AssocId) -> Option<(Option<AssocPorts>, Vec<Message>)> {
         let record = self.records.remove(&assoc)?;
-        self.accounts.move_association(record.payer, None);
+        self.accounts.move_association(record.payer, None, record.unasked);
         if let Some(manager) = record.manager
             && self.by_port.get(&manager) == Some(&assoc)
         {
@@ -241,7 +246,7 @@ impl Managers {
         }
         if let Some(record) = self.records.get_mut(&assoc) {
             let former = core::mem::replace(&mut record.payer, receiver);
-            self.accounts.move_association(former, receiver);
+            self.accounts.move_association(former, receiver, record.unasked);
         }
     }
 
@@ -249,6 +254,30 @@ impl Managers {
     #[must_use]
     pub fn serves(&self, task: SpaceId) -> bool {
         self.accounts.has_association(task)
+    }
+
+    /// Whether the task that serves an association may supply one more page unasked.
+    fn takes_unasked(&self, assoc: AssocId) -> bool {
+        self.records.get(&assoc).is_none_or(|record| self.accounts.unasked(record.payer) < TASK_UNASKED)
+    }
+
+    /// Counts one more, or one less.
+    fn count_unasked(&mut self, assoc: AssocId, is_more: bool) {
+        if let Some(record) = self.records.get_mut(&assoc) {
+            record.unasked = if is_more { record.unasked + 1 } else { record.unasked - 1 };
+            self.accounts.count_unasked(record.payer, is_more);
+        }
+    }
+
+    /// Gives back the data of a message that could not be delivered. Gives it back if the message is gone.
+    pub fn return_data(&mut self, number: u64, data: ReturnedData) -> Option<ReturnedData> {
+        match self.queued.get_mut(&number) {
+            Some(message) => {
+                message.data = Some(data);
+                None
+            }
+            None => Some(data),
+        }
     }
 
     /// Takes the data of a message that is being received.

@@ -60,7 +60,7 @@ impl Managers {
     fn create(&mut self, assoc: AssocId, size: u64) -> KernResult<()> {
         let payer = self.default_pager.filter(|task| self.accounts.task_has_room(Some(*task)));
         let payer = payer.ok_or(KernReturn::RESOURCE_SHORTAGE)?;
-        self.accounts.move_association(None, Some(payer));
+        self.accounts.move_association(None, Some(payer), 0);
         self.records.insert(assoc, Record { is_paging: true, payer: Some(payer), ..Record::new(0) });
         let number = self.charge(assoc, None);
         self.outbox.push_back(Told::Create(assoc, number, size));
@@ -84,6 +84,7 @@ impl Record {
             is_waited_for: false,
             deadline: None,
             returns_taken: 0,
+            unasked: 0,
             last_words: Vec::new(),
         }
     }
@@ -124,6 +125,18 @@ impl<M: Machine> vm::Pager for Hardware<M> {
 
     fn copy(&mut self, assoc: AssocId, copy: AssocId, offset: u64, length: u64) -> Option<ManagerId> {
         self.managers.copy(assoc, copy, CopyObject { offset, length })
+    }
+
+    fn takes_unasked(&self, assoc: AssocId) -> bool {
+        self.managers.takes_unasked(assoc)
+    }
+
+    fn supplied_unasked(&mut self, assoc: AssocId) {
+        self.managers.count_unasked(assoc, true);
+    }
+
+    fn used_unasked(&mut self, assoc: AssocId) {
+        self.managers.count_unasked(assoc, false);
     }
 
     fn returns_taken(&self, assoc: AssocId) -> u64 {

@@ -75,7 +75,7 @@ pub const DEAD: Name = Name::DEAD;
 pub const SEND_ONCE_MAX: u32 = QUEUE_LIMIT_MAX;
 /// `MACH_RCV_BODY_ERROR`: the space is full, rights of the body came as `NULL`.
 pub const BODY_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_BODY_ERROR.0 | 0x2000);
-/// `MACH_RCV_BODY_ERROR`: the map is full, the memory that came with the message is gone, its address came as 0.
+/// `MACH_RCV_BODY_ERROR`: the map has no room for the memory that comes with the message, which stays in its queue.
 pub const BODY_NO_ROOM: KernReturn = KernReturn(KernReturn::RCV_BODY_ERROR.0 | 0x1000);
 /// `MACH_RCV_HEADER_ERROR`: the space is full, the reply right did not fit; the message is gone.
 pub const HEADER_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_HEADER_ERROR.0 | 0x2000);

@@ -108,17 +108,19 @@ impl MessageOperation {
         }
     }
 
-    /// The memory that came with the message is at this address of the receiver's; `None`: there was no room for it,
-    /// and it is gone.
+    /// The memory that came with the message is at this address of the receiver's; `None`: there was no room for it, so the
+    /// message waits as if it had not been received, and the receive fails.
     pub fn attached(&mut self, ports: &mut Ports, address: Option<u64>) -> MsgReply {
         let Phase::Attaching { mut message, port } = core::mem::replace(&mut self.phase, Phase::Over) else {
             return MsgReply { code: KernReturn::FAILURE, message: None };
         };
+        if address.is_none() {
+            ports.put_back(port, message);
+            return MsgReply { code: BODY_NO_ROOM, message: None };
+        }
         message.place_memory(address);
         let delivered = ports.deliver(self.space, message, port);
-        let no_room = address.is_none().then_some(BODY_NO_ROOM);
-        let code = delivered.trouble.or(no_room).unwrap_or(KernReturn::SUCCESS);
-        MsgReply { code, message: Some(to_wire(&delivered)) }
+        MsgReply { code: delivered.trouble.unwrap_or(KernReturn::SUCCESS), message: Some(to_wire(&delivered)) }
     }
 
     fn step_receive(&mut self, ports: &mut Ports, receive: MsgReceive) -> Progress {
@@ -175,13 +177,13 @@ impl MessageOperation {
         MsgReply { code, message: None }
     }
 
-    /// Nobody wants the answer any more: what it holds is destroyed.
+    /// Nobody wants the answer any more: what it would have sent is destroyed, what it would have received waits again.
     pub fn cancel(&mut self, ports: &mut Ports) {
         self.leave_queues(ports);
-        if let Phase::Sending { message, .. } | Phase::Attaching { message, .. } =
-            core::mem::replace(&mut self.phase, Phase::Over)
-        {
-            ports.destroy_message(message);
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Sending { message, .. } => ports.destroy_message(message),
+            Phase::Attaching { message, port } => ports.put_back(port, message),
+            Phase::CopyIn(_) | Phase::Receiving | Phase::Over => {}
         }
     }
 
@@ -189,8 +191,8 @@ impl MessageOperation {
         self.leave_queues(ports);
         let progress = match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Sending { message, .. } => self.return_message(ports, message, sending),
-            Phase::Attaching { message, .. } => {
-                ports.destroy_message(message);
+            Phase::Attaching { message, port } => {
+                ports.put_back(port, message);
                 done(receiving)
             }
             _ => done(receiving),

@@ -122,12 +122,13 @@ impl<M: Machine> Server<M> {
             Work::Fault(fault, _) => fault.cancel(&mut self.vm) == vm::Cancel::Dropped,
             Work::Fork(fork, _) => fork.cancel(&mut self.vm) == vm::Cancel::Dropped,
             Work::Message(message) => {
-                message.cancel(&mut self.vm, &mut self.ports);
+                message.cancel(&mut self.vm, &mut self.hw.managers, &mut self.ports);
                 true
             }
             Work::Arrays(work) => work.cancel(&mut self.vm),
             Work::Park => true,
             Work::Supply(supply) => supply.cancel(&mut self.vm, &mut self.ports),
+            Work::RegionProxy(work) => work.cancel(&mut self.vm),
             Work::EndTask(_) | Work::Lock(_) => false,
         };
         if is_over {

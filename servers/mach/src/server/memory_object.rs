@@ -74,6 +74,9 @@ impl<M: Machine> Server<M> {
             let answer = self.create_proxy(caller, target, c);
             return self.answer_result(reply, request, &answer);
         }
+        if let MemoryObjectRequest::VmRegionCreateProxy(c) = call {
+            return self.begin_region_proxy(caller, request, target, c);
+        }
         let target = match self.named_association(caller.space, target) {
             Ok(target) => target,
             Err(code) => return self.answer_code(reply, request, code),

@@ -11,6 +11,7 @@ use vm::{Operation, Step};
 use super::operation::{Op, Progress, Work};
 use super::{Caller, OpId, Server};
 use crate::machine::Machine;
+use crate::manager::Managers;
 use crate::port::{self, KernReturn, MessageOperation, Ports, Waiter};
 
 /// A `mach_msg` under way.
@@ -20,8 +21,8 @@ pub(super) struct MsgWork {
     is_receiving: bool,
     /// The receiver's memory, for what comes with the message.
     map: vm::MapId,
-    /// What came with the message, on its way there.
-    attaching: Option<vm::MapReturned>,
+    /// What came with the message of this number, on its way there.
+    attaching: Option<(u64, vm::MapReturned)>,
     /// What became of the data_supply before it.
     supplied: Option<KernReturn>,
 }
@@ -50,12 +51,18 @@ impl MsgWork {
         }
     }
 
-    /// Gives it up: what it holds is destroyed.
-    pub(super) fn cancel(&mut self, vm: &mut vm::Vm, ports: &mut Ports) {
-        if let Some(mut attaching) = self.attaching.take() {
-            attaching.cancel(vm);
-        }
+    /// Gives it up: what it would have sent is destroyed, what it would have received waits again.
+    pub(super) fn cancel(&mut self, vm: &mut vm::Vm, managers: &mut Managers, ports: &mut Ports) {
+        self.detach(vm, managers);
         self.operation.cancel(ports);
+    }
+
+    /// What came with the message goes with it again.
+    fn detach(&mut self, vm: &mut vm::Vm, managers: &mut Managers) {
+        let left = self.attaching.take().and_then(|(number, op)| Some((number, op.into_data()?)));
+        if let Some(data) = left.and_then(|(number, data)| managers.return_data(number, data)) {
+            vm.discard_returned(data);
+        }
     }
 
     /// Ends it because its thread is aborted. `None`: a message is there already, and is about to be delivered.
@@ -102,8 +109,8 @@ impl<M: Machine> Server<M> {
                 port::Progress::Serve(object, message) => self.serve(object, message),
                 port::Progress::Attach(number) => {
                     self.ops.set_deadline(id, None);
-                    work.attaching =
-                        self.hw.managers.take_data(number).map(|data| vm::MapReturned::new(work.map, data));
+                    let data = self.hw.managers.take_data(number);
+                    work.attaching = data.map(|data| (number, vm::MapReturned::new(work.map, data)));
                     return self.attach(work);
                 }
                 port::Progress::Wait(limit) => {
@@ -121,13 +128,13 @@ impl<M: Machine> Server<M> {
 
     /// Gives the memory that came with a message a place in the receiver, and then delivers the message.
     fn attach(&mut self, work: &mut MsgWork) -> Progress {
-        let address = match work.attaching.as_mut().map(|op| op.step(&mut self.vm, &mut self.hw)) {
+        let address = match work.attaching.as_mut().map(|(_, op)| op.step(&mut self.vm, &mut self.hw)) {
             Some(Step::Again) => return Progress::Again,
             Some(Step::Wait(on)) => return Progress::WaitVm(on),
             Some(Step::Done(outcome)) => outcome.ok(),
             None => None,
         };
-        work.attaching = None;
+        work.detach(&mut self.vm, &mut self.hw.managers);
         let reply = work.operation.attached(&mut self.ports, address);
         Progress::Done(work.pack(reply))
     }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use arena::{Arena, Id};
 use mach_protocol::wire::Words;
 
-use super::{arrays, end, memory_object, message, work};
+use super::{arrays, end, memory_object, message, proxies, work};
 use crate::manager::ALL_REQUESTS;
 use crate::port::KernReturn;
 use crate::task::TaskId;
@@ -39,6 +39,8 @@ pub(super) enum Work {
     Message(Box<message::MsgWork>),
     /// `memory_object_data_supply`, alone or with a receive behind it.
     Supply(Box<memory_object::SupplyWork>),
+    /// `vm_region_create_proxy`.
+    RegionProxy(proxies::RegionProxy),
     /// `memory_object_lock_request`, for nobody who waits.
     Lock(Box<memory_object::LockWork>),
     /// Waiting to be unparked.

@@ -99,11 +99,6 @@ fn progress<T, R: mach_protocol::wire::Wire>(step: Step<T>, reply: impl FnOnce(T
     }
 }
 
-/// The answer of a call that is refused with this code.
-fn refused(code: KernReturn) -> Words {
-    pack_reply::<wire::VmMapReply>(&Err(code))
-}
-
 pub(super) const fn family(request: u32) -> Family {
     if is_gnu_id(request) { Family::Gnu } else { Family::Xnu }
 }
@@ -162,7 +157,7 @@ impl<M: Machine> Server<M> {
             }
             VmRequest::VmCopy(c) => VmWork::Copy(vm::Copy::new(target, c.source_address, c.size, c.dest_address)),
             VmRequest::VmMap(c) => {
-                let object = self.mappable(caller, c.memory_object).map_err(|code| Box::new(refused(code)))?;
+                let object = self.mappable(caller, c.memory_object);
                 VmWork::Map(vm::MapMemory::new(
                     target,
                     MapArgs {
@@ -181,7 +176,7 @@ impl<M: Machine> Server<M> {
                 ))
             }
             VmRequest::GnuVmMap(c) => {
-                let object = self.mappable(caller, c.memory_object).map_err(|code| Box::new(refused(code)))?;
+                let object = self.mappable(caller, c.memory_object);
                 VmWork::Map(vm::MapMemory::new(
                     target,
                     MapArgs {

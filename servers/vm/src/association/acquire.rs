@@ -38,10 +38,19 @@ impl Vm {
         self.associations.get(assoc)?.is_terminating().then_some(WaitOn::Manager(assoc))
     }
 
-    /// A reference to the object of a manager's port. At first there is none, and the manager is sent `init`.
-    pub(crate) fn acquire<E: Env>(&mut self, env: &mut E, manager: ManagerId) -> Result<ObjectId, NotAcquired> {
+    /// A reference to the object of a manager's port. At first there is none, and the manager is sent `init`, if
+    /// it takes one.
+    pub(crate) fn acquire<E: Env>(
+        &mut self,
+        env: &mut E,
+        manager: ManagerId,
+        takes_init: bool,
+    ) -> Result<ObjectId, NotAcquired> {
         self.counters.lookups += 1;
         let Some(assoc) = self.managers.get(&manager).copied() else {
+            if !takes_init {
+                return Err(NotAcquired::Refused(KernReturn::RESOURCE_SHORTAGE));
+            }
             return self.associate(env, manager).map_err(NotAcquired::Refused);
         };
         let Some(record) = self.associations.get_mut(assoc) else {

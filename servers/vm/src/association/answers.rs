@@ -194,7 +194,6 @@ impl Vm {
         if let State::Cached { since } = record.state {
             self.cached.remove(&since);
         }
-        self.unsolicited -= record.unsolicited;
         // Who waits for the end of a termination maps the port anew, and is told then that it is dead.
         let wake = if record.is_terminating() { Wake::Retry } else { failed };
         self.wake(WaitOn::Manager(assoc), wake);

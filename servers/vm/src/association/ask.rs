@@ -212,7 +212,7 @@ impl Vm {
     }
 
     /// A page that came unasked is used, or goes.
-    pub(crate) fn forget_unsolicited(&mut self, id: PageId) {
+    pub(crate) fn forget_unsolicited<E: Env>(&mut self, env: &mut E, id: PageId) {
         let Some(page) = self.pages.get_mut(id) else { return };
         if !core::mem::take(&mut page.is_unsolicited) {
             return;
@@ -222,7 +222,7 @@ impl Vm {
             && let Some(record) = self.associations.get_mut(assoc)
         {
             record.unsolicited -= 1;
-            self.unsolicited -= 1;
+            env.used_unasked(assoc);
         }
     }
 }

@@ -30,8 +30,8 @@
 //! ASSOC-2: an association and its object name each other.
 //! ASSOC-3: `owed` has exactly the offsets of pages that are `Requested` or have an unlock requested; at most
 //! [`MAX_OWED`].
-//! ASSOC-4: `unsolicited` counts the pages that came unasked and were not used yet; the sum over all associations is
-//! `Vm::unsolicited`.
+//! ASSOC-4: `unsolicited` counts the pages that came unasked and were not used yet; the pager counts them as well, by the
+//! task that serves the object.
 //! ASSOC-5: `Vm::cached` has exactly the associations that are cached.
 
 mod acquire;
@@ -62,8 +62,6 @@ use crate::types::{ManagerId, ObjectId};
 pub(crate) const MAX_OWED: usize = 50;
 /// Pages that a manager may supply unasked before they are used, for one object.
 pub(crate) const MAX_UNSOLICITED: u32 = 64;
-/// The same over all objects: this module does not know which ports one task serves.
-pub(crate) const MAX_UNSOLICITED_ALL: u32 = 1024;
 /// Objects that are kept although nobody maps them.
 pub(crate) const MAX_CACHED: usize = 1024;
 /// Pages in one data_return.

@@ -12,7 +12,7 @@ use crate::object::Object;
 use crate::page::{Page, PageState};
 use crate::pmap::Fill;
 use crate::range::Range;
-use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn, Wake};
+use crate::step::{Cancel, Env, Operation, Step, WaitOn, Wake};
 use crate::types::{AssocId, FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
@@ -183,7 +183,7 @@ impl Vm {
     ) {
         env.page_protect(frame, Prot::NONE);
         let Some(id) = self.objects.get_mut(from).and_then(|object| object.pages.remove(&offset)) else { return };
-        self.forget_unsolicited(id);
+        self.forget_unsolicited(env, id);
         let Some(page) = self.pages.get(id) else { return };
         if !page.unlock_requested.is_empty() {
             self.settle(env, assoc, offset, Settled::Answered);
@@ -228,7 +228,7 @@ impl Vm {
 /// Maps the data of a received message, anywhere in the receiver's map. Gives the address.
 ///
 /// # Errors
-/// `InvalidArgument`: the map is gone; `NoSpace`; `ResourceShortage`. The data is discarded then.
+/// `InvalidArgument`: the map is gone; `NoSpace`; `ResourceShortage`. [`MapReturned::into_data`] has the data then.
 #[derive(Debug)]
 pub struct MapReturned {
     map: MapId,
@@ -240,6 +240,12 @@ impl MapReturned {
     #[must_use]
     pub fn new(map: MapId, data: ReturnedData) -> MapReturned {
         MapReturned { map, data: Some(data) }
+    }
+
+    /// The data, if it was not mapped: it goes to whoever asks next.
+    #[must_use]
+    pub fn into_data(self) -> Option<ReturnedData> {
+        self.data
     }
 }
 
@@ -263,8 +269,7 @@ impl Operation for MapReturned {
                 Step::Done(Ok(range.start))
             }
             Err(error) => {
-                vm.discard_returned(data);
-                vm.tidy_objects(env, &mut Budget::step());
+                self.data = Some(data);
                 error.into()
             }
         }

@@ -16,7 +16,7 @@
 use mach_protocol::{KernResult, KernReturn};
 
 use super::answers::pages;
-use super::{MAX_UNSOLICITED, MAX_UNSOLICITED_ALL, Settled};
+use super::{MAX_UNSOLICITED, Settled};
 use crate::fault::plan::By;
 use crate::fault::resume::Access;
 use crate::map::bytes::piece;
@@ -121,7 +121,7 @@ impl DataSupply {
                 return Ok(());
             }
         } else {
-            vm.accepts(self.assoc, offset)?;
+            vm.accepts(env, self.assoc, offset)?;
         }
         let address = self.args.address + done;
         if self.moves(vm)
@@ -275,7 +275,7 @@ impl Operation for DataSupply {
 
 impl Vm {
     /// Whether a page is accepted; see the table at the top.
-    fn accepts(&self, assoc: AssocId, offset: u64) -> Result<(), Stop> {
+    fn accepts<E: Env>(&self, env: &E, assoc: AssocId, offset: u64) -> Result<(), Stop> {
         let Some(record) = self.associations.get(assoc) else { return Ok(()) };
         let object = self.objects.get(record.object);
         let page = object.and_then(|object| object.pages.get(&offset)).and_then(|page| self.pages.get(*page));
@@ -283,7 +283,7 @@ impl Vm {
             Some(PageState::Requested { .. }) => Ok(()),
             Some(PageState::Clean { .. } | PageState::Dirty { .. }) => Err(Stop::Refused(KernReturn::MEMORY_PRESENT)),
             Some(PageState::Absent) | None => {
-                if record.unsolicited >= MAX_UNSOLICITED || self.unsolicited >= MAX_UNSOLICITED_ALL {
+                if record.unsolicited >= MAX_UNSOLICITED || !env.takes_unasked(assoc) {
                     return Err(Stop::Refused(KernReturn::RESOURCE_SHORTAGE));
                 }
                 Ok(())
@@ -350,7 +350,7 @@ impl Vm {
             self.settle(env, assoc, offset, Settled::Answered);
         } else if let Some(record) = self.associations.get_mut(assoc).filter(|_| !is_paging) {
             record.unsolicited += 1;
-            self.unsolicited += 1;
+            env.supplied_unasked(assoc);
             self.wake_others(assoc);
         }
     }

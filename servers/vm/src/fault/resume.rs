@@ -52,7 +52,7 @@ impl Vm {
                     if becomes_dirty && let Some(page) = self.pages.get_mut(page) {
                         page.state = PageState::Dirty { frame };
                     }
-                    self.forget_unsolicited(page);
+                    self.forget_unsolicited(env, page);
                     self.touch(page);
                     return Access::Frame { page, frame, prot };
                 }

@@ -199,13 +199,9 @@ impl Copier {
     /// Both entries use the same object from now on.
     fn share(&self, vm: &mut Vm, range: Range, mut copy: Entry) -> Option<(Entry, Work)> {
         vm.make_shareable(self.from, range.start);
-        let (_, entry) = vm.maps.get_mut(self.from)?.entries.lookup_mut(range.start)?;
-        entry.is_shared = true;
-        let backing = entry.backing?;
-        let object = vm.objects.get_mut(backing.object)?;
-        object.is_shared = true;
-        object.is_unique = false;
-        object.refs += 1;
+        let backing = vm.maps.get(self.from)?.entries.lookup(range.start)?.1.backing?;
+        vm.share_object(self.from, range.start, backing.object);
+        vm.retain(backing.object);
         copy.backing = Some(backing);
         copy.is_shared = true;
         Some((copy, Work::Next))
@@ -290,7 +286,7 @@ impl Vm {
     }
 
     /// Gives the entry at `address` an object that others may use as well: writes through the entry go there.
-    fn make_shareable(&mut self, map: MapId, address: u64) {
+    pub(crate) fn make_shareable(&mut self, map: MapId, address: u64) {
         let Some((_, entry)) = self.maps.get(map).and_then(|map| map.entries.lookup(address)) else {
             return;
         };

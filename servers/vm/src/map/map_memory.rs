@@ -30,11 +30,29 @@ pub enum MapObject {
     Manager {
         /// Which one.
         manager: ManagerId,
+        /// Whether the task that serves it takes one more `init`.
+        takes_init: bool,
         /// What the proxy allows; everything for the port itself.
         max_prot: Prot,
         /// The part of the object that the proxy stands for; nothing for the port itself.
         window: Option<Range>,
     },
+    /// A proxy for memory that is mapped somewhere ([`super::share::Behind::Memory`]).
+    Memory {
+        /// Which object.
+        object: ObjectId,
+        /// What the proxy allows.
+        max_prot: Prot,
+        /// The part of the object that the proxy stands for.
+        window: Range,
+    },
+}
+
+/// An object that has been found mappable.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Manager { manager: ManagerId, takes_init: bool },
+    Memory(ObjectId),
 }
 
 /// The arguments of `vm_map`, as they came over the wire.
@@ -70,8 +88,8 @@ struct Checked {
     map: MapId,
     placement: Placement,
     attributes: Attributes,
-    /// The memory object, and where in it.
-    object: Option<(ManagerId, u64)>,
+    /// The object, and where in it.
+    object: Option<(Source, u64)>,
 }
 
 impl Checked {
@@ -116,7 +134,7 @@ enum State {
 /// | 10 | fixed: no masked bit                                 | `NoSpace`                                  |
 /// | 11… | the place, see `Map::find_place`                    |                                            |
 /// | 14 | server memory                                        | `ResourceShortage`                         |
-/// | 15 | the memory object's port takes `init`                | the pager's                                |
+/// | 15 | the memory object's port and its task take `init`    | the pager's, `ResourceShortage`            |
 /// | 16 | a snapshot: the manager becomes ready                | `MemoryError`                              |
 #[derive(Debug)]
 pub struct MapMemory {
@@ -178,15 +196,18 @@ impl MapMemory {
     }
 
     /// Checks 7 to 9d: the memory object, if it is one, and what may be done with it.
-    fn check_object(&self) -> KernResult<(Option<(ManagerId, u64)>, Prot)> {
+    fn check_object(&self) -> KernResult<(Option<(Source, u64)>, Prot)> {
         const BAD: KernReturn = KernReturn::INVALID_ARGUMENT;
         let args = &self.args;
         if args.object == MapObject::Null {
             return Ok((None, Prot::ALL));
         }
         let end = args.offset.checked_add(round(args.size)).ok_or(BAD)?;
-        let (manager, max_prot, window) = match (args.object, args.family) {
-            (MapObject::Manager { manager, max_prot, window }, _) => (manager, max_prot, window),
+        let (source, max_prot, window) = match (args.object, args.family) {
+            (MapObject::Manager { manager, takes_init, max_prot, window }, _) => {
+                (Source::Manager { manager, takes_init }, max_prot, window)
+            }
+            (MapObject::Memory { object, max_prot, window }, _) => (Source::Memory(object), max_prot, Some(window)),
             (MapObject::Invalid, Family::Xnu) => return Err(KernReturn::INVALID_OBJECT),
             (MapObject::Invalid, Family::Gnu) | (MapObject::Dead | MapObject::Null, _) => return Err(BAD),
         };
@@ -204,7 +225,7 @@ impl MapMemory {
             return Err(KernReturn::PROTECTION_FAILURE);
         }
         // A snapshot is the caller's own.
-        Ok((Some((manager, offset)), if args.copy { Prot::ALL } else { max_prot }))
+        Ok((Some((source, offset)), if args.copy { Prot::ALL } else { max_prot }))
     }
 
     /// Takes the place, and the object unless it is a snapshot: then the place is only looked for.
@@ -213,10 +234,12 @@ impl MapMemory {
         if let Some(wait) = vm.is_locked(&[checked.map]) {
             return Err(Step::Wait(wait));
         }
-        let Some((manager, offset)) = checked.object else {
+        let Some((source, offset)) = checked.object else {
             return self.enter(vm, env, checked, None).map_err(Step::from);
         };
-        if let Some(wait) = vm.is_ending(manager) {
+        if let Source::Manager { manager, .. } = source
+            && let Some(wait) = vm.is_ending(manager)
+        {
             return Err(Step::Wait(wait));
         }
         let entering = if self.args.copy {
@@ -226,7 +249,11 @@ impl MapMemory {
         } else {
             Some(self.place(vm, env, &checked).map_err(Step::from)?)
         };
-        match vm.acquire(env, manager) {
+        let acquired = match source {
+            Source::Manager { manager, takes_init } => vm.acquire(env, manager, takes_init),
+            Source::Memory(object) => vm.hold(object).map(|()| object).map_err(NotAcquired::Refused),
+        };
+        match acquired {
             Ok(object) => {
                 vm.grow_object(object, offset + round(self.args.size));
                 Ok(match entering {
@@ -257,7 +284,11 @@ impl MapMemory {
     /// A snapshot: goes on when the manager is ready.
     fn hold<E: Env>(&self, vm: &mut Vm, env: &mut E, checked: Checked, object: ObjectId) -> Result<State, Step<u64>> {
         let assoc = vm.association_of(object);
-        let outcome = match assoc.and_then(|assoc| vm.associations.get(assoc)).map(|record| record.is_ready()) {
+        let is_ready = match checked.object {
+            Some((Source::Memory(_), _)) => Some(true),
+            _ => assoc.and_then(|assoc| vm.associations.get(assoc)).map(|record| record.is_ready()),
+        };
+        let outcome = match is_ready {
             None => Err(KernReturn::MEMORY_ERROR),
             Some(true) => match vm.is_locked(&[checked.map]) {
                 Some(wait) => return Err(Step::Wait(wait)),
@@ -280,7 +311,8 @@ impl MapMemory {
     fn fill(&self, vm: &mut Vm, range: Range, checked: Checked, object: Option<ObjectId>) -> Option<State> {
         let offset = checked.object.map_or(0, |(_, offset)| offset);
         let backing = object.map(|object| Backing { object, offset });
-        let entry = Entry { backing, ..Entry::anonymous(range.end, checked.attributes, vm.new_alloc_id()) };
+        let is_shared = matches!(checked.object, Some((Source::Memory(_), _)));
+        let entry = Entry { backing, is_shared, ..Entry::anonymous(range.end, checked.attributes, vm.new_alloc_id()) };
         if object.is_none() || !self.args.copy {
             vm.insert_entry(checked.map, range.start, entry);
             return None;

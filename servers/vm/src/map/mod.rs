@@ -20,6 +20,7 @@ pub(crate) mod read;
 pub(crate) mod read_list;
 pub(crate) mod region;
 pub(crate) mod remap;
+pub(crate) mod share;
 pub(crate) mod store;
 pub(crate) mod sync;
 pub(crate) mod transfer;

@@ -144,7 +144,7 @@ impl Vm {
         let Some(page) = object.pages.remove(&offset) else {
             return;
         };
-        self.forget_unsolicited(page);
+        self.forget_unsolicited(env, page);
         self.dequeue(page);
         self.forget_laundry(page);
         let Some(record) = self.pages.remove(page) else {

@@ -111,6 +111,12 @@ fn i_mo_65_a_flood_of_pages_is_bounded() {
     // What is used makes room for more.
     assert_eq!(t.b.load(a), 1);
     assert_eq!(t.supply(assoc, 500 * P, &[1; 2]).error_offset, 501 * P);
+    // The task that serves the object has a limit as well.
+    assert_eq!(t.b.load(a + P), 1);
+    t.b.world.machine.most_unasked = 63;
+    assert_eq!(t.supply(assoc, 600 * P, &[1]).result, KernReturn::RESOURCE_SHORTAGE);
+    t.b.world.machine.most_unasked = 64;
+    assert_eq!(t.supply(assoc, 600 * P, &[1]).result, KernReturn::SUCCESS);
 }
 
 #[test]

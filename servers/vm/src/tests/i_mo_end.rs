@@ -101,7 +101,7 @@ fn a_thousand_cached_objects_and_no_more() {
     let me = Some(t.b.me);
     for number in 0..1030 {
         let manager = ManagerId(number + 100);
-        let object = MapObject::Manager { manager, max_prot: Prot::ALL, window: None };
+        let object = MapObject::Manager { manager, takes_init: true, max_prot: Prot::ALL, window: None };
         let args = MapArgs { object, ..map_args(0, P) };
         let a = t.b.world.run(MapMemory::new(me, args)).unwrap();
         let [Told::Init(_, assoc)] = t.told()[..] else { panic!("init") };

@@ -168,7 +168,7 @@ fn i_mo_71_to_73_proxies() {
     let mut t = Managed::new();
     let me = Some(t.b.me);
     let window = Some(Range { start: 2 * P, end: 4 * P });
-    let proxy = |max_prot| MapObject::Manager { manager: O, max_prot, window };
+    let proxy = |max_prot| MapObject::Manager { manager: O, takes_init: true, max_prot, window };
     let args = MapArgs { object: proxy(Prot::READ), ..map_args(P, P) };
     let a = t.b.world.run(MapMemory::new(me, args)).unwrap();
     let region = t.b.region(a);

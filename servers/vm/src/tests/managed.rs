@@ -35,7 +35,7 @@ pub(super) fn map_args(offset: u64, size: u64) -> MapArgs {
         size,
         mask: 0,
         flags: flags::ANYWHERE,
-        object: MapObject::Manager { manager: O, max_prot: Prot::ALL, window: None },
+        object: MapObject::Manager { manager: O, takes_init: true, max_prot: Prot::ALL, window: None },
         offset,
         copy: false,
         prot: RW,

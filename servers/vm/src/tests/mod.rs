@@ -23,6 +23,7 @@ mod i_mo_copies;
 mod i_mo_end;
 mod i_mo_first;
 mod i_mo_lock;
+mod i_mo_share;
 mod interleaved;
 mod managed;
 pub(crate) mod pager;

@@ -26,6 +26,7 @@ use crate::{Case, Outcome};
 
 mod attributes;
 mod copies;
+mod doorbell;
 mod end;
 mod first;
 mod lies;
@@ -34,7 +35,7 @@ mod proxies;
 mod requests;
 
 /// Every case, by the sections of the specification.
-pub(crate) const CASES: [&[Case]; 8] = [
+pub(crate) const CASES: [&[Case]; 9] = [
     first::CASES,
     requests::CASES,
     lock::CASES,
@@ -43,6 +44,7 @@ pub(crate) const CASES: [&[Case]; 8] = [
     copies::CASES,
     lies::CASES,
     proxies::CASES,
+    doorbell::CASES,
 ];
 
 /// What nothing here takes, in milliseconds.

@@ -1,6 +1,6 @@
-//! I-MO 71 to 76: proxies.
+//! I-MO 71 to 77: proxies.
 
-use libmach::memory_object::{CopyStrategy, memory_object_create_proxy};
+use libmach::memory_object::{CopyStrategy, memory_object_create_proxy, vm_region_create_proxy};
 use libmach::port::mach_port_deallocate;
 use libmach::rpc::call;
 use libmach::vm::{self, MapRequest, VmProt};
@@ -8,7 +8,7 @@ use libmach::{KernReturn, PortName, Region};
 use mach_protocol::memory_object::MemoryObjectCreateProxy;
 
 use super::Manager;
-use crate::support::{P, fails, free, kept, me, ok, reads, region_at, same, store};
+use crate::support::{P, fails, free, kept, me, numbered, ok, pages_apart, reads, region_at, same, store};
 use crate::{Case, Outcome};
 
 pub(super) const CASES: &[Case] = &[
@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = &[
     ("memory_object.imo.74", longer_arrays),
     ("memory_object.imo.75", no_object),
     ("memory_object.imo.76", a_proxy_that_is_gone),
+    ("memory_object.imo.77", a_region_of_anonymous_memory),
 ];
 
 /// A proxy for pages 1 and 2 of the manager's object.
@@ -77,6 +78,30 @@ fn longer_arrays() -> Outcome {
 fn no_object() -> Outcome {
     let none = memory_object_create_proxy(me(), VmProt::ALL, PortName::NULL, 0, 0, P);
     fails("create_proxy", KernReturn::INVALID_NAME, none)
+}
+
+fn a_region_of_anonymous_memory() -> Outcome {
+    let region = kept(numbered(3)?);
+    let proxy = ok("region_create_proxy", vm_region_create_proxy(me(), region.address() + P, VmProt::DEFAULT, 2 * P))?;
+    let mapped = kept(ok("vm_map", Region::map(&MapRequest::object(proxy, 2 * P)))?);
+    same("the maximum", VmProt::DEFAULT, region_at(mapped.address())?.max_protection)?;
+    reads(mapped.address(), 2)?;
+    store(mapped, 0, 20);
+    store(region, 2 * P, 30);
+    reads(region.address() + P, 20)?;
+    reads(mapped.address() + P, 30)?;
+    // The memory lives as long as the proxy.
+    free(mapped.address(), 2 * P)?;
+    free(region.address(), 3 * P)?;
+    let mapped = ok("vm_map", Region::map(&MapRequest::object(proxy, 2 * P)))?;
+    reads(mapped.address(), 20)?;
+    drop(mapped);
+    ok("deallocate", mach_port_deallocate(me(), proxy))?;
+    let nothing = vm_region_create_proxy(me(), region.address(), VmProt::ALL, P);
+    fails("region_create_proxy of nothing", KernReturn::NO_SPACE, nothing)?;
+    let short = pages_apart(1)?;
+    let long = vm_region_create_proxy(me(), short.address(), VmProt::ALL, 2 * P);
+    fails("region_create_proxy of too much", KernReturn::INVALID_ARGUMENT, long)
 }
 
 fn a_proxy_that_is_gone() -> Outcome {

@@ -348,7 +348,7 @@ fn data_goes_with_its_message_unless_the_call_could_not_be_sent() {
 }
 
 #[test]
-fn a_returned_page_without_room_in_the_receiver_is_lost_and_says_so() {
+fn a_returned_page_waits_for_room_in_the_receiver() {
     let (mut w, assoc) = World::ready(4);
     assert_eq!(w.supply(assoc, 0, &[1]), Ok(()));
     assert!(w.fault(w.client, AT, WRITE).is_some());
@@ -368,10 +368,14 @@ fn a_returned_page_without_room_in_the_receiver_is_lost_and_says_so() {
     }
     let reply = w.host.receive_by(w.manager, w.object);
     assert_eq!(reply.code, crate::port::BODY_NO_ROOM);
-    let message = reply.message.unwrap();
-    let pages = returned(Upcall::from_words(message.header.id, message.data_words()));
-    assert_eq!((pages.data, pages.size, pages.dirty), (0, 0, true));
-    assert_eq!(w.host.server_usage().frames, before.frames - 1);
+    assert!(reply.message.is_none());
+    assert_eq!(w.host.server_usage().frames, before.frames, "it is not lost");
+    let room = VmDeallocate { address, size: PAGES };
+    assert_eq!(w.host.call_by(w.manager.thread, w.manager.own, &room).map(drop), Ok(()));
+    let pages = returned(w.upcall());
+    assert_eq!((pages.data, pages.size, pages.dirty), (address, PAGES, true));
+    assert_eq!(w.host.byte(w.manager, pages.data), 1);
+    assert_eq!(w.upcall(), None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Proxies, cases 71 to 76.
+//! Proxies, cases 71 to 77.
 
 use mach_protocol::vm::VmProtect;
 
@@ -121,4 +121,45 @@ fn imo_74_75_proxies_are_refused_in_the_order_of_the_checks() {
     assert_eq!(w.host.server_usage().ports, ports + 1, "the outer one holds the object, not the inner one");
     assert_eq!(w.host.call_by(w.manager.thread, w.manager.own, &drop_it(outer)).map(drop), Ok(()));
     assert_eq!(w.host.server_usage().ports, ports);
+}
+
+#[test]
+fn imo_77_a_proxy_of_a_region_shares_it() {
+    let mut w = World::new();
+    let (manager, client) = (w.manager, w.client);
+    w.host.fill(manager, DATA, &[1, 2, 3]);
+    let before = w.host.server_usage();
+    let call = VmRegionCreateProxy { address: DATA + PAGES, max_protection: VmProt::ALL.bits(), len: 2 * PAGES };
+    let proxy = w.host.call_by(manager.thread, manager.own, &call).unwrap().proxy;
+    let extract = MachPortExtractRight { name: proxy, disposition: Disposition::MOVE_SEND.0 };
+    let poly = w.host.call(manager.task, &extract).unwrap().poly;
+    let name = PortName(0x7_7000);
+    let insert = MachPortInsertRight { name, poly, disposition: Disposition::MOVE_SEND.0 };
+    assert_eq!(w.host.call(client.task, &insert).map(drop), Ok(()));
+    assert_eq!(w.map(client, name, 3), Err(BAD), "beyond");
+    assert_eq!(w.map(client, name, 2), Ok(AT));
+    assert_eq!(w.host.byte(client, AT), 2);
+    w.host.set_byte(client, AT, 20);
+    w.host.set_byte(manager, DATA + 2 * PAGES, 30);
+    assert_eq!((w.host.byte(manager, DATA + PAGES), w.host.byte(client, AT + PAGES)), (20, 30));
+    // A proxy of the proxy holds the memory as well.
+    let inner = MemoryObjectCreateProxy { len: PAGES, ..whole(name) };
+    let inner = w.host.call_by(client.thread, client.own, &inner).unwrap().proxy;
+    assert_eq!(w.host.call_by(client.thread, client.own, &MachPortDeallocate { name }).map(drop), Ok(()));
+    w.unmap(2);
+    assert_eq!(w.host.call(manager.task, &TaskTerminate {}).map(drop), Ok(()));
+    assert_eq!(w.map(client, inner, 1), Ok(AT));
+    assert_eq!(w.host.byte(client, AT), 20);
+    assert_eq!(w.host.call(client.task, &TaskTerminate {}).map(drop), Ok(()));
+    w.host.settle();
+    let after = w.host.server_usage();
+    assert!(after.ports < before.ports && after.objects < before.objects, "{after:?}");
+    // In the order of the checks.
+    let root = w.host.new_who();
+    for (call, code) in [
+        (VmRegionCreateProxy { address: 0, max_protection: 0x100, len: 0 }, BAD),
+        (VmRegionCreateProxy { address: DATA, max_protection: 7, len: PAGES }, KernReturn::NO_SPACE),
+    ] {
+        assert_eq!(w.host.call_by(root.thread, root.own, &call).map(drop), Err(code));
+    }
 }
