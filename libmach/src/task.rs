@@ -159,6 +159,28 @@ pub fn task_info(target: PortName) -> Result<TaskInfo> {
     Ok(TaskInfo { suspend_count, virtual_size: info.word(1), resident_size: info.word(2), ended_us })
 }
 
+/// What a task's page faults were, from GNU Mach's `TASK_EVENTS_INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskEvents {
+    /// All of them.
+    pub faults: u64,
+    /// Pages that they filled with zeros.
+    pub zero_fills: u64,
+    /// Pages that they copied because somebody wrote.
+    pub cow_faults: u64,
+}
+
+/// Counts a task's page faults.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no task.
+pub fn task_events(target: PortName) -> Result<TaskEvents> {
+    let request = proto::TaskInfo { flavor: proto::TASK_EVENTS_INFO, count: proto::TASK_EVENTS_INFO_COUNT };
+    let info = call(target, &request)?.info;
+    Ok(TaskEvents { faults: info.word(0), zero_fills: info.word(1), cow_faults: info.word(4) })
+}
+
 /// Microseconds of processor time of a task's threads that live, from GNU Mach's `TASK_THREAD_TIMES_INFO`.
 ///
 /// # Errors

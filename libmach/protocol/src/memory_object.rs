@@ -112,6 +112,8 @@ subsystem! {
             may_cache: bool,
             /// [`CopyStrategy`].
             copy_strategy: u32,
+            /// Whether pages are thrown away at the end. Not in Mach's reply.
+            temporary: bool,
         }
 
         /// `memory_object_data_supply`: gives pages. [`SupplyCompleted`] follows if it is asked for.

@@ -17,6 +17,10 @@ pub const TASK_BOOTSTRAP_PORT: u32 = 4;
 pub const TASK_BASIC_INFO: u32 = 1;
 /// The count of [`TASK_BASIC_INFO`].
 pub const TASK_BASIC_INFO_COUNT: u32 = 30;
+/// GNU's `TASK_EVENTS_INFO`, on id 2012: what the task's page faults were.
+pub const TASK_EVENTS_INFO: u32 = 2;
+/// The count of [`TASK_EVENTS_INFO`].
+pub const TASK_EVENTS_INFO_COUNT: u32 = 14;
 /// GNU's `TASK_THREAD_TIMES_INFO`, on id 2012: the times of threads that live.
 pub const TASK_THREAD_TIMES_INFO: u32 = 3;
 /// The count of [`TASK_THREAD_TIMES_INFO`].

@@ -9,6 +9,7 @@
 //! | [`MemoryManager`], [`Server`] | what a manager does, a method a message, and the loop around it |
 //! | [`Pages`], [`ByPage`] | the same for managers that think in single pages |
 //! | [`Object`] | an object as its manager has it: the calls on its control port |
+//! | [`osf`] | the attribute calls in OSF's form |
 //! | `memory_object_*` | the calls themselves, under Mach's names and in Mach's order of arguments |
 //!
 //! The calls are Mach's simpleroutines, but answer the code that Mach's kernel function returns: `SEND_INVALID_DEST`
@@ -18,6 +19,7 @@
 //! then the arguments. Offsets, sizes and addresses are in bytes, offsets those of the object.
 
 mod manager;
+pub mod osf;
 mod pages;
 mod server;
 

@@ -66,7 +66,7 @@ pub use map::sync::Msync;
 pub use map::transfer::{Copy, Write, WriteSource};
 pub use map::unmap::{Deallocate, Destroy, Holes};
 pub use map::wire::Wire;
-pub use map::{Limits, Map};
+pub use map::{Events, Limits, Map};
 pub use object::Object;
 pub use page::{Page, PageState};
 pub use pageout::Evicted;

@@ -98,6 +98,7 @@ impl<M: Machine> Server<M> {
                     object_ready: found.is_ready,
                     may_cache: found.may_cache,
                     copy_strategy: found.copy_strategy,
+                    temporary: found.is_temporary,
                 });
                 self.answer_result(reply, request, &answer);
             }

@@ -190,6 +190,7 @@ impl<M: Machine> Server<M> {
         match flavor {
             wire::TASK_BASIC_INFO if count >= COUNT_WITHOUT_LAST_TIMES => {}
             wire::TASK_THREAD_TIMES_INFO if count >= TIMES_WITHOUT_LAST => return self.thread_times(id, count),
+            wire::TASK_EVENTS_INFO if count >= wire::TASK_EVENTS_INFO_COUNT => return self.task_events(id, count),
             _ => return Err(KernReturn::INVALID_ARGUMENT),
         }
         let task = self.tasks.get(id).ok_or(KernReturn::FAILURE)?;
@@ -207,6 +208,13 @@ impl<M: Machine> Server<M> {
     pub(super) fn live_us(&mut self, id: TaskId) -> Result<u64, KernReturn> {
         let threads = self.tasks.get(id).ok_or(KernReturn::FAILURE)?.threads.clone();
         Ok(threads.into_iter().map(|thread| self.used_us(thread)).sum())
+    }
+
+    /// What a task's page faults were: faults, zero_fills, reactivations, pageins, cow_faults, messages_sent,
+    /// messages_received. What is not counted by task is 0.
+    fn task_events(&self, id: TaskId, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
+        let events = self.tasks.get(id).and_then(|task| self.vm.map_events(task.map)).ok_or(KernReturn::FAILURE)?;
+        Ok(cut(&[events.faults, events.zero_fills, 0, 0, events.cow_faults, 0, 0], count))
     }
 
     /// The times of a task's threads that live.

@@ -25,6 +25,8 @@ pub struct Attributes {
     pub may_cache: bool,
     /// `MEMORY_OBJECT_COPY_*`
     pub copy_strategy: u32,
+    /// Pages are thrown away at the end.
+    pub is_temporary: bool,
 }
 
 /// The range of an answer.
@@ -89,6 +91,7 @@ impl Vm {
             is_ready: record.is_ready(),
             may_cache: record.may_cache,
             copy_strategy: record.strategy as u32,
+            is_temporary: record.is_temporary,
         })
     }
 

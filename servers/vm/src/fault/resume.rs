@@ -252,10 +252,27 @@ impl Operation for Fault {
     type Out = ();
 
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
-        if !self.is_counted {
-            self.is_counted = true;
-            vm.counters.faults += 1;
+        let is_first = !core::mem::replace(&mut self.is_counted, true);
+        vm.counters.faults += u64::from(is_first);
+        let before = vm.counters;
+        let step = self.resolve(vm, env);
+        let after = vm.counters;
+        if let Some(map) = vm.maps.get_mut(self.map) {
+            map.events.faults += u64::from(is_first);
+            map.events.zero_fills += after.zero_fills - before.zero_fills;
+            map.events.cow_faults += after.cow_faults - before.cow_faults;
         }
+        step
+    }
+
+    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
+        Cancel::Dropped
+    }
+}
+
+impl Fault {
+    /// Makes the page accessible, and maps it.
+    fn resolve<E: Env>(&self, vm: &mut Vm, env: &mut E) -> Step<()> {
         if let Some(error) = vm.failure.take() {
             return error.into();
         }
@@ -286,10 +303,6 @@ impl Operation for Fault {
             }
             other => other.into(),
         }
-    }
-
-    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
-        Cancel::Dropped
     }
 }
 

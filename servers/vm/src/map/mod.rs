@@ -40,6 +40,17 @@ pub struct Limits {
     pub max: u64,
 }
 
+/// What a task's page faults were, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// All of them.
+    pub faults: u64,
+    /// Pages that they filled with zeros.
+    pub zero_fills: u64,
+    /// Pages that they copied because somebody wrote.
+    pub cow_faults: u64,
+}
+
 /// An address map.
 pub struct Map {
     /// The hardware space; none for a map that only carries a snapshot.
@@ -57,6 +68,8 @@ pub struct Map {
     pub(crate) is_kept: bool,
     /// An operation of several steps works on it: other calls and faults wait.
     pub(crate) is_locked: bool,
+    /// What its task's faults were.
+    pub(crate) events: Events,
     /// The next of the maps to be taken down.
     pub(crate) next_chore: Option<MapId>,
 }
@@ -73,6 +86,7 @@ impl Map {
             limits,
             is_kept: false,
             is_locked: false,
+            events: Events::default(),
             next_chore: None,
         }
     }

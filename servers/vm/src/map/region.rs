@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use mach_protocol::{KernResult, KernReturn};
 
-use super::Limits;
 use super::entry::Entry;
+use super::{Events, Limits};
 use crate::object::Source;
 use crate::step::Env;
 use crate::types::{Inherit, MapId, ObjectId, PAGE_SIZE, Prot};
@@ -317,6 +317,12 @@ impl Vm {
         let map = self.maps.get(id)?;
         let pages = map.space.map_or(0, |space| env.resident_pages(space));
         Some(MapInfo { virtual_size: map.size, resident_size: pages * PAGE_SIZE, region_count: map.entries.len() })
+    }
+
+    /// What the faults of a map's task were; nothing if there is no such map.
+    #[must_use]
+    pub fn map_events(&self, id: MapId) -> Option<Events> {
+        Some(self.maps.get(id)?.events)
     }
 
     /// `vm_get_size_limit` (4216).

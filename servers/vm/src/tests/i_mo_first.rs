@@ -48,7 +48,7 @@ fn i_mo_04_attributes_before_and_after_ready() {
     let assoc = t.init();
     assert!(!t.b.world.vm.attributes(assoc).unwrap().is_ready);
     t.make_ready(assoc, true, COPY_NONE);
-    let wanted = Attributes { is_ready: true, may_cache: true, copy_strategy: COPY_NONE };
+    let wanted = Attributes { is_ready: true, may_cache: true, copy_strategy: COPY_NONE, is_temporary: false };
     assert_eq!(t.b.world.vm.attributes(assoc), Ok(wanted));
     // A later change of the strategy is ignored.
     t.make_ready(assoc, false, COPY_DELAY);

@@ -1,10 +1,12 @@
 //! I-MO 39 to 43: caching and attributes.
 
+use libmach::KernReturn;
+use libmach::memory_object::osf;
 use libmach::memory_object::{ChangeCompleted, CopyStrategy, Upcall, memory_object_change_attributes};
 
 use super::Manager;
 use crate::pressure::evict_everything;
-use crate::support::{P, free, ok, reads, same, store};
+use crate::support::{P, fails, free, ok, reads, same, store};
 use crate::{Case, Outcome};
 
 pub(super) const CASES: &[Case] = &[
@@ -13,6 +15,7 @@ pub(super) const CASES: &[Case] = &[
     ("memory_object.imo.41", no_longer_cached),
     ("memory_object.imo.42", temporary_pages_are_thrown_away),
     ("memory_object.imo.43", pressure_ends_cached_objects),
+    ("memory_object.osf", attributes_by_flavor),
 ];
 
 /// A ready object that is cached, with one page of ones.
@@ -75,4 +78,29 @@ fn pressure_ends_cached_objects() -> Outcome {
     evict_everything()?;
     manager.one_back(0, 6, true, false)?;
     manager.terminated()
+}
+
+fn attributes_by_flavor() -> Outcome {
+    let manager = Manager::new()?;
+    let region = manager.map(1)?;
+    manager.init()?;
+    let mut got = [9; 5];
+    let mut get = |flavor: i32| {
+        let count = ok("get", osf::memory_object_get_attributes_by(manager.control(), flavor, &mut got))?;
+        Ok::<_, alloc::string::String>(got[..count].to_vec())
+    };
+    same("before", &[0, 0, 2][..], &get(osf::OLD_ATTRIBUTE_INFO)?)?;
+    let set = |flavor, attributes: &[i32]| {
+        osf::memory_object_change_attributes_by(manager.control(), flavor, attributes, None)
+    };
+    fails("a count", KernReturn::INVALID_ARGUMENT, set(osf::BEHAVIOR_INFO, &[0, 0, 0]))?;
+    fails("a strategy", KernReturn::INVALID_ARGUMENT, set(osf::BEHAVIOR_INFO, &[7, 0, 0, 0, 0]))?;
+    same("still", &[0, 0, 2][..], &get(osf::OLD_ATTRIBUTE_INFO)?)?;
+    ok("set", set(osf::ATTRIBUTE_INFO, &[0, P as i32, 0, 1]))?;
+    same("attributes", &[0, P as i32, 0, 1][..], &get(osf::ATTRIBUTE_INFO)?)?;
+    same("ready", &[1, 0, 0][..], &get(osf::OLD_ATTRIBUTE_INFO)?)?;
+    // It is temporary: what is written is thrown away.
+    manager.fill(1)?;
+    store(region, 0, 7);
+    manager.finish(region)
 }

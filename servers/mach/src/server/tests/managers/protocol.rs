@@ -56,7 +56,8 @@ fn one_page_goes_the_whole_way() {
     assert_eq!(w.say(assoc, &bad), Err(KernReturn::INVALID_ARGUMENT));
     assert!(!attributes(&mut w).unwrap().object_ready);
     assert_eq!(w.say(assoc, &MemoryObjectReady { may_cache: true, copy_strategy: 2 }), Ok(()));
-    let expected = MemoryObjectGetAttributesReply { object_ready: true, may_cache: true, copy_strategy: 2 };
+    let expected =
+        MemoryObjectGetAttributesReply { object_ready: true, may_cache: true, copy_strategy: 2, temporary: false };
     assert_eq!(attributes(&mut w), Ok(expected));
     assert_eq!(w.upcall(), World::request(PAGES, VmProt::READ));
     assert_eq!(w.upcall(), None);
