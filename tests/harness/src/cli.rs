@@ -117,10 +117,10 @@ pub(crate) struct MachineArgs {
     /// Memory, as in 256M or 2G
     #[arg(long, value_name = "SIZE", value_parser = ram)]
     pub(crate) ram: Option<String>,
-    /// Disk image to attach, for a pager; no server of this tree uses it
+    /// Disk image to attach: a paging area, or partitions with one and a volume
     #[arg(long, value_name = "FILE")]
     pub(crate) disk: Option<PathBuf>,
-    /// Disk image to attach, with a volume of files; no server of this tree uses it
+    /// Disk image to attach: a FAT volume, whose files tasks can open
     #[arg(long, value_name = "FILE")]
     pub(crate) volume: Option<PathBuf>,
     /// Seconds after which the run has failed
