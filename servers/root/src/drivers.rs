@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `console` | a serial line | the interrupt's notification, and its handler | server | |
 //! | `block` | every virtio disk | a handler for each disk | driver | privileged |
-//! | `default-pager` | none | | default pager | privileged |
+//! | `default-pager`, `memory-pager` | none | | default pager | privileged |
 //! | others | none | | server | |
 
 use alloc::format;
@@ -52,7 +52,7 @@ impl Devices {
         match (server, &self.serial) {
             ("console", Some(serial)) => Driven::Line(serial.console),
             ("block", _) => Driven::Disks(&self.disks),
-            ("default-pager", _) => Driven::Paging,
+            ("default-pager" | "memory-pager", _) => Driven::Paging,
             _ => Driven::Nothing,
         }
     }

@@ -5,6 +5,7 @@ use crate::damage::Damage;
 use crate::disk::Disk;
 use crate::paths;
 use crate::qemu::{Level, Options};
+use crate::task::Parts;
 use crate::volume::Volume;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -45,6 +46,7 @@ pub(crate) struct Suite {
     pub(crate) stops: Option<String>,
     pub(crate) damage: Option<Damage>,
     pub(crate) faulty: Option<String>,
+    pub(crate) server: Option<String>,
     #[serde(default)]
     pub(crate) report: bool,
     #[serde(default = "a_minute")]
@@ -86,6 +88,11 @@ fn a_minute() -> u64 {
 }
 
 impl Suite {
+    /// What its system has that others have not.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts { faulty: self.faulty.as_deref(), server: self.server.as_deref() }
+    }
+
     /// What to boot.
     pub(crate) fn image(&self) -> Result<Image> {
         match (&self.example, &self.task, &self.root) {

@@ -86,6 +86,15 @@ pub(crate) fn examples() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// What a system has for a test that others have not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parts<'a> {
+    /// A program that begins with a write to address 0x120.
+    pub(crate) faulty: Option<&'a str>,
+    /// One more server.
+    pub(crate) server: Option<&'a str>,
+}
+
 /// The user land of an image, built.
 pub(crate) struct System {
     executables: Executables,
@@ -113,20 +122,15 @@ impl System {
 
     /// Root's ELF with an archive in it that starts the task of that name with these arguments.
     pub(crate) fn root(&self, task: Option<(&str, &[String])>, then: Then) -> Result<Vec<u8>> {
-        self.root_with(task, then, None)
+        self.root_with(task, then, Parts::default())
     }
 
-    /// The same, with a program of the system that begins with a write to address 0x120.
-    pub(crate) fn root_with(
-        &self,
-        task: Option<(&str, &[String])>,
-        then: Then,
-        faulty: Option<&str>,
-    ) -> Result<Vec<u8>> {
+    /// The same with other parts than usual.
+    pub(crate) fn root_with(&self, task: Option<(&str, &[String])>, then: Then, parts: Parts<'_>) -> Result<Vec<u8>> {
         let mut archive = Archive::default();
         for name in KERNEL_SIDE.iter().chain(&SERVERS) {
             let mut program = elf::strip(&self.executable(name)?)?;
-            if faulty == Some(name) {
+            if parts.faulty == Some(name) {
                 elf::set_first_instructions(&mut program, &WRITE_TO_NOWHERE)?;
             }
             archive.add(name, &program);
@@ -137,7 +141,7 @@ impl System {
         for program in &self.programs {
             archive.add(&program.name, &elf::strip(&program.elf).with_context(|| program.name.clone())?);
         }
-        archive.add("system", description(task.map(|(name, _)| name), then).as_bytes());
+        archive.add("system", description(task.map(|(name, _)| name), then, parts.server).as_bytes());
         if let Some((_, arguments)) = task {
             archive.add("system/args", &arguments.iter().flat_map(|a| a.bytes().chain([0])).collect::<Vec<_>>());
         }
@@ -157,13 +161,16 @@ impl System {
 }
 
 /// The text of the archive's entry `system`: one line per thing to start, then how to end.
-fn description(task: Option<&str>, then: Then) -> String {
+fn description(task: Option<&str>, then: Then, server: Option<&str>) -> String {
     let mut text = String::new();
     for name in SERVERS {
         text += &match CONDITIONS.iter().find(|(server, _)| *server == name) {
             Some((_, needed)) => format!("server {name} if {needed}\n"),
             None => format!("server {name}\n"),
         };
+    }
+    if let Some(name) = server {
+        text += &format!("server {name}\n");
     }
     if let Some(name) = task {
         text += &format!("task {name}\n");
@@ -215,11 +222,11 @@ mod tests {
     #[test]
     fn the_description_names_servers_first() {
         assert_eq!(
-            description(Some("hello"), Then::Semihosting),
-            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\ntask hello\nexit semihosting\n"
+            description(Some("hello"), Then::Semihosting, Some("pager")),
+            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\nserver pager\ntask hello\nexit semihosting\n"
         );
         assert_eq!(
-            description(None, Then::Shell),
+            description(None, Then::Shell, None),
             "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\nexit shell\n"
         );
     }

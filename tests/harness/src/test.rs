@@ -229,6 +229,7 @@ impl Images {
         let base = Base::build()?;
         let (mut tasks, mut roots) = (Vec::new(), Vec::new());
         for suite in suites {
+            tasks.extend(suite.server.clone().map(Task::Package));
             match suite.image()? {
                 Image::Example(name) => tasks.push(Task::Example(name)),
                 Image::Task(name) => tasks.push(Task::Package(name)),
@@ -258,7 +259,7 @@ impl Images {
         let root = match suite.image()? {
             Image::Example(name) | Image::Task(name) => {
                 let Some(system) = &self.system else { bail!("the system was not built") };
-                system.root_with(Some((&name, &suite.arguments)), Then::Semihosting, suite.faulty.as_deref())?
+                system.root_with(Some((&name, &suite.arguments)), Then::Semihosting, suite.parts())?
             }
             Image::Shell => {
                 let Some(system) = &self.system else { bail!("the system was not built") };

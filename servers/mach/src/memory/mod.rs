@@ -93,6 +93,9 @@ const REPLIES: u32 = 128;
 /// Units that [`Need::Ordinary`] does not get; [`Need::Manager`] gets half of them, [`Need::Server`] three quarters.
 pub const RESERVE: u32 = 64;
 
+/// Frames do not get the last whole chunks, up to this part of all.
+const CHUNKS_PART: u32 = 64;
+
 /// Objects in use, by type: what accounting of a task's death is checked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -144,10 +147,22 @@ impl Memory {
         &self.layout
     }
 
-    /// Number of frames that could still be taken by anybody.
+    /// Number of frames that could still be taken.
+    ///
+    /// A 64th of memory is not among them as long as it is there in whole chunks: frames that are free here and there make
+    /// no page table, and page-out frees frames here and there.
     #[must_use]
     pub fn free_frames(&self) -> u32 {
-        self.pools.obtainable(Kind::Frames)
+        let kept = self.pools.total() / (CHUNKS_PART * UNITS);
+        self.pools.obtainable(Kind::Frames) - self.pools.whole().min(kept) * UNITS
+    }
+
+    /// Number of units of a kind that this need can get.
+    fn obtainable(&self, kind: Kind, need: Need) -> u32 {
+        match (kind, need) {
+            (Kind::Frames, Need::Ordinary | Need::Manager | Need::Server) => self.free_frames(),
+            _ => self.pools.obtainable(kind),
+        }
     }
 
     /// Keeps a frame for a page that is on its way in. Whoever may not use the reserve gets one less.
@@ -155,7 +170,7 @@ impl Memory {
     /// # Errors
     /// [`Shortage`]: none is left for this need.
     pub fn promise_frame(&mut self, need: Need) -> Result<(), Shortage> {
-        if self.pools.obtainable(Kind::Frames) <= need.kept() + self.promised {
+        if self.obtainable(Kind::Frames, need) <= need.kept() + self.promised {
             return Err(Shortage);
         }
         self.promised += 1;
@@ -356,7 +371,7 @@ impl Memory {
             (_, Kind::Frames) => need.kept() + self.promised,
             (_, Kind::Objects) => need.kept(),
         };
-        if kept > 0 && self.pools.obtainable(kind) <= kept {
+        if kept > 0 && self.obtainable(kind, need) <= kept {
             return None;
         }
         let (unit, work) = self.pools.take(kind)?;

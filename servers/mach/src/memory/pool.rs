@@ -156,6 +156,12 @@ impl Pools {
         self.free_units[kind.at()] + whole * UNITS
     }
 
+    /// Number of chunks of which nobody holds anything: either kind can have them.
+    #[must_use]
+    pub fn whole(&self) -> u32 {
+        self.raw.len + self.idle.iter().map(|list| list.len).sum::<u32>()
+    }
+
     /// Number of units in all.
     #[must_use]
     pub fn total(&self) -> u32 {

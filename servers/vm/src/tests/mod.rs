@@ -26,6 +26,7 @@ mod i_mo_lock;
 mod i_mo_share;
 mod interleaved;
 mod managed;
+mod paged;
 pub(crate) mod pager;
 mod protocol;
 mod random;

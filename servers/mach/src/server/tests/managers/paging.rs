@@ -214,7 +214,8 @@ fn i_dp_08_who_may_name_the_default_pager() {
     let plain = bench.host.call(PortName::NULL, &MachHostSelf {}).unwrap().name;
     let name = bench.send_right();
     assert_eq!(bench.set(plain, name), Err(KernReturn::INVALID_HOST));
-    assert_eq!(bench.set(name, PortName::NULL), Err(KernReturn::INVALID_HOST));
+    let task = bench.host.own_task();
+    assert_eq!(bench.set(task, PortName::NULL), Err(KernReturn::INVALID_HOST));
     assert_eq!(bench.set(HOST_PRIV, PortName::NULL), Ok(name), "null reads it");
     let own = bench.host.own_task();
     let other = bench.host.call(own, &MachPortAllocate { right: Right::RECEIVE.0 }).unwrap().name;
