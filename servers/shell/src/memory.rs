@@ -5,12 +5,16 @@ use alloc::string::{String, ToString};
 
 use libmach::host::{host_info, mach_host_self, vm_set_default_memory_manager};
 use libmach::memory_object::server_usage;
-use libmach::msg::Timeout;
+use libmach::msg::{PortMessage, Timeout, rpc};
 use libmach::port::mach_port_deallocate;
 use libmach::task::mach_task_self;
 use libmach::vm::{VmStatisticsReply, vm_statistics};
-use libmach::{PortName, Result};
+use libmach::{KernReturn, PortName, Result};
+use mach_protocol::block::body;
 use mach_protocol::boot::HOST_PRIV;
+use mach_protocol::default_pager::{AreaInfo, DEFAULT_PAGER_AREAS, DEFAULT_PAGER_INFO, PagerInfo};
+use mach_protocol::service::answer_code;
+use mach_protocol::wire::Wire;
 use shell::format::{Side, Table, size};
 
 use crate::session::Session;
@@ -100,22 +104,64 @@ pub(crate) fn free(session: &Session) {
 
 /// Shows who keeps pages that are not in memory.
 pub(crate) fn pagers(session: &Session) {
-    let mut text = String::new();
-    match vm_set_default_memory_manager(HOST_PRIV, PortName::NULL) {
-        Ok(PortName::NULL) => text += "there is no default pager: anonymous memory stays in memory\n",
-        Ok(pager) => {
-            text += "the default pager keeps anonymous memory\n";
-            // The right was asked for this answer alone.
-            let _ = mach_port_deallocate(mach_task_self(), pager);
-        }
+    let pager = match vm_set_default_memory_manager(HOST_PRIV, PortName::NULL) {
+        Ok(pager) => pager,
         Err(code) => return session.terminal.say(&format!("pagers: {code}")),
-    }
+    };
+    let mut text = if pager.is_valid() {
+        let text = default_pager(pager).unwrap_or_else(|code| format!("the default pager does not answer: {code}\n"));
+        // The right was asked for this answer alone.
+        let _ = mach_port_deallocate(mach_task_self(), pager);
+        text
+    } else {
+        "there is no default pager: anonymous memory stays in memory\n".into()
+    };
     match libmach::fs::volume() {
         Ok((volume, _)) => text += &format!("the file pager keeps files: a FAT{} volume\n", volume.fat_bits),
         Err(error) => text += &format!("files: {error}\n"),
     }
     if let Ok(usage) = server_usage() {
-        text += &format!("{} memory objects have managers\n", usage.associations);
+        text += &format!("memory objects with a manager: {}\n", usage.associations);
     }
     session.put(&text);
+}
+
+/// What the default pager says of its space.
+fn default_pager(pager: PortName) -> Result<String> {
+    let info: PagerInfo = ask(pager, &PortMessage::new(DEFAULT_PAGER_INFO))?;
+    let (free, all) = (size(info.free_space), size(info.total_space));
+    let mut table = Table::new(&[
+        ("AREA", Side::Left),
+        ("SIZE", Side::Right),
+        ("FREE", Side::Right),
+        ("PAGES IN", Side::Right),
+        ("PAGES OUT", Side::Right),
+        ("FAILED", Side::Right),
+    ]);
+    for number in 0.. {
+        let area = match ask::<AreaInfo>(pager, &PortMessage::with_words(DEFAULT_PAGER_AREAS, &[number])) {
+            Ok(area) => area,
+            Err(KernReturn::INVALID_ARGUMENT) => break,
+            Err(code) => return Err(code),
+        };
+        // An area that was removed leaves its number.
+        if area.name.bytes().next().is_some() {
+            table.row([
+                area.name.to_string(),
+                size(area.total * info.page_size),
+                size(area.free * info.page_size),
+                area.pages_in.to_string(),
+                area.pages_out.to_string(),
+                (area.pages_in_failed + area.pages_out_failed).to_string(),
+            ]);
+        }
+    }
+    Ok(format!("the default pager keeps anonymous memory: {free} of {all} free\n{}", table.text()))
+}
+
+/// Asks a pager, and reads what it answers.
+fn ask<T: Wire>(pager: PortName, request: &PortMessage) -> Result<T> {
+    let answer = rpc(pager, request)?;
+    answer_code(request.header.id, &answer)?;
+    body(&answer, 1).ok_or(KernReturn::MIG_TYPE_ERROR)
 }

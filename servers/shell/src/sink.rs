@@ -1,6 +1,6 @@
 //! A file that output goes to.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -68,7 +68,7 @@ impl Sink {
         }
         match self.error {
             None => Ok(()),
-            Some(error) => Err(alloc::format!("{}: {}", self.name, error.to_string())),
+            Some(error) => Err(alloc::format!("{}: {error}", self.name)),
         }
     }
 }
