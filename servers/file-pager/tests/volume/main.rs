@@ -2,5 +2,6 @@
 
 mod common;
 mod corrupt;
+mod damaged;
 mod model;
 mod real;
