@@ -209,11 +209,10 @@ pub(crate) fn run_watched<T: Send + 'static, W>(
     let mut handle = unsafe { spawn_borrowing(prepare, main, farewell) }?;
     let watched = watch();
     let result = handle.packet.result.lock().take();
-    if result.is_some() {
-        // It is on its way out.
-        handle.packet.end.wait()?;
-    }
+    // One that came to its end is on its way out. It is ended in any case, as what it borrows goes.
+    let waited = if result.is_some() { handle.packet.end.wait() } else { Ok(()) };
     handle.free();
+    waited?;
     Ok((watched, result))
 }
 
