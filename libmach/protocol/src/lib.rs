@@ -14,7 +14,7 @@
 //! | [`message`] | `mach_msg` |
 //! | [`exception`] | the message to an exception handler |
 //! | [`block`] | disks: messages, and the rings that are shared with the driver |
-//! | [`file`] | files: messages of the file pager |
+//! | [`file`](mod@file) | files: messages of the file pager |
 //! | [`default_pager`] | what the default pager is asked |
 //! | [`service`] | messages of the name service and the console |
 //! | [`start`] | how a task and its threads start |

@@ -21,7 +21,10 @@ libmach::entry!(main);
 /// What a case answers: why it failed.
 type Outcome = Result<(), String>;
 
-const CASES: [(&str, fn() -> Outcome); 8] = [
+/// A case: its name, and what it does.
+type Case = (&'static str, fn() -> Outcome);
+
+const CASES: [Case; 8] = [
     ("files.names", names),
     ("files.shared", shared),
     ("files.grows", grows),

@@ -18,7 +18,8 @@ const FORBIDDEN: [(&str, &str); 4] = [
 /// Packages that are built for the privileged target, and their binaries.
 const AT_EL1: [&str; 2] = ["kernel", "boot"];
 /// Packages that are built for user mode.
-const IN_USER_MODE: [&str; 8] = ["root", "mach", "ticker", "console", "shell", "libmach", "bench-kernel", "bench-mach"];
+const IN_USER_MODE: [&str; 10] =
+    ["root", "mach", "ticker", "console", "file-pager", "shell", "libmach", "bench-kernel", "bench-mach", "file-tests"];
 
 /// Runs every check.
 pub(crate) fn run() -> Result<u8> {

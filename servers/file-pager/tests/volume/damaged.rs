@@ -37,7 +37,7 @@ impl Image {
     }
 
     /// Mounts it, read-only for that reason; these files must be refused, and all others right.
-    fn is_damaged(self, why: &str, refused: &[&str]) {
+    fn must_be_damaged(self, why: &str, refused: &[&str]) {
         let mut volume = Volume::mount(Ram::new(self.0)).expect("mounts");
         let told = volume.read_only().expect("is not sound");
         assert!(told.contains(why), "{told}");
@@ -57,7 +57,7 @@ fn two_files_with_the_same_clusters() {
     let (first, _) = image.first("SIZE4095");
     let place = image.place("SIZE4096");
     image.set(place + 26, first);
-    image.is_damaged("share", &["SIZE4095", "SIZE4096"]);
+    image.must_be_damaged("share", &["SIZE4095", "SIZE4096"]);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_file_that_goes_over_into_another() {
     let ((_, next), (_, other)) = (image.first("SIZE4095"), image.first("SIZE4096"));
     let second = image.half(other);
     image.set(next, second);
-    image.is_damaged("share", &["SIZE4095", "SIZE4096"]);
+    image.must_be_damaged("share", &["SIZE4095", "SIZE4096"]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_circle() {
     let mut image = Image::new();
     let (first, next) = image.first("SIZE8388608");
     image.set(next, first);
-    image.is_damaged("too long", &["SIZE8388608"]);
+    image.must_be_damaged("too long", &["SIZE8388608"]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_chain_that_ends_too_early_or_leads_nowhere() {
         let mut image = Image::new();
         let (_, next) = image.first(LONG);
         image.set(next, value);
-        image.is_damaged(why, &[LONG]);
+        image.must_be_damaged(why, &[LONG]);
     }
 }
 
@@ -93,7 +93,7 @@ fn a_directory_in_a_circle_of_directories() {
     let (first, _) = image.first("sub");
     let place = image.place("sub/Another directory");
     image.set(place + 26, first);
-    image.is_damaged("share", &["sub/Another directory/readme.txt"]);
+    image.must_be_damaged("share", &["sub/Another directory/readme.txt"]);
 }
 
 #[test]
@@ -120,5 +120,5 @@ fn tables_that_differ() {
         half(&image, place.sector as usize * 512 + usize::from(place.index) * 32 + 26)
     };
     image[(reserved + sectors) * 512 + 2 * cluster] ^= 1;
-    Image(image).is_damaged("table", &[LONG]);
+    Image(image).must_be_damaged("table", &[LONG]);
 }
