@@ -7,7 +7,7 @@
 //! - [`cpio`], [`elf`], [`image`], [`damage`]: the boot archive, root's ELF with it, the bootable image;
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
-//! - [`bench`]: what operations cost, beside what they cost elsewhere;
+//! - [`bench`](mod@bench): what operations cost, beside what they cost elsewhere;
 //! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
