@@ -293,6 +293,10 @@ impl<M: Machine> Server<M> {
     fn step(&mut self, id: OpId) {
         let Some(mut op) = self.ops.take(id) else { return };
         self.set_need(op.caller);
+        if op.is_abandoned {
+            // Nobody waits for it: it need not go on at others' cost.
+            self.hw.need = Need::Ordinary;
+        }
         let waited_for_frame = core::mem::take(&mut op.waits_for_frame);
         self.vm.wait_ended(core::mem::replace(&mut op.wake, vm::Wake::Retry));
         let progress = self.advance(id, &mut op);

@@ -2,6 +2,7 @@
 
 use super::Settled;
 use super::returned::Keep;
+use crate::fault::resume::Access;
 use crate::page::{Page, PageState};
 use crate::range::Range;
 use crate::step::{Budget, Env, WaitOn, Wake};
@@ -88,7 +89,11 @@ impl Sweep {
                     vm.await_room(env, assoc);
                     return Swept::Wait(WaitOn::Room(assoc));
                 }
-                let Some(done) = self.return_pages(vm, env, assoc, budget) else { return Swept::Again };
+                let done = match self.return_pages(vm, env, assoc, budget) {
+                    Ok(done) => done,
+                    Err(Access::Wait(what)) => return Swept::Wait(what),
+                    Err(_) => return Swept::Again,
+                };
                 self.lock_range(vm, env, done);
                 self.range.start = done.end;
                 continue;
@@ -114,25 +119,31 @@ impl Sweep {
         page.wired > 0 && (self.flush == Flush::Yes || loses)
     }
 
-    /// Returns the pages from the start of the range on that go into one message. Nothing if memory for copies must be
-    /// made first.
-    fn return_pages<E: Env>(&self, vm: &mut Vm, env: &mut E, assoc: AssocId, budget: &mut Budget) -> Option<Range> {
+    /// Returns the pages from the start of the range on that go into one message. An error if memory for copies must be
+    /// had first.
+    fn return_pages<E: Env>(
+        &self,
+        vm: &mut Vm,
+        env: &mut E,
+        assoc: AssocId,
+        budget: &mut Budget,
+    ) -> Result<Range, Access> {
         let Range { start, end } = self.range;
         let left = usize::try_from((end - start).div_ceil(PAGE_SIZE)).unwrap_or(usize::MAX);
         let limit = left.min(budget.left() + 1);
         let run = vm.find_run(self.object, start, limit, |page| {
             page.state.frame().is_some() && self.returns.wants(page) && !self.is_blocked(page)
-        })?;
+        });
+        let Some(run) = run else { return Err(Access::Again) };
         let keep = if self.flush == Flush::Yes { Keep::Move } else { Keep::Copy };
         let done = vm.return_run(env, assoc, self.object, run, keep);
         if done.is_empty() {
             // Wired, and no memory for a copy.
-            vm.shortage(env);
             budget.take(budget.left());
-            return None;
+            return Err(vm.shortage(env));
         }
         budget.take((done.size() / PAGE_SIZE) as usize - 1);
-        Some(done)
+        Ok(done)
     }
 
     /// Sets the lock of what stayed of a range that was returned.

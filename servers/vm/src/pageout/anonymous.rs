@@ -2,16 +2,20 @@
 //! ends with the object. It has no manager's port of its own before, is ready from the start, and nothing is returned at
 //! its end.
 
+use alloc::vec::Vec;
+
+use mach_protocol::KernReturn;
+
 use super::CLUSTER;
 use crate::association::{Association, Keep, Run};
+use crate::fault::plan::walk;
 use crate::object::Source;
 use crate::page::queue::Queue;
 use crate::page::{Page, PageState};
 use crate::range::Range;
 use crate::step::{Budget, Env, WaitOn, Wake};
-use crate::types::{AssocId, MapId, ObjectId, PAGE_SIZE, PageId};
+use crate::types::{AssocId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
-use mach_protocol::KernReturn;
 
 impl Vm {
     /// Whether there is somebody who keeps the pages of anonymous memory. Only objects that had nobody so far get it.
@@ -27,10 +31,21 @@ impl Vm {
         self.wake(WaitOn::Frames, Wake::Retry);
     }
 
-    /// What this map's task touches from now on stays resident: others' pages are brought in and out by it.
-    pub fn keep_resident(&mut self, map: MapId) {
-        if let Some(map) = self.maps.get_mut(map) {
-            map.is_kept = true;
+    /// What this map has, and what its task touches from now on, stays resident: others' pages are brought in and out by
+    /// it. Goes over all its pages, once for each such task.
+    pub fn keep_resident(&mut self, id: MapId) {
+        let Some(map) = self.maps.get_mut(id) else { return };
+        map.is_kept = true;
+        let parts =
+            map.entries.overlapping(map.bounds).filter_map(|(start, entry)| Some((entry.backing?, entry.end - start)));
+        let parts: Vec<_> = parts.collect();
+        for (backing, size) in parts {
+            let (mut offset, end) = (backing.offset, backing.offset + size);
+            while let Some(at) = self.next_page_in_chain(backing.object, offset, end) {
+                let page = walk(self, backing.object, at, Prot::NONE).ok().map(|found| found.id);
+                page.into_iter().for_each(|page| self.keep_page(page));
+                offset = at + PAGE_SIZE;
+            }
         }
     }
 

@@ -299,6 +299,31 @@ fn without_a_default_pager_anonymous_memory_stays() {
     assert!(world.machine.told.iter().all(|told| !matches!(told, Told::Create(..))));
 }
 
+/// What a driver has stays, also what it never touched since it was loaded, and what it got from others.
+#[test]
+fn what_a_driver_has_stays_resident() {
+    let mut world = World::with_pager(400, 4);
+    let (loader, at) = filled(&mut world, 10);
+    let driver = world.run(Fork::new(loader)).unwrap();
+    world.fill(driver, at + 3 * P, 99).unwrap();
+    let own = world.run(Allocate::new(Some(driver), 0, 40 * P, 1, Family::Xnu)).unwrap();
+    world.fill(driver, own, 1).unwrap();
+    world.vm.keep_resident(driver);
+    push_out(&mut world);
+    let World { vm, machine, .. } = &mut world;
+    assert_eq!(vm.statistics(machine).wire_count, 11, "its ten pages, and the one that it touched");
+    for page in 0..40 {
+        world.fill(driver, own + page * P, 2).unwrap();
+    }
+    push_out(&mut world);
+    for page in 0..10 {
+        assert_eq!(world.load(driver, at + page * P), Ok(if page == 3 { 99 } else { value(page) }));
+    }
+    assert_eq!(world.machine.asked, [], "nothing of it went");
+    assert_eq!(world.load(loader, at + 3 * P), Ok(value(3)));
+    assert_eq!(world.machine.asked, [1], "the page that it does not share went");
+}
+
 /// PAGING-3: the tail of an object that was paged out is never used again, so a late answer finds nothing.
 #[test]
 fn a_late_answer_for_a_page_that_is_gone_finds_nothing() {
