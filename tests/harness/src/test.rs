@@ -175,6 +175,9 @@ fn boot(job: &Job) -> Result<Judged> {
     if let Some((volume, image)) = &volume {
         let place = if volume.partition { &mut options.disk } else { &mut options.volume };
         *place = Some(image.clone());
+        if volume.partition {
+            options.failing = volume.failing(image)?;
+        }
     }
     let command = qemu::command(&board, &options, &job.image)?;
     let mut watch = Watch::default();

@@ -25,6 +25,8 @@ pub(crate) struct Volume {
     /// Whether it is a partition of the disk, behind a paging area.
     #[serde(default)]
     pub(crate) partition: bool,
+    /// The file of whose second page a sector fails, on a volume that is a partition.
+    failing: Option<String>,
     /// Whether the console must show the digest of each file.
     #[serde(default)]
     digests: bool,
@@ -81,6 +83,16 @@ impl Volume {
             fs::write(&path, [partitioned(volume.len()), volume].concat())?;
         }
         Ok(path)
+    }
+
+    /// The sectors of the image that fail.
+    pub(crate) fn failing(&self, image: &Path) -> Result<Vec<u64>> {
+        let Some(name) = &self.failing else { return Ok(Vec::new()) };
+        let file = self.files.iter().find(|file| file.name == *name).context("no such file fails")?;
+        let bytes = pattern(file.bytes);
+        let wanted = bytes.get(4096..4096 + SECTOR).context("the file has no second page")?;
+        let sector = fs::read(image)?.chunks(SECTOR).position(|sector| sector == wanted);
+        Ok(vec![sector.context("the file is not there")? as u64])
     }
 
     /// Checks the volume after the run, and what the console showed of it; removes the image if all is well.
