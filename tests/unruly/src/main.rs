@@ -15,7 +15,7 @@ fn main() -> Result<(), KernReturn> {
             println!("spinning");
             spin()
         }
-        Some("flood") => (0_u64..).for_each(|count| println!("flood {count}")),
+        Some("flood") => flood(),
         Some("suspend") => {
             println!("suspending");
             task_suspend(mach_task_self())?;
@@ -30,6 +30,14 @@ fn main() -> Result<(), KernReturn> {
         _ => read()?,
     }
     Ok(())
+}
+
+fn flood() -> ! {
+    let mut count = 0_u64;
+    loop {
+        println!("flood {count}");
+        count += 1;
+    }
 }
 
 fn spin() -> ! {
