@@ -101,7 +101,8 @@ pub const COMMANDS: &[Info] = &[
         arguments: "",
         about: "the tasks: threads, memory, processor time, state",
         more: "SIZE is the memory that the task has allocated, MEMORY what of it is in memory now. TIME is\n\
-               processor time in seconds, of threads that live and of those that have ended.",
+               processor time in seconds, of threads that live and of those that have ended. A task waits if\n\
+               all its threads wait for the Mach server; a driver that waits for its device counts as running.",
         count: (0, 0),
         read: |_| Some(Command::Ps),
     },

@@ -59,8 +59,9 @@ impl Editor {
     /// What takes prompt and line from the terminal, so that something else can be shown; [`Editor::start`] shows them
     /// again.
     #[must_use]
-    pub fn hidden(&self) -> &'static str {
-        "\r\x1b[K"
+    pub fn hidden(&self) -> String {
+        // With nothing but the prompt there, spaces do, and can be read where nobody has a terminal.
+        if self.line.is_empty() { format!("\r{:1$}\r", "", self.prompt.len()) } else { "\r\x1b[K".into() }
     }
 
     /// The line as it is.
@@ -335,8 +336,8 @@ mod tests {
                 prop_assert_eq!(terminal.column, PROMPT.len() + editor.cursor - editor.first);
                 prop_assert!(line.len() > room || shown == line, "a line that fits is shown whole");
             }
-            terminal.show(editor.hidden());
-            prop_assert_eq!(terminal.last(), "");
+            terminal.show(&editor.hidden());
+            prop_assert!(terminal.last().trim().is_empty() && terminal.column == 0);
             terminal.show(&editor.start());
             prop_assert!(terminal.last().starts_with(PROMPT));
         }
