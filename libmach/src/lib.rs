@@ -32,6 +32,7 @@ extern crate alloc;
 
 pub mod block;
 pub mod console;
+pub mod default_pager;
 pub mod exception;
 pub mod fs;
 pub mod host;

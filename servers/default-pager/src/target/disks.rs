@@ -10,7 +10,7 @@ use default_pager::world::{At, Io, NoRoom, ObjectId, Pages, Space, World};
 use libmach::block::{Completion, Disk, Op, Request, SECTOR, Status};
 use libmach::memory_object::{Object, Supply, default_pager_space};
 use libmach::vm::PAGE_SIZE;
-use libmach::{KernReturn, PortName, Region, println};
+use libmach::{KernReturn, PortName, Region};
 use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::private::PagingSpace;
 
@@ -196,9 +196,9 @@ impl World for Disks {
             Space::Low => PagingSpace::Low,
             Space::Full => PagingSpace::Full,
         };
-        if let Err(code) = default_pager_space(HOST_PRIV, state) {
-            println!("default-pager: the Mach server cannot be told of the space: {code}");
-        }
+        // Refused only without the privileged host port, and then the pager could not have started. (It says nothing on the
+        // console from now on, whose memory it may have to bring back first.)
+        let _ = default_pager_space(HOST_PRIV, state);
     }
 
     fn drained(&mut self, area: usize, outcome: Result<(), NoRoom>) {

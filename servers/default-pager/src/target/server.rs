@@ -21,8 +21,6 @@ use super::disks::{Area, BUFFERS, Disks};
 const PAGING_DISK: &str = "disk";
 /// Messages that are served before the disks are looked at again.
 const MESSAGES: usize = 16;
-/// Bytes of heap that are there, and wired, from the start.
-const HEAP: usize = 512 * 1024;
 
 /// Why the pager cannot start.
 pub(crate) struct Problem(KernReturn);
@@ -114,14 +112,13 @@ pub(crate) fn main() -> Result<(), Problem> {
     server.serve_creations(port.name())?;
     server.add_port(about.name())?;
     let bell = server.doorbell()?;
-    // The heap keeps what it was given once.
-    drop(Vec::<u8>::with_capacity(HEAP));
     for disk in block::list()?.iter().filter(|disk| is_paging_area(disk)) {
         let name: String = disk.name.bytes().map(char::from).collect();
         if let Err(code) = add_area(&mut server, &name) {
             println!("default-pager: {name} is not used: {code}");
         }
     }
+    // What the task touches from the registration on stays resident by itself.
     wire_task(HOST_PRIV)?;
     vm_set_default_memory_manager(HOST_PRIV, port.name())?;
     names::register(DEFAULT_PAGER, about.name())?;
