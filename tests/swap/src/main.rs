@@ -177,7 +177,7 @@ fn out_of_space() -> Outcome {
         0
     })
     .map_err(said("fork"))?;
-    let memory = Region::allocate(512 * MEGABYTE).map_err(said("vm_allocate"))?;
+    let memory = Region::allocate(256 * MEGABYTE).map_err(said("vm_allocate"))?;
     let (full, why) = until_failure(&memory, 0, |page, words| {
         fill(5, page, words);
         true
