@@ -4,6 +4,7 @@
 //! requests are out at the console: one for the interrupt key, always; one for keys only while the user types a line,
 //! so that a program that runs gets what is typed then.
 
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -39,6 +40,8 @@ pub(crate) struct Terminal {
     ends: PortName,
     is_reading: bool,
     is_watching: bool,
+    /// What came together with something that had to be told first.
+    waiting: VecDeque<Event>,
 }
 
 impl Terminal {
@@ -56,7 +59,16 @@ impl Terminal {
         };
         let (keys, interrupt, ends) = (member()?, member()?, member()?);
         let console = names::lookup(CONSOLE)?;
-        Ok(Self { console, set, keys, interrupt, ends, is_reading: false, is_watching: false })
+        Ok(Self {
+            console,
+            set,
+            keys,
+            interrupt,
+            ends,
+            is_reading: false,
+            is_watching: false,
+            waiting: VecDeque::new(),
+        })
     }
 
     /// The console's port.
@@ -96,6 +108,9 @@ impl Terminal {
     ///
     /// Those of messages.
     pub(crate) fn next(&mut self, wants_keys: bool, limit: Timeout) -> Result<Option<Event>> {
+        if let Some(event) = self.waiting.pop_front() {
+            return Ok(Some(event));
+        }
         loop {
             if !self.is_watching {
                 self.ask(CONSOLE_AWAIT_INTERRUPT, self.interrupt)?;
@@ -110,8 +125,19 @@ impl Terminal {
                 message => message?,
             };
             if let Some(event) = self.event(&message) {
+                if matches!(event, Event::Interrupt) {
+                    self.forget_keys();
+                }
                 return Ok(Some(event));
             }
+        }
+    }
+
+    /// Drops keys that came before the interrupt key and were not looked at.
+    fn forget_keys(&mut self) {
+        while let Ok(message) = receive(self.set, Timeout::Millis(0)) {
+            let event = self.event(&message).filter(|event| !matches!(event, Event::Keys(_)));
+            self.waiting.extend(event);
         }
     }
 
