@@ -82,8 +82,8 @@ fn three_versions() -> Outcome {
         i32::from(!pages().all(|(page, words)| holds(version(page), page, words)))
     })
     .map_err(said("fork"))?;
-    pages().filter(|(page, _)| page % 3 == 0).for_each(|(page, words)| fill(PARENT, page, words));
-    let version = |page: usize| if page % 3 == 0 { PARENT } else { COMMON };
+    pages().filter(|(page, _)| page.is_multiple_of(3)).for_each(|(page, words)| fill(PARENT, page, words));
+    let version = |page: usize| if page.is_multiple_of(3) { PARENT } else { COMMON };
     let wrong = pages().filter(|(page, words)| !holds(version(*page), *page, words)).count();
     let end = child.wait(Timeout::Never).map_err(said("waiting for the child"))?;
     match (wrong, end) {
