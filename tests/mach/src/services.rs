@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use libmach::msg::{CarriedRight, PortMessage, Timeout, rpc, send};
+use libmach::msg::{CarriedRight, PortMessage, Timeout, receive, rpc, send};
 use libmach::names::{lookup, register};
 use libmach::port::{Disposition, PortType, ReceivePort, mach_port_deallocate};
 use libmach::task::{TASK_BOOTSTRAP_PORT, fork, task_get_special_port, task_terminate};
@@ -119,18 +119,26 @@ fn read_later(console: PortName) -> Result<ReceivePort, String> {
     Ok(reply)
 }
 
+/// How many the console lets wait for a line.
+const CONSOLE_READERS: usize = 16;
+
 fn a_dead_reader_blocks_nobody() -> Outcome {
     let child = ok("fork", fork(|| i32::from(console::read(&mut [0; 8]).is_err())))?;
     sleep(100);
     ok("task_terminate", task_terminate(child.task()))?;
     ok("wait", child.wait(Timeout::Millis(5_000)))?;
     let console = ok("lookup", lookup(CONSOLE))?;
-    // Nothing is typed: who reads waits, and is not turned away.
-    let reader = read_later(console)?;
-    nothing_at(reader.name(), 100)?;
-    let turned_away = ask(console, CONSOLE_READ, &PortMessage::with_words(CONSOLE_READ, &[1]))?;
-    same("who reads beside a living reader", Err(KernReturn::RESOURCE_SHORTAGE), turned_away)?;
-    drop(reader);
-    nothing_at(read_later(console)?.name(), 100)?;
+    // Nothing is typed: as many may wait as the console lets, and the dead one is the first to be turned away.
+    let readers = (0..CONSOLE_READERS).map(|_| read_later(console)).collect::<Result<Vec<_>, _>>()?;
+    for reader in &readers {
+        nothing_at(reader.name(), 10)?;
+    }
+    let last = read_later(console)?;
+    let (first, others) = readers.split_first().ok_or("there are readers")?;
+    let answer = ok("the longest waiting reader's answer", receive(first.name(), Timeout::Millis(5_000)))?;
+    same("who waited longest", Err(KernReturn::RESOURCE_SHORTAGE), answer_code(CONSOLE_READ, &answer))?;
+    for reader in others.iter().chain([&last]) {
+        nothing_at(reader.name(), 10)?;
+    }
     ok("drop the right to the console", mach_port_deallocate(me(), console))
 }

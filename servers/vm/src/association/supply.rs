@@ -118,6 +118,9 @@ impl DataSupply {
         let offset = self.args.offset + done;
         if vm.is_paging(self.assoc) {
             if !vm.accepts_paged(self.assoc, offset, self.args.precious) {
+                if self.args.precious {
+                    vm.keep_given_back(self.assoc, offset);
+                }
                 return Ok(());
             }
         } else {
@@ -298,6 +301,16 @@ impl Vm {
         match object.pages.get(&offset).and_then(|page| self.pages.get(*page)) {
             Some(page) => matches!(page.state, PageState::Requested { .. }),
             None => is_precious && object.paged.contains(offset),
+        }
+    }
+
+    /// The default pager gives back a page that came in again before: what was its copy is the only one now.
+    fn keep_given_back(&mut self, assoc: AssocId, offset: u64) {
+        let Some(object) = self.object_of(assoc).and_then(|object| self.objects.get(object)) else { return };
+        let Some(page) = object.pages.get(&offset).copied().and_then(|page| self.pages.get_mut(page)) else { return };
+        if let PageState::Clean { frame } = page.state {
+            page.state = PageState::Dirty { frame };
+            self.pageout.is_full = true;
         }
     }
 

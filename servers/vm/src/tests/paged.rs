@@ -185,6 +185,25 @@ fn i_dp_15_what_a_full_pager_gives_back_is_kept() {
 }
 
 #[test]
+fn i_dp_15_a_page_that_came_in_before_it_is_given_back_is_kept() {
+    let mut world = World::with_pager(400, 4);
+    let (task, at) = filled(&mut world, 20);
+    push_out(&mut world);
+    let assoc = world.vm.objects.iter().find_map(|(_, object)| object.paging).unwrap();
+    assert_eq!(world.load(task, at + 3 * P), Ok(value(3)));
+    world.give_back(assoc, 3 * P);
+    assert!(world.vm.pageout.is_full);
+    world.assert_valid();
+    let World { vm, machine, .. } = &mut world;
+    vm.evict(machine, 64);
+    world.settle();
+    assert_eq!(world.load(task, at + 3 * P), Ok(value(3)), "nobody has a copy, so it stays");
+    world.vm.set_paging_full(false);
+    push_out(&mut world);
+    assert_eq!(world.load(task, at + 3 * P), Ok(value(3)), "it went again");
+}
+
+#[test]
 fn a_pager_that_keeps_no_copy_gets_the_page_again() {
     let mut world = World::with_pager(400, 4);
     world.pager.as_mut().unwrap().is_frugal = true;

@@ -114,10 +114,24 @@ impl World {
         // What was given back is there already.
         let Some(bytes) = bytes else { return };
         pager.supplied += 1;
+        let address = self.filled_page(map, &bytes);
+        self.supply(assoc, offset, (map, address), is_precious);
+    }
+
+    /// A page of the pager's own with these bytes.
+    fn filled_page(&mut self, map: MapId, bytes: &[u8]) -> u64 {
         let address = self.run(Allocate::new(Some(map), 0, PAGE_SIZE, 1, Family::Xnu)).expect("the pager's memory");
         let frame = self.access(map, address, Prot::WRITE).expect("the pager's memory");
-        self.machine.bytes(frame).copy_from_slice(&bytes);
-        self.supply(assoc, offset, (map, address), is_precious);
+        self.machine.bytes(frame).copy_from_slice(bytes);
+        address
+    }
+
+    /// The pager finds no slot for a page of which it was asked meanwhile, and gives it back.
+    pub(crate) fn give_back(&mut self, assoc: AssocId, offset: u64) {
+        let pager = self.pager.as_mut().expect("a pager");
+        let (map, bytes) = (pager.map, pager.store.remove(&(assoc, offset)).expect("it is there"));
+        let address = self.filled_page(map, &bytes);
+        self.supply(assoc, offset, (map, address), true);
     }
 
     fn supply(&mut self, assoc: AssocId, offset: u64, (map, address): (MapId, u64), precious: bool) {
