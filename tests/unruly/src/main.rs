@@ -1,6 +1,6 @@
 //! A task that behaves badly at the console, to see what the shell makes of it: `spin`, `flood`, `suspend`, `read`, `hold`.
 //!
-//! The suite `shell` of `tests/suites.toml` runs it.
+//! The suite `shell.session` of `tests/suites.toml` runs it.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]

@@ -1,8 +1,8 @@
 //! Looks at every state that the machine can reach, with a manager that follows the contract but may be slow, silent
 //! or dead, and clients, eviction and the deadline in any order.
 //!
-//! Why not a crate: the search is these fifty lines, and the machine is the one that [`super::conform`] compares the
-//! implementation with. Of all reductions it needs one: which client is which does not matter. The usual crate for it (stateright) brings an HTTP server and thirty other crates along.
+//! The machine is the one that [`super::conform`] compares the implementation with. Why the search is no crate's:
+//! `docs/adr/0004-dependencies.md`.
 //!
 //! What holds in every state:
 //!
