@@ -106,13 +106,37 @@ pub fn reply(request: &PortMessage, answer: &PortMessage) -> Result<()> {
     send(&addressed_reply(request, answer), Timeout::Millis(0))
 }
 
+/// Answers a received message, or, if that cannot be, gives up the right to answer and those that `answer` moves. Answers
+/// whether it was sent.
+pub fn reply_or_destroy(request: &PortMessage, answer: &PortMessage) -> bool {
+    let answer = addressed_reply(request, answer);
+    let MsgReply { code, message } = mach_msg(&MsgRequest::Send(outgoing(&answer, Timeout::Millis(0))));
+    if code.ok().is_ok() {
+        return true;
+    }
+    match message {
+        // What was taken came back, maybe by other names.
+        Some(back) => mach_msg_destroy(&back),
+        None => {
+            let moves = |right: &&CarriedRight| {
+                matches!(
+                    right.disposition,
+                    Disposition::MOVE_RECEIVE | Disposition::MOVE_SEND | Disposition::MOVE_SEND_ONCE
+                )
+            };
+            answer.rights().iter().chain([&answer.header.remote]).filter(moves).for_each(destroy_right);
+        }
+    }
+    false
+}
+
 /// Answers a received message, then receives the next one from `from`.
 ///
 /// # Errors
 ///
 /// Those of [`receive`]: that the answer could not be sent is its receiver's loss.
 pub fn reply_and_receive(request: &PortMessage, answer: &PortMessage, from: PortName) -> Result<PortMessage> {
-    let _ = reply(request, answer);
+    reply_or_destroy(request, answer);
     receive(from, Timeout::Never)
 }
 

@@ -68,9 +68,13 @@ impl Pager {
         }
     }
 
-    /// Has a file change its size, and answers the request when that is done.
+    /// Has a file change its size, and answers the request when that is done. One change is made at a time, so that the
+    /// last to be answered is the last that was made.
     pub(crate) fn resize(&mut self, number: u64, size: u64, request: PortMessage) {
-        let Some(open) = self.open.get(number) else { return };
+        let Some(open) = self.open.get(number) else { return answer(&request, Err(Problem::NotFound)) };
+        if self.resizes.iter().any(|resize| resize.number == number) {
+            return answer(&request, Err(Problem::Busy));
+        }
         let (object, before) = (open.object, open.file.size());
         let first = before.min(size) / PAGE_SIZE * PAGE_SIZE;
         let end = before.next_multiple_of(PAGE_SIZE);
@@ -193,5 +197,5 @@ pub(crate) fn answer(request: &PortMessage, outcome: Result<PortMessage, Problem
         answer
     });
     // A client that is gone needs no answer.
-    let _ = msg::reply(request, &answer);
+    msg::reply_or_destroy(request, &answer);
 }

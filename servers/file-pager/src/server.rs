@@ -5,8 +5,8 @@ use alloc::string::String;
 use file_pager::open::{Open, State};
 use file_pager::volume::{Kind, Problem, Volume};
 use libmach::memory_object::{Object, Served, Server, memory_object_create_proxy};
-use libmach::msg::{CarriedRight, PortMessage, Timeout};
-use libmach::port::{Disposition, ReceivePort, mach_port_deallocate};
+use libmach::msg::{CarriedRight, PortMessage, Timeout, destroy_right};
+use libmach::port::{Disposition, ReceivePort};
 use libmach::task::mach_task_self;
 use libmach::vm::{PAGE_SIZE, VmProt};
 use libmach::{KernReturn, PortName, names};
@@ -57,10 +57,7 @@ pub(crate) fn main() -> libmach::Result<()> {
 
 /// Lets go the rights that a request brought. Those to objects are known by their names.
 fn drop_rights(request: &PortMessage) {
-    for right in request.rights() {
-        // The rights came with the message.
-        let _ = mach_port_deallocate(mach_task_self(), right.name);
-    }
+    request.rights().iter().for_each(destroy_right);
 }
 
 /// Serves one request, and answers it, or has it answered later.

@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+mod raw;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -24,7 +26,7 @@ type Outcome = Result<(), String>;
 /// A case: its name, and what it does.
 type Case = (&'static str, fn() -> Outcome);
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 10] = [
     ("files.names", names),
     ("files.shared", shared),
     ("files.grows", grows),
@@ -33,6 +35,8 @@ const CASES: [Case; 8] = [
     ("files.copied", copied),
     ("files.written-back", written_back),
     ("files.full", full),
+    ("files.keeps-no-rights", raw::keeps_no_rights),
+    ("files.resized-twice", raw::resized_twice),
 ];
 
 fn main() -> i32 {

@@ -7,7 +7,9 @@ use block::disks::{Device, Disks};
 use block::mbr::partitions;
 use block::traffic::{Place, Traffic};
 use libmach::memory_object::{Doorbell, port_doorbell};
-use libmach::msg::{CarriedRight, PortMessage, Timeout, mach_msg_destroy, receive, reply, send};
+use libmach::msg::{
+    CarriedRight, PortMessage, Timeout, destroy_right, mach_msg_destroy, receive, reply_or_destroy, send,
+};
 use libmach::port::{
     Disposition, ReceivePort, Right, mach_port_allocate, mach_port_deallocate, mach_port_destroy,
     mach_port_move_member, mach_port_request_notification, notify,
@@ -172,13 +174,9 @@ impl Server {
 
     /// Answers a request, and lets the rights in it go that were not kept.
     fn answer(&mut self, request: &PortMessage, answer: &PortMessage) {
-        let me = mach_task_self();
         let opened = answer.rights().first().map(|right| right.name);
         // Who cannot be answered is gone.
-        let was_answered = reply(request, answer).is_ok();
-        if !was_answered && request.header.remote.name.is_valid() {
-            let _ = mach_port_deallocate(me, request.header.remote.name);
-        }
+        let was_answered = reply_or_destroy(request, answer);
         let session = opened.and_then(|port| {
             self.clients.iter().position(|client| client.as_ref().is_some_and(|client| client.port == port))
         });
@@ -187,11 +185,9 @@ impl Server {
         }
         for (index, right) in request.rights().iter().enumerate() {
             let is_kept = session.is_some() && index == NOTIFY;
-            if right.name.is_valid() && !is_kept {
-                let _ = match right.disposition {
-                    Disposition::PORT_RECEIVE => mach_port_destroy(me, right.name),
-                    _ => mach_port_deallocate(me, right.name),
-                };
+            if !is_kept {
+                // A port's send rights, which sessions may keep, stay by their name.
+                destroy_right(right);
             }
         }
     }

@@ -33,6 +33,8 @@ pub enum Problem {
     Full,
     /// Longer than a file can be.
     TooLarge,
+    /// Another change of the file's size is not done yet.
+    Busy,
 }
 
 impl Problem {
@@ -48,6 +50,7 @@ impl Problem {
             Self::NotEmpty => KernReturn::FAILURE,
             Self::Full => KernReturn::NO_SPACE,
             Self::TooLarge => KernReturn::INVALID_VALUE,
+            Self::Busy => KernReturn::RESOURCE_SHORTAGE,
         }
     }
 }
@@ -67,6 +70,7 @@ impl fmt::Display for Problem {
             Self::BadName(why) => write!(f, "bad name: {why}"),
             Self::Full => f.write_str("no room on the volume"),
             Self::TooLarge => f.write_str("a file has at most 4 GiB - 1"),
+            Self::Busy => f.write_str("its size is being changed already"),
         }
     }
 }

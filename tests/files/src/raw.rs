@@ -1,0 +1,87 @@
+//! Requests that `libmach::fs` does not make: with rights that nobody asked for, without a receiver of the answer, two at
+//! once.
+
+use alloc::format;
+use alloc::string::String;
+
+use libmach::fs::{self, File};
+use libmach::msg::{self, CarriedRight, PortMessage, Timeout};
+use libmach::port::{
+    Disposition, PortType, ReceivePort, Right, mach_port_allocate, mach_port_deallocate, mach_port_get_receive_status,
+    mach_port_mod_refs, mach_port_set_qlimit, mach_port_type,
+};
+use libmach::task::mach_task_self;
+use libmach::{KernReturn, PortName, names};
+use mach_protocol::file::{FILE_RESIZE, FILE_SIZE, FILE_VOLUME, FILES};
+use mach_protocol::service::answer_code;
+
+use crate::{During, Outcome, are, check, set};
+
+/// A receive right in a request dies with it; a reply port without room is given up.
+pub(crate) fn keeps_no_rights() -> Outcome {
+    let me = mach_task_self();
+    let pager = names::lookup(FILES).during("looking the pager up")?;
+    for id in [FILE_VOLUME, FILE_SIZE, 1] {
+        let lost = ReceivePort::new().during("making a port")?;
+        let mut request = PortMessage::new(id);
+        let right = CarriedRight { name: lost.name(), disposition: Disposition::MOVE_RECEIVE };
+        request.push_right(right).map_err(|_| "a right does not fit")?;
+        msg::rpc(pager, &request).during("asking")?;
+        let left = mach_port_type(me, lost.name()).during("asking about a port")?;
+        check(left == PortType::DEAD_NAME, &format!("the pager keeps the receive right of a request {id}"))?;
+    }
+    let deaf = mach_port_allocate(me, Right::RECEIVE).during("making a port")?;
+    mach_port_set_qlimit(me, deaf, 0).during("closing its queue")?;
+    let mut request = PortMessage::new(FILE_VOLUME);
+    request.header.remote = CarriedRight { name: pager, disposition: Disposition::COPY_SEND };
+    request.header.local = CarriedRight { name: deaf, disposition: Disposition::MAKE_SEND };
+    msg::send(&request, Timeout::Never).during("asking")?;
+    // Requests are served one after the other.
+    fs::volume().during("asking about the volume")?;
+    let status = mach_port_get_receive_status(me, deaf).during("asking about a port")?;
+    check(!status.srights, "the pager keeps a right to answer")?;
+    mach_port_mod_refs(me, deaf, Right::RECEIVE, -1).during("destroying a port")?;
+    mach_port_deallocate(me, pager).during("dropping the pager")
+}
+
+/// Sends a request to change a file's size. Answers the port that the answer comes to.
+fn begin_resize(pager: PortName, file: &File, size: u64) -> Result<ReceivePort, String> {
+    let reply = ReceivePort::new().during("making a port")?;
+    let mut request = PortMessage::with_words(FILE_RESIZE, &[size]);
+    let right = CarriedRight { name: file.object(), disposition: Disposition::COPY_SEND };
+    request.push_right(right).map_err(|_| "a right does not fit")?;
+    request.header.remote = CarriedRight { name: pager, disposition: Disposition::COPY_SEND };
+    request.header.local = CarriedRight { name: reply.name(), disposition: Disposition::MAKE_SEND_ONCE };
+    msg::send(&request, Timeout::Never).during("asking")?;
+    Ok(reply)
+}
+
+/// Of two changes of a size the second comes after the first, or is refused.
+pub(crate) fn resized_twice() -> Outcome {
+    let pager = names::lookup(FILES).during("looking the pager up")?;
+    let mut file = File::create_new("twice").during("making")?;
+    file.set_size(12_288).during("growing")?;
+    let memory = file.map(0, 20_480).during("mapping")?;
+    for at in [4999, 5000, 12_287] {
+        set(&memory, at, 0x55);
+    }
+    let (first, second) = (begin_resize(pager, &file, 5000)?, begin_resize(pager, &file, 20_000)?);
+    let answered = |port: &ReceivePort| {
+        let answer = msg::receive(port.name(), Timeout::Never).during("receiving")?;
+        Ok::<_, String>((answer_code(FILE_RESIZE, &answer), answer.data_bytes_from(1).next().is_some()))
+    };
+    check(answered(&first)?.0 == Ok(()), "the first was refused")?;
+    let size = match answered(&second)? {
+        (Ok(()), _) => 20_000,
+        (Err(KernReturn::RESOURCE_SHORTAGE), true) => 5000,
+        other => return Err(format!("the second: {other:?}")),
+    };
+    let is = file.size().during("asking")?;
+    check(is == size, &format!("{is} bytes in place of {size}"))?;
+    file.set_size(20_000).during("growing at the end")?;
+    check(are(&memory, 4999..5000, 0x55), "a byte was lost")?;
+    check(are(&memory, 5000..20_480, 0), "what was cut off is still there")?;
+    drop((file, memory));
+    fs::remove("twice").during("removing")?;
+    mach_port_deallocate(mach_task_self(), pager).during("dropping the pager")
+}
