@@ -10,7 +10,7 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::sync::atomic::Ordering::SeqCst;
 
-use libmach::exception::catch;
+use libmach::exception::{ExceptionType, catch};
 use libmach::memory_object::{
     After, Answer, Attributes, ByPage, Init, MemoryManager, Object, Page, Pages, Server, ShouldReturn, Supply,
     server_usage,
@@ -147,13 +147,19 @@ fn wait_for(name: PortName) {
     }
 }
 
-/// A client: touches a page of its own and one that both want. Answers the code of its exceptions, if that was one.
+/// A client: touches a page of its own and one that both want. Answers the code of its exceptions, if that was one, and both
+/// were bad accesses.
 fn client(number: u64) -> i32 {
     wait_for(BAD);
     let Ok(region) = Region::map(&MapRequest::object(BAD, PAGES * PAGE_SIZE)) else { return -1 };
     let codes = [number, 2].map(|page| {
         let address = region.address() + page * PAGE_SIZE;
-        catch(|| touch(address)).map_or(-2, |caught| caught.map_or_else(|raised| raised.code, i32::from))
+        match catch(|| touch(address)) {
+            Ok(Ok(byte)) => i32::from(byte),
+            Ok(Err(raised)) if raised.exception == ExceptionType::BAD_ACCESS => raised.code,
+            Ok(Err(_)) => -4,
+            Err(_) => -2,
+        }
     });
     if codes[0] == codes[1] { codes[0] } else { -3 }
 }
