@@ -1,4 +1,5 @@
-//! The programs that root can start, those of the boot archive. Root offers them while the shell runs.
+//! The programs that root can start, those of the boot archive. Root offers them to the shell alone, which has the right
+//! [`PROGRAMS`](service::PROGRAMS) from its start.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,9 +7,8 @@ use alloc::vec::Vec;
 use mach_protocol::service;
 
 use crate::msg::{self, CarriedRight, PortMessage};
-use crate::port::{Disposition, mach_port_deallocate};
-use crate::task::mach_task_self;
-use crate::{KernReturn, PortName, Result, names};
+use crate::port::Disposition;
+use crate::{KernReturn, PortName, Result};
 
 /// Who is told of a started task's end, and with which word.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +23,12 @@ pub struct Notify {
 ///
 /// # Errors
 ///
-/// Those of the name service, and of sending.
+/// Those of sending; `SEND_INVALID_DEST` in a task without the right.
 pub fn list() -> Result<Vec<String>> {
-    let port = Port::find()?;
     let mut names: Vec<String> = Vec::new();
     loop {
-        let answer = msg::rpc(port.0, &PortMessage::with_words(service::PROGRAM_LIST, &[names.len() as u64]))?;
+        let answer =
+            msg::rpc(service::PROGRAMS, &PortMessage::with_words(service::PROGRAM_LIST, &[names.len() as u64]))?;
         service::answer_code(service::PROGRAM_LIST, &answer)?;
         let all = answer.data_words().get(1).copied().ok_or(KernReturn::MIG_TYPE_ERROR)?;
         let bytes: Vec<u8> = answer.data_bytes_from(2).collect();
@@ -49,7 +49,6 @@ pub fn list() -> Result<Vec<String>> {
 /// `INVALID_NAME` if there is no such program, `INVALID_ARGUMENT` if it is none, `NO_SPACE` for arguments that are too
 /// long; those of making a task, and of sending.
 pub fn start(arguments: &[&str], notify: Notify, bootstrap: PortName) -> Result<PortName> {
-    let port = Port::find()?;
     let mut request = PortMessage::with_words(service::PROGRAM_START, &[notify.cookie]);
     for name in [notify.port, bootstrap].into_iter().filter(|name| name.is_valid()) {
         let right = CarriedRight { name, disposition: Disposition::MAKE_SEND };
@@ -59,23 +58,7 @@ pub fn start(arguments: &[&str], notify: Notify, bootstrap: PortName) -> Result<
     if request.push_bytes(&bytes) < bytes.len() {
         return Err(KernReturn::NO_SPACE);
     }
-    let answer = msg::rpc(port.0, &request)?;
+    let answer = msg::rpc(service::PROGRAMS, &request)?;
     service::answer_code(service::PROGRAM_START, &answer)?;
     service::answered_right(&answer)
-}
-
-/// A send right to root's port, given up when this goes.
-struct Port(PortName);
-
-impl Port {
-    fn find() -> Result<Self> {
-        names::lookup(service::PROGRAMS).map(Self)
-    }
-}
-
-impl Drop for Port {
-    fn drop(&mut self) {
-        // The right was asked for this value alone.
-        let _ = mach_port_deallocate(mach_task_self(), self.0);
-    }
 }

@@ -39,8 +39,9 @@ pub const PROGRAM_LIST: i32 = 7210;
 /// Codes: INVALID_NAME if there is no such program, INVALID_ARGUMENT if it is none, those of making a task.
 pub const PROGRAM_START: i32 = 7211;
 
-/// The name of root's starting of programs at the name service.
-pub const PROGRAMS: &str = "programs";
+/// The shell's name of root's port for programs. Only the shell gets the right: what is started by it has root's own name
+/// service, unless the request brings another.
+pub const PROGRAMS: PortName = PortName(2);
 
 /// The console's name at the name service.
 pub const CONSOLE: &str = "console";

@@ -58,7 +58,7 @@ impl Names {
     /// | 2 | it is a send right                                | `INVALID_CAPABILITY` |
     /// | 3 | nobody has the name whose port lives              | `NAME_EXISTS`        |
     /// | 4 | there are not too many names whose ports live     | `RESOURCE_SHORTAGE`  |
-    pub(crate) fn register(&mut self, name: String, right: &CarriedRight) -> KernReturn {
+    fn register(&mut self, name: String, right: &CarriedRight) -> KernReturn {
         let refused = if name.is_empty() || !right.name.is_valid() {
             KernReturn::INVALID_ARGUMENT
         } else if right.disposition != Disposition::PORT_SEND {

@@ -9,7 +9,7 @@ use libmach::KernReturn;
 use libmach::PortName;
 use libmach::block;
 use libmach::loader::{LoadError, Loaded};
-use libmach::msg::{CarriedRight, PortMessage, Timeout, receive};
+use libmach::msg::{PortMessage, Timeout, receive};
 use libmach::port::{
     Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_insert_right, mach_port_move_member,
 };
@@ -234,14 +234,13 @@ impl<'a> FirstTask<'a> {
     fn run_shell(&mut self, system: Vec<String>) -> Result<i32, Problem> {
         let me = mach_task_self();
         let port = mach_port_allocate(me, Right::RECEIVE).in_call("mach_port_allocate")?;
-        mach_port_insert_right(me, port, port, Disposition::MAKE_SEND).in_call("mach_port_insert_right")?;
         mach_port_move_member(me, port, self.set).in_call("mach_port_move_member")?;
-        let right = CarriedRight { name: port, disposition: Disposition::PORT_SEND };
-        self.names.register(PROGRAMS.into(), &right).ok().in_call("naming the programs")?;
         self.programs = Some((port, Programs::new(self.archive, system)));
         let loaded = self.load(SHELL, &[])?;
         let privilege = mach_port_insert_right(loaded.task, HOST_PRIV, HOST_PRIV, Disposition::COPY_SEND);
         privilege.in_call("mach_port_insert_right")?;
+        let programs = mach_port_insert_right(loaded.task, PROGRAMS, port, Disposition::MAKE_SEND);
+        programs.in_call("mach_port_insert_right")?;
         thread_set_priority(loaded.thread, HOST_PRIV, u32::from(priority::SHELL)).in_call("thread_set_priority")?;
         self.start_task(loaded)?;
         self.serve_until_end(SHELL)
