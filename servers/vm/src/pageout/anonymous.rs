@@ -28,6 +28,7 @@ impl Vm {
     /// Whether the default pager has no space. While it has none, only pages that it has already are taken.
     pub fn set_paging_full(&mut self, is_full: bool) {
         self.pageout.is_full = is_full;
+        self.pageout.idle_steps = 0;
         self.wake(WaitOn::Frames, Wake::Retry);
     }
 

@@ -59,15 +59,21 @@ impl Vm {
         if wanted == 0 {
             return false;
         }
+        let pages = self.queues.active() + self.queues.inactive();
+        let is_full = self.pageout.is_full;
+        if is_full && self.pageout.idle_steps > pages / STEP_PAGES as u64 {
+            // What is left is dirty, and looking at it again and again would keep everybody else waiting. Who wants a
+            // frame looks for one that is clean.
+            return false;
+        }
         let done = self.evict(env, wanted.min(STEP_PAGES as u64) as usize);
-        if done.total() > 0 {
+        if done.total() > 0 && !is_full {
             self.pageout.idle_steps = 0;
             return true;
         }
-        // A round over all pages without taking one, and that is that.
-        let pages = self.queues.active() + self.queues.inactive();
+        // A round over all pages without taking one, and that is that. One round alone while the default pager has no space.
         self.pageout.idle_steps += 1;
-        self.pageout.idle_steps <= 4 * pages / STEP_PAGES as u64
+        is_full || self.pageout.idle_steps <= 4 * pages / STEP_PAGES as u64
     }
 
     /// Takes up to about `wanted` pages, after looking at no more than a step's worth. Those of which somebody has a copy

@@ -185,6 +185,26 @@ fn i_dp_15_what_a_full_pager_gives_back_is_kept() {
 }
 
 #[test]
+fn i_dp_15_page_out_rests_while_there_is_no_space() {
+    let mut world = World::with_pager(400, 4);
+    let (_, _) = filled(&mut world, 200);
+    let World { vm, machine, .. } = &mut world;
+    vm.set_paging_full(true);
+    vm.set_free_targets(400, 400);
+    let steps = (0..100).take_while(|_| vm.page_out(machine)).count();
+    assert!(steps <= 200 / 64 + 2, "{steps} steps");
+    let statistics = |vm: &Vm, machine: &_| {
+        let now = vm.statistics(machine);
+        (now.active_count, now.inactive_count, now.reactivations)
+    };
+    let before = statistics(vm, machine);
+    assert!(!vm.page_out(machine));
+    assert_eq!(statistics(vm, machine), before, "no page is looked at in vain");
+    vm.set_paging_full(false);
+    assert!(vm.page_out(machine), "it goes on when there is space");
+}
+
+#[test]
 fn i_dp_15_a_page_that_came_in_before_it_is_given_back_is_kept() {
     let mut world = World::with_pager(400, 4);
     let (task, at) = filled(&mut world, 20);
