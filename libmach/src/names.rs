@@ -29,6 +29,15 @@ pub fn register(name: &str, right: PortName) -> Result<()> {
     service::answer_code(service::NAMES_REGISTER, &ask(&message)?)
 }
 
+/// Writes a line to the system's log, which a run shows with `-v`; what is too long is cut. For servers, whose clients own the
+/// console.
+pub fn note(text: &str) {
+    let mut message = msg::PortMessage::new(service::NAMES_NOTE);
+    message.push_bytes(text.as_bytes().get(..msg::MAX_DATA_BYTES).unwrap_or(text.as_bytes()));
+    // A note that nobody takes is lost: there is no place to report it to.
+    let _ = ask(&message);
+}
+
 fn ask(message: &msg::PortMessage) -> Result<msg::PortMessage> {
     let task = mach_task_self();
     let bootstrap = task_get_special_port(task, TASK_BOOTSTRAP_PORT)?;

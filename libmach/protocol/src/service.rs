@@ -15,6 +15,9 @@ pub const NAMES_REGISTER: i32 = 7200;
 /// Finds a port by its name: data the [`ServiceName`]. Outs: one right, the send right.
 /// Codes: INVALID_NAME.
 pub const NAMES_LOOKUP: i32 = 7201;
+/// Writes the data's bytes to the system's log, as a line that begins with `note: `. No outs. What does not print is shown
+/// as `?`.
+pub const NAMES_NOTE: i32 = 7202;
 /// Writes the data's bytes to the console. Outs: none; the answer comes when they are written.
 pub const CONSOLE_WRITE: i32 = 7300;
 /// Reads a line that is typed, which the console shows and lets the user correct: data the most bytes. Outs: the bytes,

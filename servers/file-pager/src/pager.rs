@@ -162,7 +162,10 @@ impl MemoryManager for Pager {
             buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = from.load(Relaxed));
             if let Err(problem) = self.volume.write(&open.file, offset, buffer) {
                 open.has_failed = true;
-                libmach::eprintln!("file-pager: {} at {offset:#x} is not written: {problem}", open.file.path());
+                libmach::names::note(&alloc::format!(
+                    "file-pager: {} at {offset:#x} is not written: {problem}",
+                    open.file.path()
+                ));
             }
         }
     }

@@ -24,14 +24,14 @@ pub(crate) fn main() -> libmach::Result<()> {
     let volume = match Session::open() {
         Ok(disk) => Volume::mount(disk),
         Err(code) => {
-            libmach::eprintln!("file-pager: the volume's disk cannot be opened: {code}");
+            libmach::names::note(&alloc::format!("file-pager: the volume's disk cannot be opened: {code}"));
             Err(Problem::Disk)
         }
     };
     match volume {
         Ok(volume) => {
             if let Some(why) = volume.read_only() {
-                libmach::eprintln!("file-pager: the volume is read only: {why}");
+                libmach::names::note(&alloc::format!("file-pager: the volume is read only: {why}"));
             }
             let mut server = Server::new(Pager::new(volume))?;
             server.add_port(port.name())?;
@@ -44,7 +44,7 @@ pub(crate) fn main() -> libmach::Result<()> {
         }
         // The system goes on without files: whoever wants one is told why there are none.
         Err(problem) => {
-            libmach::eprintln!("file-pager: {problem}");
+            libmach::names::note(&alloc::format!("file-pager: {problem}"));
             names::register(proto::FILES, port.name())?;
             loop {
                 let request = libmach::msg::receive(port.name(), Timeout::Never)?;

@@ -7,7 +7,17 @@ use libmach::msg::{CarriedRight, PortMessage, Timeout, destroy_right, send};
 use libmach::port::{Disposition, PortType, mach_port_deallocate, mach_port_type};
 use libmach::task::mach_task_self;
 use libmach::{KernReturn, PortName};
-use mach_protocol::service::{NAMES_LOOKUP, NAMES_REGISTER, answer, requested_name};
+use mach_protocol::service::{NAMES_LOOKUP, NAMES_NOTE, NAMES_REGISTER, answer, requested_name};
+
+use crate::log::log;
+
+/// Writes what a task notes to the log. The line begins so that nobody takes it for one of root's own.
+fn note(request: &PortMessage) -> PortMessage {
+    let text = request.data_bytes_from(0).filter(|byte| *byte != 0);
+    let shown = text.map(|byte| if byte == b' ' || byte.is_ascii_graphic() { char::from(byte) } else { '?' });
+    log!("note: {}", shown.collect::<String>());
+    answer(NAMES_NOTE, KernReturn::SUCCESS)
+}
 
 /// Names that can be registered: what bounds the memory that clients can make root use.
 const MAX_NAMES: usize = 256;
@@ -43,6 +53,7 @@ impl Names {
                 None => answer(NAMES_REGISTER, KernReturn::INVALID_CAPABILITY),
             },
             NAMES_LOOKUP => self.lookup(&name),
+            NAMES_NOTE => note(request),
             id => answer(id, KernReturn::MIG_BAD_ID),
         };
         // Rights that no request has are let go.

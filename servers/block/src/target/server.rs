@@ -16,7 +16,7 @@ use libmach::port::{
 };
 use libmach::task::mach_task_self;
 use libmach::vm::{PAGE_SIZE, RemapRequest, VmInherit, vm_remap};
-use libmach::{KernReturn, PortName, Result, names, println};
+use libmach::{KernReturn, PortName, Result, names};
 use mach_protocol::block::ring::Bounds;
 use mach_protocol::block::{BLOCK, BLOCK_DONE, BLOCK_INFO, BLOCK_OPEN, MAX_DATA_PAGES, OpenReply, OpenRequest, body};
 use mach_protocol::private::FIRST_GRANT_SLOT;
@@ -97,7 +97,7 @@ impl Server {
                     self.disks.add(self.devices.len(), about, &parts);
                     self.devices.push(device);
                 }
-                Err(problem) => println!("block: the disk at {argument} is left out: {problem}"),
+                Err(problem) => names::note(&alloc::format!("block: the disk at {argument} is left out: {problem}")),
             }
         }
     }

@@ -11,7 +11,7 @@ use libmach::memory_object::{After, Answer, MemoryManager, Object, Returned, Ser
 use libmach::msg::{PortMessage, Timeout};
 use libmach::port::ReceivePort;
 use libmach::vm::{PAGE_SIZE, VmProt, wire_task};
-use libmach::{KernReturn, names, println};
+use libmach::{KernReturn, names};
 use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::default_pager::DEFAULT_PAGER;
 
@@ -115,7 +115,7 @@ pub(crate) fn main() -> Result<(), Problem> {
     for disk in block::list()?.iter().filter(|disk| is_paging_area(disk)) {
         let name: String = disk.name.bytes().map(char::from).collect();
         if let Err(code) = add_area(&mut server, &name) {
-            println!("default-pager: {name} is not used: {code}");
+            names::note(&alloc::format!("default-pager: {name} is not used: {code}"));
         }
     }
     // What the task touches from the registration on stays resident by itself.
