@@ -2,8 +2,8 @@
 //!
 //! Cases with a number are those of the specification (`spec/mach-memory-objects.md` I-DP).
 //!
-//! `small`, for an area of 8 MiB that runs full (I-DP 15), is in no suite yet: it does not end, for a reason that is not
-//! known. Host tests show that case (`docs/paging.md`, "Space").
+//! `small`, for an area of 8 MiB that runs full (I-DP 15), is in no suite yet: the task is killed when it wants a page of
+//! its own back (`docs/paging.md`, "Space"). Host tests show that case.
 #![no_std]
 #![no_main]
 
