@@ -18,8 +18,30 @@ const FORBIDDEN: [(&str, &str); 4] = [
 /// Packages that are built for the privileged target, and their binaries.
 const AT_EL1: [&str; 2] = ["kernel", "boot"];
 /// Packages that are built for user mode.
-const IN_USER_MODE: [&str; 10] =
-    ["root", "mach", "ticker", "console", "file-pager", "shell", "libmach", "bench-kernel", "bench-mach", "file-tests"];
+const IN_USER_MODE: [&str; 22] = [
+    "root",
+    "mach",
+    "ticker",
+    "console",
+    "block",
+    "default-pager",
+    "file-pager",
+    "shell",
+    "libmach",
+    "bench-kernel",
+    "bench-mach",
+    "disk-tests",
+    "faults",
+    "file-tests",
+    "hostile",
+    "kernel-tests",
+    "killed",
+    "mach-tests",
+    "memory-pager",
+    "paging-tests",
+    "swap-tests",
+    "unruly",
+];
 
 /// Runs every check.
 pub(crate) fn run() -> Result<u8> {

@@ -19,7 +19,10 @@ libmach::entry!(main);
 /// What a case answers: why it failed.
 type Outcome = Result<(), String>;
 
-const CASES: &[(&str, fn() -> Outcome)] = &[
+/// A case with its name.
+type Case = (&'static str, fn() -> Outcome);
+
+const CASES: &[Case] = &[
     ("paging.overcommit", more_than_may_be_in_use),
     ("paging.copies", three_versions_of_copied_memory),
     ("paging.statistics", counts_add_up),
