@@ -68,7 +68,10 @@ fn serve(server: &mut Server<Pager>, request: &PortMessage) {
         proto::FILE_OPEN => open(server, request),
         proto::FILE_SIZE => find(server, object).map(|open| reply(request, &open.file.size())),
         proto::FILE_RESIZE => {
-            let size = request.data_words().first().copied().unwrap_or_default();
+            // No size is not the size 0: nothing is cut off for a request that says none.
+            let Some(size) = request.data_words().first().copied() else {
+                return answer(request, Ok(service::answer(proto::FILE_RESIZE, KernReturn::INVALID_ARGUMENT)));
+            };
             match find(server, object)
                 .and_then(|open| open.file.read_only().map_or(Ok(()), |why| Err(Problem::ReadOnly(why))))
             {

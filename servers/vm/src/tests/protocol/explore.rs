@@ -448,5 +448,5 @@ fn every_state_of_the_protocol_keeps_its_promises() {
         total += states;
     }
     super::report(&format!("{total} states of the memory objects' protocol, {:?}", begin.elapsed()));
-    assert!(total > 10_000, "the search came somewhere");
+    assert!(total > 1_300_000, "the search goes everywhere that it went: {total} states");
 }
