@@ -49,6 +49,8 @@ pub(crate) struct Suite {
     pub(crate) server: Option<String>,
     #[serde(default)]
     pub(crate) report: bool,
+    /// File with what the cases saw on another kernel, in the project.
+    pub(crate) golden: Option<PathBuf>,
     #[serde(default = "a_minute")]
     pub(crate) seconds: u64,
     #[serde(default)]
