@@ -8,7 +8,7 @@
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
 //! - [`bench`](mod@bench): what operations cost, beside what they cost elsewhere;
-//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`layers`], [`check`]: the verbs that judge.
+//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`documents`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ mod cpio;
 mod create;
 mod damage;
 mod disk;
+mod documents;
 mod elf;
 mod front;
 mod gdb;
