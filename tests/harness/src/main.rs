@@ -9,7 +9,7 @@
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
 //! - [`bench`](mod@bench): what operations cost, beside what they cost elsewhere;
 //! - [`golden`]: what cases saw on another kernel;
-//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`layers`], [`check`]: the verbs that judge.
+//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`documents`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ mod cpio;
 mod create;
 mod damage;
 mod disk;
+mod documents;
 mod elf;
 mod front;
 mod gdb;
