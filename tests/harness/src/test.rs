@@ -32,7 +32,12 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
     }
     if arguments.ring != Some(Ring::Host) {
         match suite::load(filter) {
-            Ok(suites) => machines(&suites, &mut score),
+            Ok(mut suites) => {
+                if let Some(machine) = &arguments.on {
+                    suites.iter_mut().for_each(|suite| suite.on = vec![machine.name.clone()]);
+                }
+                machines(&suites, &mut score);
+            }
             Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
         }
         for (name, run) in [
