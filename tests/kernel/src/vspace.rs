@@ -7,7 +7,7 @@ use crate::call::{call, recv};
 use crate::case::{Done, ILLEGAL, cases};
 use crate::frame::{robbed, stale};
 use crate::trace::note;
-use crate::world::{Must, NO_CODE, NO_TABLE, PAGE, POOL, READ, ROOT, VSPACE, WINDOW, World, delete, map, map_table};
+use crate::world::{Must, NO_CODE, NO_TABLE, PAGE, POOL, READ, ROOT, VSPACE, WINDOW, delete, map, map_table};
 
 const TOP: u64 = mach_sys::abi::object::USER_TOP;
 
