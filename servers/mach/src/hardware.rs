@@ -148,8 +148,8 @@ impl<M: Machine> FramePool for Hardware<M> {
         u64::from(self.memory.free_frames())
     }
 
-    fn promise_frame(&mut self) -> Result<(), Shortage> {
-        Ok(self.memory.promise_frame(self.need)?)
+    fn promise_frame(&mut self, may_use_floor: bool) -> Result<(), Shortage> {
+        Ok(self.memory.promise_frame(self.need, may_use_floor)?)
     }
 
     fn redeem_frame(&mut self) {

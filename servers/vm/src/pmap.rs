@@ -87,11 +87,11 @@ pub trait FramePool {
     fn free_frames(&self) -> u64;
 
     /// Keeps a frame for a page that is on its way in, until [`FramePool::redeem_frame`]: requests that may not use the
-    /// reserve do not get it.
+    /// reserve do not get it. With `may_use_floor` it may be one of those that new memory does not get.
     ///
     /// # Errors
     /// [`Shortage`]: there is no frame beside the reserve and those that were promised.
-    fn promise_frame(&mut self) -> Result<(), Shortage>;
+    fn promise_frame(&mut self, may_use_floor: bool) -> Result<(), Shortage>;
 
     /// The page is here, or will not come.
     fn redeem_frame(&mut self);

@@ -62,8 +62,10 @@ pub(super) struct Op {
     pub(super) failure: Option<KernReturn>,
     /// How its last wait for the virtual memory ended.
     pub(super) wake: vm::Wake,
-    /// It waits for a frame.
-    pub(super) waits_for_frame: bool,
+    /// Its turn in the line for frames, if it waited there and got none since.
+    pub(super) turn: Option<Turn>,
+    /// A frame is promised to its next step.
+    pub(super) has_frame: bool,
     /// Nobody wants its answer, but it has to run to its end.
     pub(super) is_abandoned: bool,
 }
@@ -78,10 +80,20 @@ impl Op {
             is_late: false,
             failure: None,
             wake: vm::Wake::Retry,
-            waits_for_frame: false,
+            turn: None,
+            has_frame: false,
             is_abandoned: false,
         }
     }
+}
+
+/// A place in the line for frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Smaller ones come first.
+    pub(super) number: u64,
+    /// When it has waited long enough.
+    pub(super) until: u64,
 }
 
 /// The outcome of a step.
@@ -203,16 +215,21 @@ impl Ops {
     pub(super) fn wait_vm(&mut self, id: OpId, on: vm::WaitOn) {
         if let Some(place) = self.table.get_mut(id) {
             place.on = Some(on);
-            if let Some(op) = &mut place.op {
-                op.waits_for_frame = on == vm::WaitOn::Frames;
-            }
             self.waiting.entry(on).or_default().push(id);
         }
     }
 
-    /// Whether somebody waits for `what`.
-    pub(super) fn has_waiting(&self, what: vm::WaitOn) -> bool {
-        self.waiting.get(&what).is_some_and(|ids| !ids.is_empty())
+    /// Whether an operation waits for a frame.
+    pub(super) fn waits_for_frame(&self, id: OpId) -> bool {
+        self.table.get(id).is_some_and(|place| matches!(place.on, Some(vm::WaitOn::Frames(_))))
+    }
+
+    /// Makes an operation ready that waits for a frame: one is promised to it. It goes back to its turn if it takes none.
+    pub(super) fn give_frame(&mut self, id: OpId, turn: Turn) {
+        self.end_wait(id, vm::Wake::Retry);
+        if let Some(op) = self.get_mut(id) {
+            (op.has_frame, op.turn) = (true, Some(turn));
+        }
     }
 
     /// Makes everything ready that waits for `what`, and tells it how the wait ended.
@@ -230,10 +247,14 @@ impl Ops {
 
     /// Ends an operation's wait for the virtual memory: it is resumed with this error.
     pub(super) fn fail_wait(&mut self, id: OpId, error: KernReturn) {
+        self.end_wait(id, vm::Wake::Failed(error));
+    }
+
+    fn end_wait(&mut self, id: OpId, wake: vm::Wake) {
         let Some(place) = self.table.get_mut(id) else { return };
         let Some(on) = place.on.take() else { return };
         if let Some(op) = &mut place.op {
-            op.wake = vm::Wake::Failed(error);
+            op.wake = wake;
         }
         if let Some(ids) = self.waiting.get_mut(&on) {
             ids.retain(|other| *other != id);

@@ -8,7 +8,7 @@ use crate::object::Object;
 use crate::page::PageState;
 use crate::pmap::{Fill, Shortage};
 use crate::range::trunc;
-use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
+use crate::step::{Budget, Cancel, Env, FrameFor, Operation, Step, WaitOn};
 use crate::types::{FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
@@ -123,6 +123,11 @@ impl Vm {
 
     /// What to do when a frame, a table or a slot could not be had.
     pub(crate) fn shortage<E: Env>(&mut self, env: &mut E) -> Access {
+        self.shortage_of(env, FrameFor::New)
+    }
+
+    /// The same, for a frame of this use.
+    pub(crate) fn shortage_of<E: Env>(&mut self, env: &mut E, purpose: FrameFor) -> Access {
         if !self.is_tidy() {
             self.reap(env);
             return Access::Again;
@@ -130,8 +135,8 @@ impl Vm {
         if self.evict(env, EVICTED).freed > 0 || self.uncache_oldest() {
             return Access::Again;
         }
-        if self.pageout.has_pager {
-            return self.wait(env, WaitOn::Frames);
+        if self.pageout.has_pager || purpose == FrameFor::PageIn {
+            return self.wait(env, WaitOn::Frames(purpose));
         }
         Access::Fail(KernReturn::RESOURCE_SHORTAGE)
     }
