@@ -79,7 +79,7 @@ fn leave(k: &mut Kernel) -> *const Context {
         arch::irq::wait();
         entry::handle_interrupt(k);
     };
-    vspace::activate(k, thread.slot(k, TcbSlot::VSpaceRoot).cap(k));
+    vspace::activate(k, thread.slot(k, TcbSlot::VSpaceRoot).raw(k));
     switch_fpu(k, thread);
     core::ptr::from_ref(&thread.get(k).context)
 }

@@ -25,7 +25,7 @@ pub use walk::{Place, level_of_size, walk};
 pub use crate::arch::types::Asid;
 
 use crate::arch;
-use crate::cap::{Cap, VSpaceCap};
+use crate::cap::{RawCap, VSpaceCap};
 use crate::error::{LookupFault, LookupSide, SyscallError};
 use crate::kernel::Kernel;
 
@@ -33,9 +33,9 @@ use crate::kernel::Kernel;
 ///
 /// # Errors
 /// `InvalidCapability(1)` for anything else.
-pub fn with_asid(cap: Cap) -> Result<VSpaceCap, SyscallError> {
-    match cap {
-        Cap::VSpace(vspace) if vspace.asid.is_some() => Ok(vspace),
+pub fn with_asid(cap: RawCap) -> Result<VSpaceCap, SyscallError> {
+    match cap.vspace() {
+        Some(vspace) if vspace.asid.is_some() => Ok(vspace),
         _ => Err(SyscallError::InvalidCapability { index: 1 }),
     }
 }
@@ -61,11 +61,8 @@ pub const fn lookup_failed(fault: LookupFault) -> SyscallError {
 /// Makes the address space that `cap`, a thread's VSpace root, names the one of user mode.
 ///
 /// A thread without a valid VSpace runs in an empty one: its first instruction faults.
-pub fn activate(k: &Kernel, cap: Cap) {
-    let valid = match cap {
-        Cap::VSpace(vspace) => k.asids.check(k, vspace).ok().map(|asid| (vspace.root, asid)),
-        _ => None,
-    };
+pub fn activate(k: &Kernel, cap: impl Into<RawCap>) {
+    let valid = cap.into().vspace().and_then(|vspace| Some((vspace.root, k.asids.check(k, vspace).ok()?)));
     match valid {
         Some((root, asid)) => arch::set_user_root(root.addr().to_phys(), asid),
         None => arch::set_no_user_root(),

@@ -45,13 +45,18 @@ pub const fn level_of_size(size_bits: u32) -> Level {
 
 /// Follows the tables for `vaddr` to the deepest that exists; answers its entry for `vaddr`, which
 /// is empty or a page.
+#[inline]
 #[must_use]
 pub fn walk(k: &Kernel, root: KRef<PageTable>, vaddr: UserVa) -> Place {
-    let mut place = Place { table: root, level: Level::L0, index: Level::L0.index(vaddr.0) };
-    while let (TableEntry::Table(table), Some(level)) = (place.entry(k), place.level.next()) {
-        place = Place { table, level, index: level.index(vaddr.0) };
+    let mut table = root;
+    for level in [Level::L0, Level::L1, Level::L2] {
+        let index = level.index(vaddr.0);
+        match table.next(k, index) {
+            Some(next) => table = next,
+            None => return Place { table, level, index },
+        }
     }
-    place
+    Place { table, level: Level::L3, index: Level::L3.index(vaddr.0) }
 }
 
 /// Finds the entry for `vaddr` that leads to `table`, if the tables do.

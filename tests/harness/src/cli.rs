@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Count the instructions of operations, beside what they cost on seL4 and Linux
     Bench(BenchArgs),
+    /// Write down what the kernel's cases see on the kernel that TESSERA_KERNEL names
+    Golden(GoldenArgs),
     /// Check form, lints, documentation and the direction of dependency
     Check,
     /// Run a task, or the shell, under a debugger
@@ -84,6 +86,17 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
     /// Only operations whose name holds this
+    #[arg(default_value = "")]
+    pub(crate) filter: String,
+}
+
+/// What `golden` takes.
+#[derive(Args)]
+pub(crate) struct GoldenArgs {
+    /// Version and configuration of that kernel, as the files shall say them
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) from: String,
+    /// Only suites whose name holds this
     #[arg(default_value = "")]
     pub(crate) filter: String,
 }

@@ -48,7 +48,11 @@ pub(crate) struct Suite {
     pub(crate) faulty: Option<String>,
     pub(crate) server: Option<String>,
     #[serde(default)]
+    pub(crate) grants: Vec<String>,
+    #[serde(default)]
     pub(crate) report: bool,
+    /// File with what the cases saw on another kernel, in the project.
+    pub(crate) golden: Option<PathBuf>,
     #[serde(default = "a_minute")]
     pub(crate) seconds: u64,
     #[serde(default)]
@@ -90,7 +94,7 @@ fn a_minute() -> u64 {
 impl Suite {
     /// What its system has that others have not.
     pub(crate) fn parts(&self) -> Parts<'_> {
-        Parts { faulty: self.faulty.as_deref(), server: self.server.as_deref() }
+        Parts { faulty: self.faulty.as_deref(), server: self.server.as_deref(), grants: &self.grants }
     }
 
     /// What to boot.
@@ -157,6 +161,9 @@ fn parse(text: &str) -> Result<Vec<Suite>> {
             bail!("two suites are named {}", suite.name);
         }
         suite.image()?;
+        if let Some(unknown) = suite.grants.iter().find(|what| !matches!(what.as_str(), "host" | "disks")) {
+            bail!("suite {}: nothing called `{unknown}` can be granted; known are host, disks", suite.name);
+        }
         for machine in &suite.on {
             let machine: Machine = machine.parse().with_context(|| format!("suite {}", suite.name))?;
             Board::load(&machine.board).with_context(|| format!("suite {}", suite.name))?;
@@ -192,6 +199,7 @@ mod tests {
             ("[[suite]]\nname = \"a\"\nexample = \"x\"\nroot = \"y\"", "exactly one of"),
             ("[[suite]]\nname = \"a\"\nexample = \"x\"\nminutes = 3", "unknown field `minutes`"),
             ("[[suite]]\nname = \"a\"\nexample = \"x\"\non = [\"vrit\"]", "no board `vrit`"),
+            ("[[suite]]\nname = \"a\"\nexample = \"x\"\ngrants = [\"disk\"]", "nothing called `disk`"),
             (
                 "[[suite]]\nname = \"a\"\nexample = \"x\"\n[[suite]]\nname = \"a\"\nexample = \"x\"",
                 "two suites are named a",
