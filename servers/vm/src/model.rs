@@ -179,6 +179,18 @@ impl Pmap for Machine {
         }
     }
 
+    fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
+        self.mapped.get(&frame).is_some_and(|places| places.iter().eq([&(space, address)]))
+    }
+
+    fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64 {
+        let is_mapped = |page: &u64| {
+            let before = address.checked_sub(page * PAGE_SIZE);
+            before.is_some_and(|before| self.spaces[&space].contains_key(&before))
+        };
+        (1..=most).take_while(is_mapped).count() as u64
+    }
+
     fn resident_pages(&self, space: SpaceId) -> u64 {
         self.spaces[&space].len() as u64
     }

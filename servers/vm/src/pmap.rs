@@ -56,6 +56,13 @@ pub trait Pmap {
     /// [`Prot::NONE`] removes them.
     fn page_protect(&mut self, frame: FrameId, prot: Prot);
 
+    /// Whether a frame is mapped at this address of a space, and nowhere else. One that was mapped there until its mapping
+    /// was forgotten may count.
+    fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool;
+
+    /// How many pages are mapped in a row that ends in front of `address`: `most` at the most.
+    fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64;
+
     /// How many pages are mapped in a space.
     fn resident_pages(&self, space: SpaceId) -> u64;
 

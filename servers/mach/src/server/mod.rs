@@ -62,7 +62,7 @@ use crate::task::{Task, TaskId};
 use crate::thread::{Thread, ThreadId};
 pub use doorbells::{Doorbell, DoorbellId};
 pub(crate) use operation::OpId;
-use operation::{Op, Ops, Progress, Turn, Work};
+use operation::{Op, Ops, Progress, Turn};
 
 /// Tasks at a time.
 const MAX_TASKS: usize = 2048;
@@ -235,31 +235,19 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    /// Takes the first step of an operation of a thread, and enters what is left of it. A fault or a call on a map is
-    /// mostly over with that one step, so it is not entered before.
-    fn begin(&mut self, mut op: Op) {
+    /// Enters an operation of a thread and takes its first step.
+    fn begin(&mut self, op: Op) {
         let (caller, request) = (op.caller, op.request);
-        if !self.ops.has_room() {
-            return self.refuse(caller, request);
+        self.begin_with(caller, request, |_| op);
+    }
+
+    /// Enters what is left of an operation after its first step, which was taken before: a fault or a call on a map is
+    /// mostly over with that.
+    fn begin_kept(&mut self, op: Op, progress: &Progress) {
+        let caller = op.caller;
+        if let Some(id) = self.enter(caller, |_| op) {
+            self.keep(id, progress, false, None);
         }
-        self.set_need(caller);
-        let progress = match &mut op.work {
-            Work::Fault(fault, exception) => {
-                let exception = *exception;
-                self.advance_fault(caller, fault, exception)
-            }
-            Work::Vm(work) => work.step(&mut self.vm, &mut self.hw),
-            _ => return self.begin_with(caller, request, |_| op),
-        };
-        match progress {
-            Progress::Done(_) | Progress::Silent => self.finish(caller, request, progress),
-            Progress::Again | Progress::Wait | Progress::WaitVm(_) => {
-                if let Some(id) = self.enter(caller, |_| op) {
-                    self.keep(id, &progress, false, None);
-                }
-            }
-        }
-        self.settle();
     }
 
     /// Enters an operation, for its turn. This is for whoever acts on events: each of many may begin one, and a step
@@ -349,9 +337,14 @@ impl<M: Machine> Server<M> {
         }
     }
 
+    /// Looks for what a step has left to be done.
+    fn look_for_chores(&mut self) {
+        self.is_untidy |= !self.vm.is_tidy() || self.is_short();
+    }
+
     /// Answers who waits for an operation that is over.
     fn finish(&mut self, caller: Option<ThreadId>, request: u32, progress: Progress) {
-        self.is_untidy |= !self.vm.is_tidy() || self.is_short();
+        self.look_for_chores();
         if let (Progress::Done(words), Some(caller)) = (progress, caller) {
             self.answer_call(caller, request, &words);
         }
@@ -374,19 +367,28 @@ impl<M: Machine> Server<M> {
     }
 
     /// Acts on what became ready, here and in the virtual memory.
+    #[inline]
     fn settle(&mut self) {
-        loop {
-            if let Some((what, wake)) = self.vm.next_wakeup() {
-                self.ops.wake_vm(what, wake);
-            } else if let Some(told) = self.hw.managers.next_told() {
-                self.post_told(told);
-            } else if let Some(object) = self.hw.unnamed.pop() {
-                self.forget_name(object);
-            } else if let Some(event) = self.ports.next_event() {
-                self.on_event(event);
-            } else {
-                return self.serve_frame_line();
-            }
+        while self.vm.has_wakeups()
+            || self.hw.managers.has_told()
+            || !self.hw.unnamed.is_empty()
+            || self.ports.has_events()
+        {
+            self.settle_one();
+        }
+        self.serve_frame_line();
+    }
+
+    /// Acts on the first thing that became ready.
+    fn settle_one(&mut self) {
+        if let Some((what, wake)) = self.vm.next_wakeup() {
+            self.ops.wake_vm(what, wake);
+        } else if let Some(told) = self.hw.managers.next_told() {
+            self.post_told(told);
+        } else if let Some(object) = self.hw.unnamed.pop() {
+            self.forget_name(object);
+        } else if let Some(event) = self.ports.next_event() {
+            self.on_event(event);
         }
     }
 
@@ -430,14 +432,26 @@ impl<M: Machine> Server<M> {
 
     /// The task that a name stands for.
     fn named_task(&mut self, space: SpaceId, name: PortName) -> Result<Option<TaskId>, KernReturn> {
-        let object = self.object(space, name)?.filter(|object| object.kind == ObjectKind::Task);
-        Ok(object.map(|object| TaskId::from_word(object.id)).filter(|id| self.tasks.get(*id).is_some()))
+        let object = self.object(space, name)?;
+        Ok(self.task_of(object))
+    }
+
+    /// The task that an object is.
+    fn task_of(&self, object: Option<Object>) -> Option<TaskId> {
+        let object = object.filter(|object| object.kind == ObjectKind::Task)?;
+        Some(TaskId::from_word(object.id)).filter(|id| self.tasks.get(*id).is_some())
+    }
+
+    /// The map of the task that an object is.
+    fn map_of(&self, object: Option<Object>) -> Option<vm::MapId> {
+        let task = self.task_of(object)?;
+        self.tasks.get(task).map(|task| task.map)
     }
 
     /// The map of the task that a name stands for.
     fn named_map(&mut self, space: SpaceId, name: PortName) -> Result<Option<vm::MapId>, KernReturn> {
-        let task = self.named_task(space, name)?;
-        Ok(task.and_then(|task| self.tasks.get(task)).map(|task| task.map))
+        let object = self.object(space, name)?;
+        Ok(self.map_of(object))
     }
 
     /// The map of the task that an argument beside the target stands for; none for whatever is no task.

@@ -7,10 +7,10 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec::Vec;
 
 use arena::{Arena, Id};
 use mach_protocol::wire::Words;
+use smallvec::SmallVec;
 
 use super::{arrays, end, memory_object, message, proxies, work};
 use crate::manager::ALL_REQUESTS;
@@ -22,25 +22,25 @@ use crate::thread::ThreadId;
 const MAX_OPS: usize = 16_384;
 const _: () = assert!(super::MAX_THREADS + 2 * super::MAX_TASKS + ALL_REQUESTS as usize <= MAX_OPS);
 
-/// What is being done.
+/// What is being done. An operation is moved at each of its steps, so what is large is on the heap.
 #[derive(Debug)]
 pub(super) enum Work {
     /// A call on a map.
-    Vm(work::VmWork),
+    Vm(Box<work::VmWork>),
     /// A page fault.
     Fault(vm::Fault, crate::exception::Exception),
     /// `task_create` with inheritance, by the caller's request.
-    Fork(vm::Fork, TaskId),
+    Fork(Box<vm::Fork>, TaskId),
     /// The end of a task.
     EndTask(end::EndTask),
     /// Arrays for the caller.
-    Arrays(arrays::ArraysWork),
+    Arrays(Box<arrays::ArraysWork>),
     /// `mach_msg`.
     Message(Box<message::MsgWork>),
     /// `memory_object_data_supply`, alone or with a receive behind it.
     Supply(Box<memory_object::SupplyWork>),
     /// `vm_region_create_proxy`.
-    RegionProxy(proxies::RegionProxy),
+    RegionProxy(Box<proxies::RegionProxy>),
     /// `memory_object_lock_request`, for nobody who waits.
     Lock(Box<memory_object::LockWork>),
     /// Waiting to be unparked.
@@ -98,7 +98,6 @@ pub(super) struct Turn {
 
 /// The outcome of a step.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub(super) enum Progress {
     /// It is over: this is the answer.
     Done(Words),
@@ -129,7 +128,7 @@ pub(crate) struct Place {
 pub(super) struct Ops {
     table: Arena<Place>,
     ready: VecDeque<OpId>,
-    waiting: BTreeMap<vm::WaitOn, Vec<OpId>>,
+    waiting: BTreeMap<vm::WaitOn, SmallVec<[OpId; 2]>>,
     deadlines: BTreeSet<(u64, OpId)>,
 }
 
@@ -302,6 +301,8 @@ impl Ops {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn op() -> Op {
