@@ -181,6 +181,71 @@ impl RawCap {
         Some(CNodeCap { slots, guard: w1, guard_size: field(w0, 11, 6) as u32 })
     }
 
+    /// The capability, if it is an endpoint. This and the following are shorter than [`unpack`](Self::unpack), for paths
+    /// that know what they want.
+    #[inline]
+    pub(super) fn endpoint(self) -> Option<EndpointCap> {
+        let [w0, w1] = self.0;
+        if field(w0, 0, 5) != CapKind::Endpoint as u64 {
+            return None;
+        }
+        // SAFETY: `pack` took the address of an endpoint for this kind.
+        let endpoint = unsafe { self.object() }?;
+        Some(EndpointCap { endpoint, badge: Badge(w1), rights: CapRights::from_word(field(w0, 5, 4)) })
+    }
+
+    /// The capability, if it is a notification.
+    #[inline]
+    pub(super) fn notification(self) -> Option<NotificationCap> {
+        let [w0, w1] = self.0;
+        if field(w0, 0, 5) != CapKind::Notification as u64 {
+            return None;
+        }
+        // SAFETY: `pack` took the address of a notification for this kind.
+        let notification = unsafe { self.object() }?;
+        Some(NotificationCap { notification, badge: Badge(w1), rights: CapRights::from_word(field(w0, 5, 4)) })
+    }
+
+    /// The capability, if it is a reply object.
+    #[inline]
+    pub(super) fn reply(self) -> Option<ReplyCap> {
+        let w0 = self.0[0];
+        if field(w0, 0, 5) != CapKind::Reply as u64 {
+            return None;
+        }
+        // SAFETY: `pack` took the address of a reply object for this kind.
+        let reply = unsafe { self.object() }?;
+        Some(ReplyCap { reply, can_grant: field(w0, 5, 1) != 0 })
+    }
+
+    /// The capability, if it is a VSpace.
+    #[inline]
+    pub(super) fn vspace(self) -> Option<VSpaceCap> {
+        let [w0, w1] = self.0;
+        if field(w0, 0, 5) != CapKind::VSpace as u64 {
+            return None;
+        }
+        // SAFETY: `pack` took the address of a VSpace root for this kind.
+        let root = unsafe { self.object() }?;
+        Some(VSpaceCap { root, asid: (field(w0, 5, 1) != 0).then_some(Asid(w1 as u16)) })
+    }
+
+    /// The capability, if it is a frame.
+    #[inline]
+    pub(super) fn frame(self) -> Option<FrameCap> {
+        let [w0, w1] = self.0;
+        if field(w0, 0, 5) != CapKind::Frame as u64 {
+            return None;
+        }
+        let rights = match field(w0, 8, 2) {
+            0 => VmRights::KernelOnly,
+            1 => VmRights::ReadOnly,
+            _ => VmRights::ReadWrite,
+        };
+        let region = self.region(FRAME_SIZES[field(w0, 5, 2) as usize], field(w0, 7, 1) != 0);
+        Some(FrameCap { region, rights, mapping: unpack_mapping(w1) })
+    }
+
     /// `None` never happens by CAP-1; it would mean a null address where an object is named.
     fn try_unpack(self) -> Option<Cap> {
         const NULL: u64 = CapKind::Null as u64;
@@ -204,20 +269,11 @@ impl RawCap {
         const SGI_SIGNAL: u64 = CapKind::SgiSignal as u64;
 
         let [w0, w1] = self.0;
-        let rights = CapRights::from_word(field(w0, 5, 4));
         // SAFETY, for all calls of `object` and `slots` below: each arm names the type that `pack`
         // took the address of for this kind.
         Some(match field(w0, 0, 5) {
             NULL => Cap::Null,
-            FRAME => Cap::Frame(FrameCap {
-                region: self.region(FRAME_SIZES[field(w0, 5, 2) as usize], field(w0, 7, 1) != 0),
-                rights: match field(w0, 8, 2) {
-                    0 => VmRights::KernelOnly,
-                    1 => VmRights::ReadOnly,
-                    _ => VmRights::ReadWrite,
-                },
-                mapping: unpack_mapping(w1),
-            }),
+            FRAME => Cap::Frame(self.frame()?),
             UNTYPED => Cap::Untyped(UntypedCap {
                 region: self.region(field(w0, 5, 6) as u32, field(w0, 11, 1) != 0),
                 watermark: w1,
@@ -227,28 +283,10 @@ impl RawCap {
                 table: unsafe { self.object() }?,
                 mapping: unpack_mapping(w1),
             }),
-            ENDPOINT => Cap::Endpoint(EndpointCap {
-                // SAFETY: as said above.
-                endpoint: unsafe { self.object() }?,
-                badge: Badge(w1),
-                rights,
-            }),
-            NOTIFICATION => Cap::Notification(NotificationCap {
-                // SAFETY: as said above.
-                notification: unsafe { self.object() }?,
-                badge: Badge(w1),
-                rights,
-            }),
-            REPLY => Cap::Reply(ReplyCap {
-                // SAFETY: as said above.
-                reply: unsafe { self.object() }?,
-                can_grant: field(w0, 5, 1) != 0,
-            }),
-            VSPACE => Cap::VSpace(VSpaceCap {
-                // SAFETY: as said above.
-                root: unsafe { self.object() }?,
-                asid: (field(w0, 5, 1) != 0).then_some(Asid(w1 as u16)),
-            }),
+            ENDPOINT => Cap::Endpoint(self.endpoint()?),
+            NOTIFICATION => Cap::Notification(self.notification()?),
+            REPLY => Cap::Reply(self.reply()?),
+            VSPACE => Cap::VSpace(self.vspace()?),
             CNODE => Cap::CNode(self.cnode()?),
             ASID_CONTROL => Cap::AsidControl,
             // SAFETY: as said above.
