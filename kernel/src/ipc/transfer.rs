@@ -30,7 +30,7 @@ pub fn receive_buffer(k: &Kernel, t: KRef<Tcb>) -> Option<UserBuffer> {
 
 /// The words of the buffer, if the thread has a frame for it with these rights.
 fn buffer(k: &Kernel, t: KRef<Tcb>, needed: VmRights) -> Option<UserBuffer> {
-    let Cap::Frame(frame) = t.slot(k, TcbSlot::IpcBuffer).cap(k) else { return None };
+    let frame = t.slot(k, TcbSlot::IpcBuffer).raw(k).frame()?;
     if frame.rights != VmRights::ReadWrite && frame.rights != needed {
         return None;
     }
