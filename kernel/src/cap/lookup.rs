@@ -80,7 +80,43 @@ fn descend(k: &Kernel, root: CNodeCap, addr: u64, bits: u32) -> Result<Resolved,
 /// # Errors
 ///
 /// As [`resolve`].
+#[inline]
 pub fn lookup_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, LookupFault> {
+    match find_slot(k, thread, cptr) {
+        Some(slot) => Ok(slot),
+        None => failure(k, thread, cptr),
+    }
+}
+
+/// [`lookup_slot`] for those who need not know what is wrong: `None` exactly where that fails.
+#[inline]
+#[must_use]
+pub fn find_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Option<SlotRef> {
+    let mut cnode = thread.slot(k, TcbSlot::CSpaceRoot).get(k).cnode()?;
+    let mut bits = WORD_BITS;
+    loop {
+        // One level, as `step` says it; here `bits` is never 0.
+        let (guard_size, radix) = (cnode.guard_size, cnode.radix());
+        let left = bits.checked_sub(guard_size + radix)?;
+        let rest = cptr.wrapping_shl(WORD_BITS - bits);
+        // In two steps, because a guard can have no bits; it never has all, as no CNode has just one slot.
+        if (rest >> 1).wrapping_shr(WORD_BITS - 1 - guard_size) != cnode.guard {
+            return None;
+        }
+        let index = cptr.wrapping_shr(left) & mask(radix);
+        let slot = cnode.slots.slot(index as usize)?;
+        match slot.get(k).cnode() {
+            Some(next) if left > 0 => cnode = next,
+            _ => return Some(slot),
+        }
+        bits = left;
+    }
+}
+
+/// Says why a CPtr does not resolve.
+#[cold]
+#[inline(never)]
+fn failure(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, LookupFault> {
     let root = thread.slot(k, TcbSlot::CSpaceRoot).get(k).cnode().ok_or(LookupFault::InvalidRoot)?;
     descend(k, root, cptr, WORD_BITS).map(|found| found.slot)
 }

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{CNodeCap, Cap, RawCap};
+use super::{CNodeCap, Cap, EndpointCap, FrameCap, NotificationCap, RawCap, ReplyCap, VSpaceCap};
 use crate::kernel::Kernel;
 use crate::kobj::{KRef, Tagged};
 
@@ -67,6 +67,41 @@ impl Slot {
     #[must_use]
     pub(super) fn cnode(&self) -> Option<CNodeCap> {
         self.cap.get().cnode()
+    }
+
+    /// The capability, if it is a VSpace.
+    #[inline]
+    #[must_use]
+    pub fn vspace(&self) -> Option<VSpaceCap> {
+        self.cap.get().vspace()
+    }
+
+    /// The capability, if it is an endpoint.
+    #[inline]
+    #[must_use]
+    pub fn endpoint(&self) -> Option<EndpointCap> {
+        self.cap.get().endpoint()
+    }
+
+    /// The capability, if it is a notification.
+    #[inline]
+    #[must_use]
+    pub fn notification(&self) -> Option<NotificationCap> {
+        self.cap.get().notification()
+    }
+
+    /// The capability, if it is a reply object.
+    #[inline]
+    #[must_use]
+    pub fn reply(&self) -> Option<ReplyCap> {
+        self.cap.get().reply()
+    }
+
+    /// The capability, if it is a frame.
+    #[inline]
+    #[must_use]
+    pub fn frame(&self) -> Option<FrameCap> {
+        self.cap.get().frame()
     }
 
     /// Is there no capability?

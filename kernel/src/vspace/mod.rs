@@ -25,9 +25,11 @@ pub use walk::{Place, level_of_size, walk};
 pub use crate::arch::types::Asid;
 
 use crate::arch;
-use crate::cap::{RawCap, VSpaceCap};
+use crate::cap::{RawCap, SlotRef, VSpaceCap};
 use crate::error::{LookupFault, LookupSide, SyscallError};
 use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::object::{PageTable, Tcb, TcbSlot};
 
 /// The VSpace that an invocation names as its first extra capability, if it has an ASID.
 ///
@@ -58,13 +60,36 @@ pub const fn lookup_failed(fault: LookupFault) -> SyscallError {
     SyscallError::FailedLookup { side: LookupSide::Destination, fault }
 }
 
-/// Makes the address space that `cap`, a thread's VSpace root, names the one of user mode.
+/// A VSpace root that an ASID leads to: what user mode can run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRoot {
+    root: KRef<PageTable>,
+    asid: Asid,
+}
+
+/// The VSpace root of a thread, if it has one that is not stale.
+#[inline]
+#[must_use]
+pub fn root_of(k: &Kernel, t: KRef<Tcb>) -> Option<UserRoot> {
+    root_in(k, t.slot(k, TcbSlot::VSpaceRoot))
+}
+
+/// The VSpace root in a slot, if there is one that is not stale.
+#[inline]
+#[must_use]
+pub fn root_in(k: &Kernel, slot: SlotRef) -> Option<UserRoot> {
+    let VSpaceCap { root, asid } = slot.get(k).vspace()?;
+    let asid = asid?;
+    (k.asids.root(k, asid) == Some(root)).then_some(UserRoot { root, asid })
+}
+
+/// Makes `root` the address space of user mode.
 ///
 /// A thread without a valid VSpace runs in an empty one: its first instruction faults.
-pub fn activate(k: &Kernel, cap: impl Into<RawCap>) {
-    let valid = cap.into().vspace().and_then(|vspace| Some((vspace.root, k.asids.check(k, vspace).ok()?)));
-    match valid {
-        Some((root, asid)) => arch::set_user_root(root.addr().to_phys(), asid),
+#[inline]
+pub fn activate(_: &Kernel, root: Option<UserRoot>) {
+    match root {
+        Some(UserRoot { root, asid }) => arch::set_user_root(root.addr().to_phys(), asid),
         None => arch::set_no_user_root(),
     }
 }

@@ -14,6 +14,16 @@ const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
 const SERVERS: [&str; 4] = ["console", "block", "default-pager", "file-pager"];
 /// Servers that are started only if something is there, and what that is.
 const CONDITIONS: [(&str, &str); 2] = [("default-pager", "block"), ("file-pager", "volume")];
+/// Servers that are started again when they have ended.
+const AGAIN: [&str; 1] = ["default-pager"];
+/// What the system's own programs have beyond others.
+const GRANTS: [(&str, &str); 5] = [
+    ("host", "block"),
+    ("host", "default-pager"),
+    ("disks", "default-pager"),
+    ("disks", "file-pager"),
+    ("host", SHELL),
+];
 /// What runs when there is no task.
 const SHELL: &str = "shell";
 
@@ -91,8 +101,10 @@ pub(crate) fn examples() -> Result<Vec<String>> {
 pub(crate) struct Parts<'a> {
     /// A program that begins with a write to address 0x120.
     pub(crate) faulty: Option<&'a str>,
-    /// One more server.
+    /// One more server, which gets the privileged host port.
     pub(crate) server: Option<&'a str>,
+    /// What the task has beyond others.
+    pub(crate) grants: &'a [String],
 }
 
 /// The user land of an image, built.
@@ -141,7 +153,7 @@ impl System {
         for program in &self.programs {
             archive.add(&program.name, &elf::strip(&program.elf).with_context(|| program.name.clone())?);
         }
-        archive.add("system", description(task.map(|(name, _)| name), then, parts.server).as_bytes());
+        archive.add("system", description(task.map(|(name, _)| name), then, parts).as_bytes());
         if let Some((_, arguments)) = task {
             archive.add("system/args", &arguments.iter().flat_map(|a| a.bytes().chain([0])).collect::<Vec<_>>());
         }
@@ -160,19 +172,26 @@ impl System {
     }
 }
 
-/// The text of the archive's entry `system`: one line per thing to start, then how to end.
-fn description(task: Option<&str>, then: Then, server: Option<&str>) -> String {
+/// The text of the archive's entry `system`: who may have what, one line per thing to start, then how to end.
+fn description(task: Option<&str>, then: Then, parts: Parts<'_>) -> String {
     let mut text = String::new();
+    for (what, name) in GRANTS.iter().filter(|(_, name)| then == Then::Shell || *name != SHELL) {
+        text += &format!("grant {what} {name}\n");
+    }
+    for name in AGAIN {
+        text += &format!("again {name}\n");
+    }
     for name in SERVERS {
         text += &match CONDITIONS.iter().find(|(server, _)| *server == name) {
             Some((_, needed)) => format!("server {name} if {needed}\n"),
             None => format!("server {name}\n"),
         };
     }
-    if let Some(name) = server {
-        text += &format!("server {name}\n");
+    if let Some(name) = parts.server {
+        text += &format!("grant host {name}\nserver {name}\n");
     }
     if let Some(name) = task {
+        parts.grants.iter().for_each(|what| text += &format!("grant {what} {name}\n"));
         text += &format!("task {name}\n");
     }
     text + match then {
@@ -221,13 +240,19 @@ mod tests {
 
     #[test]
     fn the_description_names_servers_first() {
+        const SYSTEM: &str =
+            "grant host block\ngrant host default-pager\ngrant disks default-pager\ngrant disks file-pager\n";
+        const SERVERS: &str = "again default-pager\nserver console\nserver block\nserver default-pager if block\nserver file-pager if volume\n";
+        let parts = Parts { server: Some("pager"), grants: &["disks".into()], ..Parts::default() };
         assert_eq!(
-            description(Some("hello"), Then::Semihosting, Some("pager")),
-            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\nserver pager\ntask hello\nexit semihosting\n"
+            description(Some("hello"), Then::Semihosting, parts),
+            format!(
+                "{SYSTEM}{SERVERS}grant host pager\nserver pager\ngrant disks hello\ntask hello\nexit semihosting\n"
+            )
         );
         assert_eq!(
-            description(None, Then::Shell, None),
-            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\nexit shell\n"
+            description(None, Then::Shell, Parts::default()),
+            format!("{SYSTEM}grant host shell\n{SERVERS}exit shell\n")
         );
     }
 

@@ -261,7 +261,7 @@ impl Jail {
         let k = self.w.k();
         assert!(!cdt::has_children(k, self.parent), "something of it is left");
         assert_eq!(self.w.current(), None, "a prisoner still runs");
-        assert_eq!(k.cpu.fpu_owner.get(), None);
+        assert_eq!(k.cpu.fpu.owner(), None);
         assert_eq!(k.cpu.sched.current_sc(), None);
         assert_eq!(k.cpu.sched.released_threads(k).count(), 0);
         for number in 0..160 {

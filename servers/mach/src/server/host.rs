@@ -8,7 +8,6 @@ use mach_protocol::wire::Ints;
 use mach_protocol::{KernReturn, PortName};
 use vm::{Host, Limits};
 
-use super::operation::{Op, Work};
 use super::work::{VmWork, family};
 use super::{Caller, Server};
 use crate::machine::Machine;
@@ -44,7 +43,7 @@ impl<M: Machine> Server<M> {
             HostRequest::VmWire(c) => {
                 let map = self.map_argument(caller.space, c.task);
                 let wire = vm::Wire::new(host, map, c.address, c.size, c.access, family(request));
-                self.begin(Op::new(Some(caller.thread), request, Work::Vm(VmWork::Wire(wire))));
+                self.perform_work(caller, request, VmWork::Wire(wire));
             }
             HostRequest::VmSetSizeLimit(c) => {
                 let map = self.map_argument(caller.space, c.task);
