@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use mach_protocol::host::VmWireReply;
+use mach_protocol::host::{VmWireAllReply, VmWireReply};
 use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::vm as wire;
 use mach_protocol::vm::VmRequest;
@@ -31,6 +31,9 @@ pub(super) enum VmWork {
     ReadList(Box<ReadListWork>),
     Remap(vm::Remap),
     Wire(vm::Wire),
+    WireAll(vm::WireAll),
+    /// What was made is wired; then comes the answer.
+    WireNew(vm::WireNew, Box<Words>),
     Msync(vm::Msync),
     MachineAttribute(vm::MachineAttribute, u32),
     BehaviorSet(vm::BehaviorSet),
@@ -40,8 +43,18 @@ impl VmWork {
     /// Takes one step.
     pub(super) fn step<M: Machine>(&mut self, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Progress {
         match self {
-            Self::Allocate(op) => progress(op.step(vm, hw), |address| wire::VmAllocateReply { address }),
-            Self::Map(op) => progress(op.step(vm, hw), |address| wire::VmMapReply { address }),
+            Self::Allocate(op) => {
+                let (step, (map, size)) = (op.step(vm, hw), op.made());
+                self.then_wire(vm, (map, size), step, |address| {
+                    (address, pack_reply(&Ok(wire::VmAllocateReply { address })))
+                })
+            }
+            Self::Map(op) => {
+                let (step, (map, size)) = (op.step(vm, hw), op.made());
+                self.then_wire(vm, (map, size), step, |address| {
+                    (address, pack_reply(&Ok(wire::VmMapReply { address })))
+                })
+            }
             Self::Deallocate(op) => progress(op.step(vm, hw), |()| wire::VmDeallocateReply {}),
             Self::Protect(op) => progress(op.step(vm, hw), |()| wire::VmProtectReply {}),
             Self::Inherit(op) => progress(op.step(vm, hw), |()| wire::VmSetInheritReply {}),
@@ -53,12 +66,23 @@ impl VmWork {
             Self::Write(op) => progress(op.step(vm, hw), |()| wire::VmWriteReply {}),
             Self::Copy(op) => progress(op.step(vm, hw), |()| wire::VmCopyReply {}),
             Self::ReadList(work) => work.step(vm, hw),
-            Self::Remap(op) => progress(op.step(vm, hw), |out| wire::VmRemapReply {
-                address: out.address,
-                cur_protection: u32::from(out.protection.bits()),
-                max_protection: u32::from(out.max_protection.bits()),
-            }),
+            Self::Remap(op) => {
+                let (step, (map, size)) = (op.step(vm, hw), op.made());
+                self.then_wire(vm, (map, size), step, |out| {
+                    let reply = wire::VmRemapReply {
+                        address: out.address,
+                        cur_protection: u32::from(out.protection.bits()),
+                        max_protection: u32::from(out.max_protection.bits()),
+                    };
+                    (out.address, pack_reply(&Ok(reply)))
+                })
+            }
             Self::Wire(op) => progress(op.step(vm, hw), |()| VmWireReply {}),
+            Self::WireAll(op) => progress(op.step(vm, hw), |()| VmWireAllReply {}),
+            Self::WireNew(op, answer) => match op.step(vm, hw) {
+                Step::Done(Ok(())) => Progress::Done(Words::clone(answer)),
+                step => progress(step, |()| VmWireReply {}),
+            },
             Self::Msync(op) => progress(op.step(vm, hw), |()| wire::VmMsyncReply {}),
             Self::MachineAttribute(op, value) => {
                 let value = *value;
@@ -82,11 +106,41 @@ impl VmWork {
             Self::ReadList(work) => work.cancel(vm),
             Self::Remap(op) => op.cancel(vm),
             Self::Wire(op) => op.cancel(vm),
+            Self::WireAll(op) => op.cancel(vm),
+            Self::WireNew(op, _) => op.cancel(vm),
             Self::Msync(op) => op.cancel(vm),
             Self::MachineAttribute(op, _) => op.cancel(vm),
             Self::BehaviorSet(op) => op.cancel(vm),
         };
         cancelled == vm::Cancel::Dropped
+    }
+}
+
+impl VmWork {
+    /// The progress of what makes memory of a map's, so many bytes: where `vm_wire_all` wants it, it is wired before the
+    /// answer.
+    fn then_wire<T>(
+        &mut self,
+        vm: &vm::Vm,
+        (map, size): (Option<MapId>, u64),
+        step: Step<T>,
+        made: impl FnOnce(T) -> (u64, Words),
+    ) -> Progress {
+        match step {
+            Step::Done(Ok(out)) => {
+                let (address, answer) = made(out);
+                match vm::WireNew::of(vm, map, address, size) {
+                    Some(wire) => {
+                        *self = Self::WireNew(wire, Box::new(answer));
+                        Progress::Again
+                    }
+                    None => Progress::Done(answer),
+                }
+            }
+            Step::Done(Err(error)) => Progress::Done(pack_reply(&Err::<VmWireReply, _>(error))),
+            Step::Wait(on) => Progress::WaitVm(on),
+            Step::Again => Progress::Again,
+        }
     }
 }
 
