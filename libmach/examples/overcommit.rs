@@ -1,6 +1,6 @@
 //! More memory than there is: fills it, and looks whether it still holds what was put there.
 //!
-//! Argument: how many MiB. Every word of a page is made of the page's number, so a page that comes back from the paging area in
+//! Argument: how many MiB, 64 without one. Every word of a page is made of the page's number, so a page that comes back from the paging area in
 //! another's place is found out. All pages are looked at from the first to the last, then from the last to the first.
 #![no_std]
 #![no_main]
@@ -16,6 +16,8 @@ libmach::entry!(main);
 
 /// MiB without an argument.
 const DEFAULT: u64 = 64;
+/// The most MiB: more than any map has room for.
+const MOST: u64 = 1 << 28;
 const WORDS: usize = PAGE_SIZE as usize / 8;
 
 /// What a word holds.
@@ -29,7 +31,16 @@ fn wrong(page: usize, words: &[AtomicU64]) -> usize {
 }
 
 fn main() -> Result<i32, KernReturn> {
-    let megabytes = libmach::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(DEFAULT);
+    let megabytes = match libmach::args().nth(1) {
+        None => DEFAULT,
+        Some(text) => match text.parse() {
+            Ok(megabytes @ 1..=MOST) => megabytes,
+            _ => {
+                println!("overcommit: `{text}` is not a number of MiB from 1 to {MOST}");
+                return Ok(2);
+            }
+        },
+    };
     let memory = Region::allocate(megabytes << 20)?;
     let pages = || memory.words().chunks(WORDS).enumerate();
     let count = pages().count();

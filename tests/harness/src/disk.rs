@@ -3,8 +3,9 @@
 //! In each sector of a new image every word holds the sector's number.
 
 use crate::paths;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,46 @@ pub(crate) struct Disk {
     pub(crate) failing: Vec<u64>,
     /// What it must hold afterwards; nothing is looked at by default.
     after: Option<After>,
+    /// How many MiB must be written to it, at least and at the most.
+    written: Option<[u64; 2]>,
+    /// The same for what is read.
+    read: Option<[u64; 2]>,
+}
+
+/// What was moved to and from the disks of a machine, in bytes, as QEMU's virtio disks count it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    written: u64,
+    read: u64,
+}
+
+/// The events of QEMU that say what a virtio disk is asked to do.
+pub(crate) const TRACED: [&str; 2] = ["virtio_blk_handle_write", "virtio_blk_handle_read"];
+
+impl Traffic {
+    /// Adds up what QEMU wrote to a file about [`TRACED`].
+    pub(crate) fn load(trace: &Path) -> Result<Self> {
+        Ok(Self::parse(&fs::read_to_string(trace).with_context(|| trace.display().to_string())?))
+    }
+
+    /// A line is `EVENT vdev ADDRESS req ADDRESS sector NUMBER nsectors NUMBER`, behind what says when.
+    fn parse(trace: &str) -> Self {
+        let mut sum = Self::default();
+        for line in trace.lines() {
+            let after = |word: &str| line.split_whitespace().skip_while(|w| *w != word).nth(1)?.parse::<u64>().ok();
+            let Some(sectors) = after("nsectors") else { continue };
+            let [is_write, is_read] = TRACED.map(|event| line.contains(event));
+            sum.written += if is_write { sectors * SECTOR as u64 } else { 0 };
+            sum.read += if is_read { sectors * SECTOR as u64 } else { 0 };
+        }
+        sum
+    }
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} KiB written, {} KiB read", self.written >> 10, self.read >> 10)
+    }
 }
 
 /// What a disk holds after a run.
@@ -37,8 +78,28 @@ impl Disk {
     /// Makes the image for a run of that name.
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf> {
         let path = paths::product(Path::new("disks").join(format!("{}.img", name.replace([' ', '/'], "-"))))?;
-        fs::write(&path, numbered(self.megabytes << 20, |_| false))?;
+        match self.after {
+            Some(_) => fs::write(&path, numbered(self.megabytes << 20, |_| false))?,
+            // Whose contents nobody looks at is a file with a hole: a paging area may be large.
+            None => fs::File::create(&path)?.set_len((self.megabytes as u64) << 20)?,
+        }
         Ok(path)
+    }
+
+    /// Where to write what is moved to and from the disk `image`, if that is to be looked at.
+    pub(crate) fn trace(&self, image: &Path) -> Option<PathBuf> {
+        (self.written.is_some() || self.read.is_some()).then(|| image.with_extension("trace"))
+    }
+
+    /// Checks what was moved, if it says how much that must be.
+    pub(crate) fn check_traffic(&self, traffic: Traffic) -> Result<()> {
+        for (what, bytes, bounds) in [("written", traffic.written, self.written), ("read", traffic.read, self.read)] {
+            let Some([least, most]) = bounds else { continue };
+            if bytes < least << 20 || bytes > most << 20 {
+                bail!("{traffic}; wanted {least} to {most} MiB {what}");
+            }
+        }
+        Ok(())
     }
 
     /// Checks what is on the image after the run, and removes it if all is well.
@@ -88,12 +149,27 @@ mod tests {
 
     #[test]
     fn a_disk_is_judged_by_its_sectors() {
-        let disk = Disk { megabytes: 1, failing: Vec::new(), after: Some(After::HalfInverted) };
+        let disk =
+            Disk { megabytes: 1, failing: Vec::new(), after: Some(After::HalfInverted), written: None, read: None };
         let image = disk.make("disk-test").expect("is made");
         let error = disk.check(&image).expect_err("is not inverted").to_string();
         assert!(error.starts_with("sector 1024 of"), "{error}");
         fs::write(&image, numbered(1 << 20, |sector| sector >= 1024)).expect("is written");
         disk.check(&image).expect("is right");
         assert!(!image.exists());
+    }
+
+    #[test]
+    fn traffic_is_what_the_disk_was_asked_to_move() {
+        let trace = "virtio_blk_handle_write vdev 0x5 req 0x7 sector 8 nsectors 4096\n\
+                     25@1.5:virtio_blk_handle_read vdev 0x5 req 0x7 sector 0 nsectors 8\n\
+                     virtio_blk_handle_read vdev 0x5 req 0x7 sector 64 nsectors 2048\nanything else nsectors\n";
+        let traffic = Traffic::parse(trace);
+        assert_eq!(traffic, Traffic { written: 2 << 20, read: (1 << 20) + 4096 });
+        let disk = |written, read| Disk { megabytes: 1, failing: Vec::new(), after: None, written, read };
+        assert!(disk(Some([2, 2]), Some([1, 2])).check_traffic(traffic).is_ok());
+        let error = disk(Some([3, 9]), None).check_traffic(traffic).expect_err("too little").to_string();
+        assert_eq!(error, "2048 KiB written, 1028 KiB read; wanted 3 to 9 MiB written");
+        assert!(disk(None, Some([0, 1])).check_traffic(traffic).is_err(), "too much");
     }
 }

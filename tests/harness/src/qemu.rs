@@ -65,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) takes_interrupt_key: bool,
     /// Waits for a debugger on this address before the first instruction.
     pub(crate) debugger: Option<String>,
+    /// File for what virtio disks are asked to move, see `disk::Traffic`.
+    pub(crate) trace: Option<PathBuf>,
     /// Any other arguments.
     pub(crate) more: Vec<String>,
 }
@@ -172,6 +174,12 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     }
     if let Some(address) = &options.debugger {
         command.args(["-S", "-gdb", address]);
+    }
+    if let Some(trace) = &options.trace {
+        for event in disk::TRACED {
+            command.args(["-trace", event]);
+        }
+        command.arg("-D").arg(trace);
     }
     command.args(&options.more);
     Ok(command)

@@ -53,6 +53,8 @@ pub(crate) struct Suite {
     pub(crate) report: bool,
     /// File with what the cases saw on another kernel, in the project.
     pub(crate) golden: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) by_name: bool,
     #[serde(default = "a_minute")]
     pub(crate) seconds: u64,
     #[serde(default)]
@@ -150,11 +152,12 @@ impl FromStr for Machine {
     }
 }
 
-/// All suites whose name holds `filter`.
+/// All suites whose name holds `filter`; of those that are run by name, the one that has it.
 pub(crate) fn load(filter: &str) -> Result<Vec<Suite>> {
     let text = fs::read_to_string(paths::in_project("tests/suites.toml"))?;
     let suites = parse(&text).context("tests/suites.toml")?;
-    Ok(suites.into_iter().filter(|s| s.name.contains(filter)).collect())
+    let is_wanted = |s: &Suite| if s.by_name { s.name == filter } else { s.name.contains(filter) };
+    Ok(suites.into_iter().filter(is_wanted).collect())
 }
 
 fn parse(text: &str) -> Result<Vec<Suite>> {
@@ -182,6 +185,12 @@ mod tests {
     #[test]
     fn the_table_of_the_project_is_right() {
         assert!(!load("").expect("loads").is_empty());
+    }
+
+    #[test]
+    fn what_is_run_by_name_needs_its_whole_name() {
+        let has = |filter: &str| load(filter).expect("loads").iter().any(|suite| suite.by_name);
+        assert!(!has("") && !has("paging") && has("paging.overcommit.full"));
     }
 
     #[test]

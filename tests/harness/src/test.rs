@@ -5,6 +5,7 @@
 
 use crate::board::Board;
 use crate::cli::{Ring, TestArgs};
+use crate::disk::Traffic;
 use crate::image::Base;
 use crate::judge::{self, Case};
 use crate::qemu::{self, Console, Outcome};
@@ -13,6 +14,7 @@ use crate::suite::{self, Image, Machine, Suite};
 use crate::task::{self, System, Task, Then};
 use crate::{FAILED, bench, broken, cargo, documents, front, host};
 use anyhow::{Context, Result, bail};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
@@ -103,8 +105,9 @@ struct Job {
 struct Judged {
     cases: Vec<Case>,
     time: Duration,
-    /// The last lines of log and console, each marked with where it was, when something failed.
-    tail: Vec<String>,
+    /// What the disks moved, if that was looked at; and when something failed, the last lines of log and console, each marked
+    /// with where it was.
+    notes: Vec<String>,
 }
 
 /// Builds the images and runs every machine.
@@ -142,7 +145,7 @@ fn machines(suites: &[Suite], score: &mut Score) {
             for case in &judged.cases {
                 score.one(case, Some(judged.time));
             }
-            judged.tail.iter().for_each(|line| println!("  {line}"));
+            judged.notes.iter().for_each(|line| println!("  {line}"));
         }
     });
 }
@@ -155,7 +158,7 @@ fn work(queue: &Mutex<Vec<Job>>, results: Sender<Judged>) {
         let judged = boot(&job).unwrap_or_else(|error| Judged {
             cases: vec![Case::failed(&job.name, format!("{error:#}"))],
             time: Duration::ZERO,
-            tail: Vec::new(),
+            notes: Vec::new(),
         });
         if results.send(judged).is_err() {
             return;
@@ -172,8 +175,10 @@ fn boot(job: &Job) -> Result<Judged> {
     let disks = [(&suite.disk, "disk", &mut options.tested), (&suite.paging, "paging", &mut options.disk)];
     for (disk, role, image) in disks {
         if let Some(disk) = disk {
-            *image = Some(disk.make(&format!("{} {role}", job.name))?);
+            let made = disk.make(&format!("{} {role}", job.name))?;
             options.failing.extend(&disk.failing);
+            options.trace = options.trace.or_else(|| disk.trace(&made));
+            *image = Some(made);
         }
     }
     let volume = match &job.suite.volume {
@@ -196,12 +201,21 @@ fn boot(job: &Job) -> Result<Judged> {
     };
     let outcome = qemu::run(command, console, Some(limit), |line| watch.see(line))?;
     let mut cases = judge::judge(&job.name, &job.suite, &watch, &outcome)?;
+    let mut notes = Vec::new();
     let disks = [(&suite.disk, "disk", &options.tested), (&suite.paging, "paging area", &options.disk)];
     for (disk, role, image) in disks {
         if let (Some(disk), Some(image)) = (disk, image) {
             let name = format!("{}: the {role} afterwards", job.name);
             let failure = disk.check(image).err().map(|error| format!("{error:#}"));
             cases.push(Case { name, failure });
+            if let Some(trace) = disk.trace(image) {
+                let traffic = Traffic::load(&trace)?;
+                let failure = disk.check_traffic(traffic).err().map(|error| format!("{error:#}"));
+                let name = format!("{}: what the {role} was asked to move", job.name);
+                cases.push(Case { name, failure });
+                notes.push(format!("{role}: {traffic}"));
+                fs::remove_file(trace)?;
+            }
         }
     }
     if let Some((volume, image)) = &volume {
@@ -210,8 +224,10 @@ fn boot(job: &Job) -> Result<Judged> {
         cases.push(Case { name, failure: failure.map(|error| format!("{error:#}")) });
     }
     let failed = cases.iter().any(|c| c.failure.is_some());
-    let tail = if failed { tail(&outcome) } else { Vec::new() };
-    Ok(Judged { cases, time: outcome.time, tail })
+    if failed {
+        notes.extend(tail(&outcome));
+    }
+    Ok(Judged { cases, time: outcome.time, notes })
 }
 
 /// Lines of the log, and lines of the console, that are shown of a run that failed.

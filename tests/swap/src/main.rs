@@ -1,4 +1,5 @@
-//! Tests of paging to a disk, from a task. Argument: `whole`, `small` or `failing`, which says what the paging area is.
+//! Tests of paging to a disk, from a task. Argument: `whole`, `small` or `failing`, which says what the paging area is; or
+//! `crowd`, for many tasks at once.
 //!
 //! Cases with a number are those of the specification (`spec/mach-memory-objects.md` I-DP).
 #![no_std]
@@ -18,6 +19,8 @@ use libmach::vm::PAGE_SIZE;
 use libmach::{KernReturn, Region, default_pager, println, thread};
 use test_report::Line;
 
+mod crowd;
+
 libmach::entry!(main);
 
 const WORDS: usize = PAGE_SIZE as usize / 8;
@@ -32,6 +35,7 @@ fn main() -> i32 {
     let cases: &[Case] = match libmach::args().nth(1) {
         Some("small") => &[("paging.i-dp.15", out_of_space)],
         Some("failing") => &[("paging.i-dp.16-17", failing_sectors)],
+        Some("crowd") => &[("paging.ten-at-once", crowd::ten_at_once)],
         _ => &[("paging.i-dp.04", three_versions), ("paging.i-dp.06", space_comes_back)],
     };
     let mut failed = 0;
