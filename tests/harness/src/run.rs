@@ -18,6 +18,7 @@ const TAIL: usize = 12;
 
 /// Runs the task that the arguments name, or the shell.
 pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
+    arguments.machine.check()?;
     let (tasks, then) = match &arguments.task {
         Some(name) => (vec![Task::find(name)?], Then::Semihosting),
         None => (task::examples()?.into_iter().map(Task::Example).collect(), Then::Shell),
