@@ -25,8 +25,8 @@ use mach_protocol::memory_object::{Create, MemoryObjectDataSupply, Upcall};
 
 use super::manager::forget_if_taken;
 use super::surplus::Surplus;
-use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, memory_object_data_error, port_doorbell};
-use super::{supply_and_receive, supply_request, with_receive};
+use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, Synchronized};
+use super::{memory_object_data_error, port_doorbell, supply_and_receive, supply_request, with_receive};
 use crate::msg::{self, MsgRequest, NO_ROOM, PortMessage, Timeout, mach_msg_destroy};
 use crate::port::{Disposition, Right, mach_port_allocate, mach_port_destroy};
 use crate::port::{mach_port_insert_right, mach_port_move_member};
@@ -267,6 +267,14 @@ impl<M: MemoryManager> Server<M> {
                 if let Some(new) = message.rights().get(1) {
                     self.copy(object, copy.offset, copy.length, new.name);
                 }
+            }
+            Upcall::Synchronize(request) => {
+                // Who waited may have given up.
+                let _ = match self.manager.synchronize(&object, request.offset, request.length) {
+                    Synchronized::Done => object.synchronized(request.offset, request.length, Ok(())),
+                    Synchronized::Failed(code) => object.synchronized(request.offset, request.length, Err(code)),
+                    Synchronized::Later => Ok(()),
+                };
             }
             Upcall::LockCompleted(completed) => self.manager.lock_completed(&object, completed),
             Upcall::SupplyCompleted(completed) => self.manager.supply_completed(&object, completed),

@@ -238,7 +238,7 @@ impl Machine for Fake {
         let Some((number, place)) = self.slots.get(&table).and_then(|entry| entry.mapped) else { return };
         let (bits, above) = (place as u32 & 0xff, place >> 8);
         if let Some(space) = self.spaces.get_mut(&number) {
-            space.pages.retain(|page, _| page * PAGE >> bits != above);
+            space.pages.retain(|page, _| (page * PAGE) >> bits != above);
         }
         self.unmap(table);
     }
