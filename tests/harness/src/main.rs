@@ -10,7 +10,7 @@
 //! - [`bench`](mod@bench): what operations cost, beside what they cost elsewhere;
 //! - [`golden`]: what cases saw on another kernel;
 //! - [`hunt`]: the kernel under a fuzzer, and in Miri;
-//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`layers`], [`check`]: the verbs that judge.
+//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`documents`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@ mod cpio;
 mod create;
 mod damage;
 mod disk;
+mod documents;
 mod elf;
 mod front;
 mod gdb;

@@ -65,6 +65,8 @@ pub(super) struct Model {
     pub(super) errors: u64,
     pub(super) given_back: u64,
     pub(super) supplied: u64,
+    /// Of these, those of which nothing was kept.
+    pub(super) handed_over: u64,
     pub(super) unavailable: u64,
     pub(super) drained: Vec<(usize, Result<(), NoRoom>)>,
     /// Objects that are terminated: nothing may be said of them.
@@ -205,6 +207,12 @@ impl World for Model {
             self.arrives(object, page + index, found, true);
             self.supplied += 1;
         }
+    }
+
+    fn hand_over(&mut self, object: ObjectId, page: u64, at: At, count: u64) -> bool {
+        self.supply(object, page, at, count);
+        self.handed_over += count;
+        true
     }
 
     fn supply_returned(&mut self, object: ObjectId, page: u64, data: &Data, from: u64, count: u64) {
