@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Write down what the kernel's cases see on the kernel that TESSERA_KERNEL names
     Golden(GoldenArgs),
+    /// Feed the kernel random bytes as system calls, guided by what they reach
+    Fuzz(FuzzArgs),
+    /// Run the kernel's host tests in Miri, where the toolchain has it
+    Miri(MiriArgs),
     /// Check form, lints, documentation and the direction of dependency
     Check,
     /// Run a task, or the shell, under a debugger
@@ -101,6 +105,25 @@ pub(crate) struct GoldenArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) from: String,
     /// Only suites whose name holds this
+    #[arg(default_value = "")]
+    pub(crate) filter: String,
+}
+
+/// What `fuzz` takes.
+#[derive(Args)]
+pub(crate) struct FuzzArgs {
+    /// For how long
+    #[arg(default_value_t = 60)]
+    pub(crate) seconds: u64,
+    /// Repeat this input instead: a file of kernel/fuzz/artifacts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+}
+
+/// What `miri` takes.
+#[derive(Args)]
+pub(crate) struct MiriArgs {
+    /// Only tests whose name holds this
     #[arg(default_value = "")]
     pub(crate) filter: String,
 }
