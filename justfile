@@ -4,9 +4,12 @@ set positional-arguments
 
 tessera := quote(justfile_directory() / "tools/tessera")
 
-# List the verbs
 _default:
     @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted
+
+# List the verbs
+[no-exit-message]
+@help: _default
 
 # Boot to the shell, or run one task: an example by name, a package by folder, or an ELF file
 [no-cd, no-exit-message]

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::board::Board;
 use crate::qemu::{Level, Options, Shift};
 use crate::suite::Machine;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -187,6 +188,22 @@ pub(crate) struct MachineArgs {
 }
 
 impl MachineArgs {
+    /// Checks what can be said before anything is built: the board and the images are there.
+    pub(crate) fn check(&self) -> Result<(), anyhow::Error> {
+        Board::load(&self.board)?;
+        let advice = [
+            (&self.disk, "truncate -s 256M", "", "a disk to page to"),
+            (&self.volume, "mkfs.fat -C -F 16", " 20480", "an empty volume"),
+        ];
+        for (file, command, size, what) in advice {
+            if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+                let file = file.display();
+                anyhow::bail!("{file} is no file; `{command} {file}{size}` makes {what}");
+            }
+        }
+        Ok(())
+    }
+
     /// The same for QEMU.
     pub(crate) fn options(&self) -> Options {
         Options {

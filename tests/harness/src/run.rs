@@ -23,6 +23,7 @@ const ADVICE: &str = "a kernel of TESSERA_KERNEL must be built for this machine'
 
 /// Runs the task that the arguments name, or the shell.
 pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
+    arguments.machine.check()?;
     let (tasks, then) = match &arguments.task {
         Some(name) => (vec![Task::find(name)?], Then::Semihosting),
         None => (task::examples()?.into_iter().map(Task::Example).collect(), Then::Shell),
