@@ -136,6 +136,7 @@ impl Session {
             Command::Volume => files::df(self)?,
             Command::Free => memory::free(self),
             Command::Pagers => memory::pagers(self),
+            Command::Area { disk, add } => memory::area(self, &disk, add),
         }
         if let Some(Err(why)) = self.sink.take().map(|sink| sink.lock().finish()) {
             self.terminal.say(&why);

@@ -160,9 +160,10 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     let failing = &options.failing;
     let files =
         [(&options.disk, "disk", failing), (&options.tested, "test", failing), (&options.volume, "volume", &none)];
+    let is_twin = options.disk.is_some() && options.disk == options.tested;
     for (file, id, failing) in files {
         if let Some(file) = file {
-            drive(&mut command, board, file, id, failing)?;
+            drive(&mut command, board, file, id, failing, is_twin)?;
         }
     }
     if let Some(Shift(shift)) = options.count_instructions {
@@ -176,7 +177,7 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
 }
 
 /// Attaches a disk image: a virtio disk whose serial number is its role, or the SD card of a board that has one.
-fn drive(command: &mut Command, board: &Board, file: &Path, id: &str, failing: &[u64]) -> Result<()> {
+fn drive(command: &mut Command, board: &Board, file: &Path, id: &str, failing: &[u64], is_twin: bool) -> Result<()> {
     if !file.is_file() {
         bail!("{} is no file", file.display());
     }
@@ -190,7 +191,9 @@ fn drive(command: &mut Command, board: &Board, file: &Path, id: &str, failing: &
     if board.qemu.sd_card {
         command.arg("-drive").arg(format!("if=sd,format=raw,file={name}"));
     } else {
-        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}"));
+        // An image that is attached twice cannot be locked.
+        let lock = if is_twin { ",file.locking=off" } else { "" };
+        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}{lock}"));
         // Merged requests would fail together.
         let alone = if failing.is_empty() { "" } else { ",request-merging=off" };
         command.arg("-device").arg(format!("virtio-blk-device,drive={id},serial={id}{alone}"));
