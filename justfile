@@ -33,6 +33,11 @@ _default:
 @bench *arguments:
     {{ tessera }} bench "$@"
 
+# Write down what the kernel's cases see on the kernel that TESSERA_KERNEL names
+[no-cd, no-exit-message]
+@golden *arguments:
+    {{ tessera }} golden "$@"
+
 # Format, lints, documentation, direction of dependency
 [no-cd, no-exit-message]
 @check:

@@ -23,8 +23,10 @@ pub fn use_server(server: Cap<Endpoint>) {
 pub(crate) fn exchange<T>(label: u32, words: &Words, read: impl FnOnce(u64, &[u64]) -> T) -> T {
     let server: Cap<Endpoint> = Cap::new(SERVER.load(Ordering::Relaxed));
     let received = server.call(&Message::new(u64::from(label), words.as_slice()));
-    let mut answer = [0; MAX_WORDS];
-    read(received.label(), received.copy_words(&mut answer))
+    match received.words_in_registers() {
+        Some(words) => read(received.label(), words),
+        None => read(received.label(), received.copy_words(&mut [0; MAX_WORDS])),
+    }
 }
 
 /// Calls a routine on the right that the task calls `target`.

@@ -67,20 +67,15 @@ impl Call {
     ///
     /// [`DecodeError`].
     pub fn decode_routine(id: u32, body: &[u64]) -> Result<Self, DecodeError> {
-        let subsystems = [
-            |id, body: &[u64]| VmRequest::decode(id, body).map(Self::Vm),
-            |id, body: &[u64]| HostRequest::decode(id, body).map(Self::Host),
-            |id, body: &[u64]| TaskRequest::decode(id, body).map(Self::Task),
-            |id, body: &[u64]| ThreadRequest::decode(id, body).map(Self::Thread),
-            |id, body: &[u64]| PortRequest::decode(id, body).map(Self::Port),
-            |id, body: &[u64]| MemoryObjectRequest::decode(id, body).map(Self::MemoryObject),
-            |id, body: &[u64]| PrivateRequest::decode(id, body).map(Self::Private),
-        ];
-        subsystems
-            .iter()
-            .map(|decode| decode(id, body))
-            .find(|outcome| *outcome != Err(DecodeError::UnknownId))
-            .unwrap_or(Err(DecodeError::UnknownId))
+        match id {
+            _ if VmRequest::has(id) => VmRequest::decode(id, body).map(Self::Vm),
+            _ if HostRequest::has(id) => HostRequest::decode(id, body).map(Self::Host),
+            _ if TaskRequest::has(id) => TaskRequest::decode(id, body).map(Self::Task),
+            _ if ThreadRequest::has(id) => ThreadRequest::decode(id, body).map(Self::Thread),
+            _ if PortRequest::has(id) => PortRequest::decode(id, body).map(Self::Port),
+            _ if MemoryObjectRequest::has(id) => MemoryObjectRequest::decode(id, body).map(Self::MemoryObject),
+            _ => PrivateRequest::decode(id, body).map(Self::Private),
+        }
     }
 
     /// The name of the routine with this id, for logs.

@@ -15,8 +15,9 @@
 //! A create of the server's at the default pager's port ([`Server::serve_creations`]) brings a new object, with its ports:
 //! [`MemoryManager::create`].
 //!
-//! Each message brings one more send right to the control port, which is dropped after the method; so is the
-//! memory that came with it, unless the method kept it.
+//! Each message brings one more send right to the control port. They are counted, and dropped together when there are
+//! many: one by one they would be a call for each message. The memory that came with a message is dropped after the
+//! method, unless the method kept it.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -24,10 +25,11 @@ use alloc::collections::BTreeMap;
 use mach_protocol::memory_object::{Create, MemoryObjectDataSupply, Upcall};
 
 use super::manager::forget_if_taken;
-use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, memory_object_data_error, port_doorbell};
-use super::{supply_and_receive, supply_request, with_receive};
+use super::surplus::Surplus;
+use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, Synchronized};
+use super::{memory_object_data_error, port_doorbell, supply_and_receive, supply_request, with_receive};
 use crate::msg::{self, MsgRequest, NO_ROOM, PortMessage, Timeout, mach_msg_destroy};
-use crate::port::{Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_destroy, notify};
+use crate::port::{Disposition, Right, mach_port_allocate, mach_port_destroy, notify};
 use crate::port::{mach_port_insert_right, mach_port_move_member, mach_port_request_notification};
 use crate::task::mach_task_self;
 use crate::vm::{PAGE_SIZE, VmProt};
@@ -68,6 +70,7 @@ pub struct Server<M> {
     /// The default pager's port.
     creations: PortName,
     pending: Option<Pending>,
+    surplus: Surplus,
     dropped: u64,
 }
 
@@ -80,7 +83,8 @@ impl<M: MemoryManager> Server<M> {
     pub fn new(manager: M) -> Result<Self> {
         let set = mach_port_allocate(mach_task_self(), Right::PORT_SET)?;
         let (objects, creations) = (BTreeMap::new(), PortName::NULL);
-        Ok(Self { manager, objects, set, other_ports: 0, creations, pending: None, dropped: 0 })
+        let surplus = Surplus::default();
+        Ok(Self { manager, objects, set, other_ports: 0, creations, pending: None, surplus, dropped: 0 })
     }
 
     /// Makes an object. Its port can be given to clients by its name, copying the send right. The tag comes back in
@@ -300,6 +304,14 @@ impl<M: MemoryManager> Server<M> {
                     self.copy(object, copy.offset, copy.length, new.name);
                 }
             }
+            Upcall::Synchronize(request) => {
+                // Who waited may have given up.
+                let _ = match self.manager.synchronize(&object, request.offset, request.length) {
+                    Synchronized::Done => object.synchronized(request.offset, request.length, Ok(())),
+                    Synchronized::Failed(code) => object.synchronized(request.offset, request.length, Err(code)),
+                    Synchronized::Later => Ok(()),
+                };
+            }
             Upcall::LockCompleted(completed) => self.manager.lock_completed(&object, completed),
             Upcall::SupplyCompleted(completed) => self.manager.supply_completed(&object, completed),
             Upcall::ChangeCompleted(completed) => self.manager.change_completed(&object, completed),
@@ -308,8 +320,7 @@ impl<M: MemoryManager> Server<M> {
         }
         // The surplus send right to the control port. Init's is kept, and terminate's rights are gone.
         if !matches!(upcall, Upcall::Init(_) | Upcall::Terminate(_) | Upcall::ChangeCompleted(_)) {
-            // The message's own right: it can only have become a dead name's.
-            let _ = mach_port_deallocate(mach_task_self(), object.control);
+            self.surplus.add(object.control);
         }
     }
 
@@ -354,8 +365,11 @@ impl<M: MemoryManager> Server<M> {
 
     fn terminate(&mut self, object: Object, message: &PortMessage) {
         let after = self.manager.terminate(&object);
-        // Send rights that were left merge with the receive right under its name: all go.
-        message.rights().iter().for_each(|right| destroy(right.name));
+        for right in message.rights() {
+            // Send rights that were left merge with the receive right under its name: all go.
+            destroy(right.name);
+            self.surplus.forget(right.name);
+        }
         match after {
             After::Keep => {
                 let kept = Object { control: PortName::NULL, name: PortName::NULL, ..object };

@@ -92,6 +92,8 @@ pub trait World {
     fn buffer(&self, at: At) -> &[AtomicU64];
     /// Supplies pages out of a buffer; they are copied before this returns.
     fn supply(&mut self, object: ObjectId, page: u64, at: At, count: u64);
+    /// The same, but the pager keeps nothing of them, if this answers that they were taken.
+    fn hand_over(&mut self, object: ObjectId, page: u64, at: At, count: u64) -> bool;
     /// Supplies a page that has just come back, the one with that index; it is copied.
     fn supply_returned(&mut self, object: ObjectId, page: u64, from: (&Self::Data, u64), keep: Keep);
     /// Gives pages back for which there is no slot: those from the index `from` on, but for the ones whose bits are in

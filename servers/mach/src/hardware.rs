@@ -111,6 +111,14 @@ impl<M: Machine> Pmap for Hardware<M> {
         self.pmaps.page_protect(&mut self.memory, &mut self.machine, unit(frame), access(prot));
     }
 
+    fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
+        self.pmaps.is_only_mapped_at(unit(frame), pmap::SpaceId(space.0), address)
+    }
+
+    fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64 {
+        self.pmaps.mapped_before(pmap::SpaceId(space.0), address, most)
+    }
+
     fn resident_pages(&self, space: SpaceId) -> u64 {
         self.pmaps.resident_pages(pmap::SpaceId(space.0))
     }
@@ -148,8 +156,8 @@ impl<M: Machine> FramePool for Hardware<M> {
         u64::from(self.memory.free_frames())
     }
 
-    fn promise_frame(&mut self) -> Result<(), Shortage> {
-        Ok(self.memory.promise_frame(self.need)?)
+    fn promise_frame(&mut self, may_use_floor: bool) -> Result<(), Shortage> {
+        Ok(self.memory.promise_frame(self.need, may_use_floor)?)
     }
 
     fn redeem_frame(&mut self) {

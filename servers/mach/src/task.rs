@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use arena::Id;
 use mach_protocol::private::TaskEnd;
+use mach_protocol::task::REGISTERED_PORTS;
 use mach_protocol::wire::Text;
 use vm::MapId;
 
@@ -36,12 +37,16 @@ pub struct Task {
     pub bootstrap: Right,
     /// Who is told of exceptions.
     pub exception: Handlers,
+    /// What `mach_ports_register` named.
+    pub registered: [Right; REGISTERED_PORTS],
     /// Who is told of its end, and with which word.
     pub watch: Option<(Right, u64)>,
     /// How it ended, once it has.
     pub end: Option<TaskEnd>,
     /// Whether it may use the memory that is kept for servers.
     pub is_server: bool,
+    /// Frames that it took as a memory manager since a task would last have got one.
+    pub borrowed: u32,
     /// The priority of its new threads.
     pub priority: u8,
     /// What `task_set_name` called it.
@@ -65,9 +70,11 @@ impl Task {
             suspended: 0,
             bootstrap: Right::Null,
             exception: Handlers::default(),
+            registered: [const { Right::Null }; REGISTERED_PORTS],
             watch: None,
             end: None,
             is_server: false,
+            borrowed: 0,
             priority: mach_protocol::boot::priority::TASK,
             name: Text::default(),
             ended_us: 0,

@@ -66,6 +66,7 @@ pub use map::sync::Msync;
 pub use map::transfer::{Copy, Write, WriteSource};
 pub use map::unmap::{Deallocate, Destroy, Holes};
 pub use map::wire::Wire;
+pub use map::wire_all::{WireAll, WireNew};
 pub use map::{Events, Limits, Map};
 pub use object::Object;
 pub use page::{Page, PageState};
@@ -74,7 +75,7 @@ pub use pager::Pager;
 pub use pmap::{Fill, FramePool, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
 pub use statistics::Statistics;
-pub use step::{Cancel, Env, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};
+pub use step::{Cancel, Env, FrameFor, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};
 pub use types::{
     AssocId, Family, FrameId, Inherit, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot, SpaceId, flags,
 };

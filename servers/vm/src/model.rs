@@ -40,6 +40,10 @@ pub(crate) struct Machine {
     pub(crate) refuses_init: Option<KernReturn>,
     /// Frames that only the default pager gets, beside those that were promised.
     pub(crate) reserve: u64,
+    /// Frames beside these that new memory does not get.
+    pub(crate) floor: u64,
+    /// How often a frame was freed, or a promise redeemed.
+    pub(crate) freed: u64,
     pub(crate) promised: u64,
     /// It is the default pager's turn.
     pub(crate) is_pager: bool,
@@ -70,6 +74,8 @@ impl Machine {
             next_port: 1000,
             refuses_init: None,
             reserve: 0,
+            floor: 0,
+            freed: 0,
             promised: 0,
             is_pager: false,
             least_free: u64::MAX,
@@ -173,6 +179,18 @@ impl Pmap for Machine {
         }
     }
 
+    fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
+        self.mapped.get(&frame).is_some_and(|places| places.iter().eq([&(space, address)]))
+    }
+
+    fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64 {
+        let is_mapped = |page: &u64| {
+            let before = address.checked_sub(page * PAGE_SIZE);
+            before.is_some_and(|before| self.spaces[&space].contains_key(&before))
+        };
+        (1..=most).take_while(is_mapped).count() as u64
+    }
+
     fn resident_pages(&self, space: SpaceId) -> u64 {
         self.spaces[&space].len() as u64
     }
@@ -186,7 +204,7 @@ impl FramePool for Machine {
     fn allocate_frame(&mut self, fill: Fill) -> Result<FrameId, Shortage> {
         self.refuse()?;
         self.touched += 1;
-        if !self.is_pager && self.free_frames() <= self.reserve + self.promised {
+        if !self.is_pager && self.free_frames() <= self.reserve + self.floor + self.promised {
             return Err(Shortage);
         }
         let number = self.free.pop().ok_or(Shortage)?;
@@ -202,15 +220,17 @@ impl FramePool for Machine {
         assert!(mapped.is_empty(), "a frame is unmapped before it is freed: {mapped:?}");
         assert!(self.frames[frame.0 as usize].take().is_some(), "freed once");
         self.free.push(frame.0);
+        self.freed += 1;
     }
 
     fn free_frames(&self) -> u64 {
         self.free.len() as u64
     }
 
-    fn promise_frame(&mut self) -> Result<(), Shortage> {
+    fn promise_frame(&mut self, may_use_floor: bool) -> Result<(), Shortage> {
         self.refuse()?;
-        if self.free_frames() <= self.reserve + self.promised {
+        let floor = if may_use_floor { 0 } else { self.floor };
+        if self.free_frames() <= self.reserve + floor + self.promised {
             return Err(Shortage);
         }
         self.promised += 1;
@@ -219,6 +239,7 @@ impl FramePool for Machine {
 
     fn redeem_frame(&mut self) {
         self.promised -= 1;
+        self.freed += 1;
     }
 
     fn prepare_step(&mut self) -> Result<(), Shortage> {
@@ -258,6 +279,7 @@ pub(crate) enum Told {
     Return(AssocId, ReturnedPages),
     /// A copy of a part of the first one: the second one.
     Copy(AssocId, AssocId, u64, u64),
+    Synchronize(AssocId, u64, u64),
     Terminate(AssocId),
     NameDead(ObjectId),
 }
@@ -314,6 +336,10 @@ impl Pager for Machine {
     }
     fn returns_taken(&self, assoc: AssocId) -> u64 {
         self.returns_taken.get(&assoc).copied().unwrap_or(0)
+    }
+    fn synchronize(&mut self, assoc: AssocId, offset: u64, length: u64, _flags: u32) {
+        self.room -= 1;
+        self.told.push(Told::Synchronize(assoc, offset, length));
     }
     fn terminate(&mut self, assoc: AssocId) {
         self.told.push(Told::Terminate(assoc));

@@ -56,6 +56,13 @@ pub trait Pmap {
     /// [`Prot::NONE`] removes them.
     fn page_protect(&mut self, frame: FrameId, prot: Prot);
 
+    /// Whether a frame is mapped at this address of a space, and nowhere else. One that was mapped there until its mapping
+    /// was forgotten may count.
+    fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool;
+
+    /// How many pages are mapped in a row that ends in front of `address`: `most` at the most.
+    fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64;
+
     /// How many pages are mapped in a space.
     fn resident_pages(&self, space: SpaceId) -> u64;
 
@@ -87,11 +94,11 @@ pub trait FramePool {
     fn free_frames(&self) -> u64;
 
     /// Keeps a frame for a page that is on its way in, until [`FramePool::redeem_frame`]: requests that may not use the
-    /// reserve do not get it.
+    /// reserve do not get it. With `may_use_floor` it may be one of those that new memory does not get.
     ///
     /// # Errors
     /// [`Shortage`]: there is no frame beside the reserve and those that were promised.
-    fn promise_frame(&mut self) -> Result<(), Shortage>;
+    fn promise_frame(&mut self, may_use_floor: bool) -> Result<(), Shortage>;
 
     /// The page is here, or will not come.
     fn redeem_frame(&mut self);

@@ -10,7 +10,12 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Names another kernel ELF to boot in place of Tessera's.
-const OTHER_KERNEL: &str = "TESSERA_KERNEL";
+pub(crate) const OTHER_KERNEL: &str = "TESSERA_KERNEL";
+
+/// The kernel to boot in place of Tessera's, if the environment names one.
+pub(crate) fn other_kernel() -> Option<PathBuf> {
+    env::var_os(OTHER_KERNEL).map(PathBuf::from)
+}
 
 /// Writes the image that the arguments describe.
 pub(crate) fn write(arguments: &ImageArgs) -> Result<u8> {
@@ -36,7 +41,7 @@ impl Base {
     /// Builds both, or takes the kernel that the environment names.
     pub(crate) fn build() -> Result<Self> {
         let mut build = cargo::Build::release(cargo::PRIVILEGED).package("boot");
-        let other = env::var_os(OTHER_KERNEL).map(PathBuf::from);
+        let other = other_kernel();
         if other.is_none() {
             build = build.package("kernel");
         }

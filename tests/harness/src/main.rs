@@ -8,7 +8,8 @@
 //! - [`qemu`]: one QEMU process with a log line, a console line and a time limit;
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
 //! - [`bench`](mod@bench): what operations cost, beside what they cost elsewhere;
-//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`layers`], [`check`]: the verbs that judge.
+//! - [`golden`]: what cases saw on another kernel;
+//! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`documents`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
 #![forbid(unsafe_code)]
@@ -27,9 +28,11 @@ mod cpio;
 mod create;
 mod damage;
 mod disk;
+mod documents;
 mod elf;
 mod front;
 mod gdb;
+mod golden;
 mod host;
 mod image;
 mod judge;
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         cli::Command::Bench(options) => bench::run(&options),
         cli::Command::Check => check::run(),
         cli::Command::Gdb(options) => gdb::run(&options),
+        cli::Command::Golden(options) => golden::record(&options),
         cli::Command::New(options) => create::run(&options),
         cli::Command::Image(options) => image::write(&options),
     };

@@ -44,6 +44,8 @@ impl Shift {
 pub(crate) struct Options {
     /// Memory, in QEMU's notation; the board's own by default.
     pub(crate) ram: Option<String>,
+    /// Processor, in QEMU's notation; the board's own by default.
+    pub(crate) cpu: Option<String>,
     /// Version of the interrupt controller.
     pub(crate) gic: Option<u8>,
     pub(crate) level: Option<Level>,
@@ -138,7 +140,7 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     }
     let mut command = dies_with_us();
     command.args(["-M", &machine, "-m", ram, "-display", "none", "-monitor", "none", "-nodefaults", "-no-reboot"]);
-    if let Some(cpu) = &board.qemu.cpu {
+    if let Some(cpu) = options.cpu.as_ref().or(board.qemu.cpu.as_ref()) {
         command.args(["-cpu", cpu]);
     }
     if let Some(accel) = &board.qemu.accel {

@@ -11,7 +11,7 @@ use crate::qemu::{self, Console, Outcome};
 use crate::run::Watch;
 use crate::suite::{self, Image, Machine, Suite};
 use crate::task::{self, System, Task, Then};
-use crate::{FAILED, bench, broken, cargo, front, host};
+use crate::{FAILED, bench, broken, cargo, documents, front, host};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -32,12 +32,20 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
     }
     if arguments.ring != Some(Ring::Host) {
         match suite::load(filter) {
-            Ok(suites) => machines(&suites, &mut score),
+            Ok(mut suites) => {
+                if let Some(machine) = &arguments.on {
+                    suites.iter_mut().for_each(|suite| suite.on = vec![machine.name.clone()]);
+                }
+                machines(&suites, &mut score);
+            }
             Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
         }
-        for (name, run) in
-            [("boot.broken", broken::run as fn(&str) -> _), ("front", front::run), ("bench", bench::test::run)]
-        {
+        for (name, run) in [
+            ("boot.broken", broken::run as fn(&str) -> _),
+            ("front", front::run),
+            ("docs", documents::run),
+            ("bench", bench::test::run),
+        ] {
             match run(filter) {
                 Ok(cases) => cases.iter().for_each(|case| score.one(case, None)),
                 Err(error) => score.one(&Case::failed(name, format!("{error:#}")), None),

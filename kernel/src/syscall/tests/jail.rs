@@ -16,9 +16,9 @@ use crate::object::sched_context::{self, Parameters};
 use crate::object::tcb::thread;
 use crate::object::{AsidPool, Tcb, TcbSlot};
 use crate::sched::{self, Micros, Priority};
-use crate::syscall::{Args, Invocation, Phase, invoke};
+use crate::syscall::{Invocation, Phase, invoke};
 use crate::vspace::Asid;
-use crate::world::World;
+use crate::world::{Scribe, World};
 
 /// The memory that the prisoners get, log2.
 const MEMORY_BITS: u32 = 19;
@@ -87,6 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Jail {
     w: World,
+    scribe: Scribe,
     /// The slot that everything is derived from, out of reach.
     parent: SlotRef,
     region: MemRegion,
@@ -97,10 +98,11 @@ struct Jail {
 impl Jail {
     fn new() -> Self {
         let mut w = World::with_memory(22);
+        let scribe = Scribe::new(&mut w.m);
         let region = w.m.take(MEMORY_BITS);
         let parent = w.put(Cap::Untyped(UntypedCap { region, watermark: 0 }));
         let cnode = w.free_slot();
-        let mut jail = Jail { parent: w.slot(parent), w, region, cnode };
+        let mut jail = Jail { parent: w.slot(parent), w, scribe, region, cnode };
         jail.make(ObjectType::CNode, u64::from(RADIX), cnode, 1);
         let Cap::CNode(inside) = jail.w.cap(cnode) else { panic!("just made") };
         let root = Cap::CNode(CNodeCap { guard: 0, guard_size: 64 - RADIX, ..inside });
@@ -124,9 +126,8 @@ impl Jail {
     /// Makes objects from the parent's memory into slots of the world.
     fn make(&mut self, object: ObjectType, size_bits: u64, cptr: u64, count: u64) {
         let words = [object as u64, size_bits, 0, 0, cptr, count];
-        let mut args = Args::new(words.into_iter(), words.len());
-        args.push_cap(self.w.k(), self.w.slot(World::ROOT));
-        let cap = self.parent.cap(self.w.k());
+        let args = self.scribe.args(self.w.k(), &words, [self.w.slot(World::ROOT)]);
+        let cap = self.parent.raw(self.w.k());
         let inv =
             Invocation { label: L::UntypedRetype.number(), slot: self.parent, cap, args: &args, phase: Phase::Only };
         invoke(&mut self.w.m.kernel, &inv).unwrap_or_else(|error| panic!("{object:?}: {error:?}"));
@@ -260,7 +261,7 @@ impl Jail {
         let k = self.w.k();
         assert!(!cdt::has_children(k, self.parent), "something of it is left");
         assert_eq!(self.w.current(), None, "a prisoner still runs");
-        assert_eq!(k.cpu.fpu_owner.get(), None);
+        assert_eq!(k.cpu.fpu.owner(), None);
         assert_eq!(k.cpu.sched.current_sc(), None);
         assert_eq!(k.cpu.sched.released_threads(k).count(), 0);
         for number in 0..160 {

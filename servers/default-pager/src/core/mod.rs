@@ -10,6 +10,7 @@
 //! | being written | the disk is done | stored |
 //! | being written | the disk failed | lost; the slot is never used again |
 //! | stored | data_request | read to a buffer, and supplied if its sum is right; else an error |
+//! | stored | the same, and there is no space | the same; the slot is free as soon as the page is supplied |
 //! | in the queue, being written | data_request | supplied from there |
 //! | lost | data_request | an error |
 //! | any | data_return of the same page | the newer one counts; the slot of the older one is free |

@@ -126,13 +126,21 @@ impl Disks {
         self.areas.get(index)?.as_ref()
     }
 
-    /// Supplies pages, and fails those who wait for them if that fails.
-    fn give(&self, object: ObjectId, page: u64, count: u64, supply: Supply) {
-        let Some(object) = self.objects.get(&object) else { return };
-        if object.supply(page * PAGE_SIZE, supply).is_err() {
+    /// Supplies pages, and fails those who wait for them if that fails. Answers whether they were taken.
+    fn give(&self, object: ObjectId, page: u64, count: u64, supply: Supply) -> bool {
+        let Some(object) = self.objects.get(&object) else { return false };
+        let is_taken = object.supply(page * PAGE_SIZE, supply).is_ok();
+        if !is_taken {
             // An object that was terminated meanwhile has nobody who waits.
             let _ = object.error(page * PAGE_SIZE, count * PAGE_SIZE, KernReturn::MEMORY_ERROR);
         }
+        is_taken
+    }
+
+    /// What supplies pages of a buffer.
+    fn buffer_supply(&self, at: At, count: u64) -> Option<Supply> {
+        let address = self.area(at.area)?.disk.data_address() + page_in_data(at) * PAGE_SIZE;
+        Some(Supply::copy_at(address, count * PAGE_SIZE))
     }
 }
 
@@ -152,9 +160,13 @@ impl World for Disks {
     }
 
     fn supply(&mut self, object: ObjectId, page: u64, at: At, count: u64) {
-        let Some(area) = self.area(at.area) else { return };
-        let address = area.disk.data_address() + page_in_data(at) * PAGE_SIZE;
-        self.give(object, page, count, Supply::copy_at(address, count * PAGE_SIZE));
+        if let Some(supply) = self.buffer_supply(at, count) {
+            self.give(object, page, count, supply);
+        }
+    }
+
+    fn hand_over(&mut self, object: ObjectId, page: u64, at: At, count: u64) -> bool {
+        self.buffer_supply(at, count).is_some_and(|supply| self.give(object, page, count, supply.precious()))
     }
 
     fn supply_returned(&mut self, object: ObjectId, page: u64, (data, index): (&Returned, u64), keep: Keep) {

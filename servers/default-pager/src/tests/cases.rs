@@ -298,3 +298,32 @@ fn an_external_page_that_is_supplied_out_of_the_queue_comes_back() {
     }
     assert_eq!((model.supplied, model.precious), (2, 1));
 }
+
+/// While there is no space what comes back in gives its slot up, and something else can go for it.
+#[test]
+fn i_dp_15_a_page_that_comes_in_while_there_is_no_space_frees_its_slot() {
+    let (mut core, mut model) = Model::start(&[32]);
+    let object = core.create();
+    for page in [0, 16] {
+        model.page_out(&mut core, object, page, 16);
+        model.finish_all(&mut core);
+    }
+    assert_eq!((model.space, core.space()), (Some(Space::Full), (32, 0)));
+    model.page_in(&mut core, object, 3, 1);
+    model.finish_all(&mut core);
+    assert_eq!((model.handed_over, core.space()), (1, (32, 1)));
+    model.page_out(&mut core, object, 40, 1);
+    model.finish_all(&mut core);
+    assert_eq!((model.given_back, core.space()), (0, (32, 0)), "one went for one that came");
+    let shared = core.create_external(8);
+    model.page_in(&mut core, object, 16, 16);
+    model.finish_all(&mut core);
+    assert_eq!(model.space, Some(Space::Ok));
+    model.page_out(&mut core, shared, 0, 8);
+    model.page_out(&mut core, object, 64, 8);
+    model.finish_all(&mut core);
+    assert_eq!(core.space(), (32, 0));
+    model.page_in(&mut core, shared, 0, 8);
+    model.finish_all(&mut core);
+    assert_eq!((model.handed_over, core.space()), (17, (32, 0)), "what anybody may map is kept");
+}

@@ -70,6 +70,8 @@ pub(super) struct Model {
     pub(super) errors: u64,
     pub(super) given_back: u64,
     pub(super) supplied: u64,
+    /// Of these, those of which nothing was kept.
+    pub(super) handed_over: u64,
     pub(super) unavailable: u64,
     pub(super) drained: Vec<(Removal, Result<(), NoRoom>)>,
     /// Disks that areas can be opened on: name, other name, sectors, whether they can be written.
@@ -254,6 +256,14 @@ impl World for Model {
             self.arrives(object, page + index, found, true);
             self.supplied += 1;
         }
+    }
+
+    fn hand_over(&mut self, object: ObjectId, page: u64, at: At, count: u64) -> bool {
+        self.supply(object, page, at, count);
+        // The pager holds nothing of them any more.
+        (page..page + count).for_each(|page| drop(self.held.remove(&(object, page))));
+        self.handed_over += count;
+        true
     }
 
     fn supply_returned(&mut self, object: ObjectId, page: u64, (data, index): (&Data, u64), keep: Keep) {

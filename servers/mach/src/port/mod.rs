@@ -268,6 +268,11 @@ impl Ports {
         self.events.pop_front()
     }
 
+    /// Whether there is any of it.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Where a send right of `space` leads, without using it up: the first step of every call.
     ///
     /// # Errors

@@ -41,7 +41,6 @@ pub struct MessageOperation {
 
 /// What a step of a [`MessageOperation`] ends in.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub enum Progress {
     /// The call is over.
     Done(MsgReply),

@@ -1,12 +1,11 @@
 //! From a message to the call or fault that it is.
 
-use mach_protocol::{Call, KernReturn, PortName};
+use mach_protocol::{Call, KernReturn};
 
 use super::operation::{Op, Progress, Work};
 use super::{Caller, OpId, Server};
 use crate::badge::Badge;
 use crate::machine::Machine;
-use crate::port::Receiver;
 use crate::thread::ThreadId;
 
 /// Heap that a call may use outside of the virtual memory's operations.
@@ -50,14 +49,15 @@ impl<M: Machine> Server<M> {
             Ok(decoded) => decoded,
             Err(error) => return self.answer_code(thread, request, error.into()),
         };
-        if call.can_be_a_message() && self.is_received_by_a_task(caller, target) {
+        let object = if call.can_be_a_message() { self.object(caller.space, target) } else { Ok(None) };
+        if call.can_be_a_message() && object == Ok(None) {
             return self.answer_code(thread, request, KernReturn::SEND_TO_TASK);
         }
         if self.hw.machine.heap_room() < CALL_HEAP {
             return self.answer_code(thread, request, KernReturn::RESOURCE_SHORTAGE);
         }
         match call {
-            Call::Vm(call) => self.vm_call(caller, request, target, call),
+            Call::Vm(call) => self.vm_call(caller, request, object, call),
             Call::Host(call) => self.host_call(caller, request, target, &call),
             Call::Task(call) => self.task_call(caller, request, target, &call),
             Call::Thread(call) => self.thread_call(caller, request, target, &call),
@@ -67,12 +67,6 @@ impl<M: Machine> Server<M> {
             Call::MemoryObject(call) => self.memory_object_call(caller, request, target, &call),
             Call::SupplyAndReceive(call) => self.supply_and_receive(caller, request, &call),
         }
-    }
-
-    /// Whether a name is a send right to a port whose messages the server does not serve.
-    fn is_received_by_a_task(&mut self, caller: Caller, name: PortName) -> bool {
-        let receiver = self.ports.destination(caller.space, name).map(|(_, receiver)| receiver);
-        receiver.is_ok_and(|receiver| !matches!(receiver, Receiver::Server(_)))
     }
 
     fn caller(&self, thread: ThreadId) -> Option<Caller> {

@@ -132,7 +132,7 @@ impl<M: Machine> Server<M> {
             Work::EndTask(_) | Work::Lock(_) => false,
         };
         if is_over {
-            self.ops.remove(id);
+            self.remove_op(id);
             self.is_untidy = true;
         } else {
             // It waits for no manager on the way.
@@ -164,7 +164,7 @@ impl<M: Machine> Server<M> {
             },
             _ => return,
         };
-        self.ops.remove(op_id);
+        self.remove_op(op_id);
         if let Some(thread) = self.threads.get_mut(id) {
             thread.op = None;
         }
@@ -250,6 +250,7 @@ impl<M: Machine> Server<M> {
         if let Some(task) = self.tasks.remove(id) {
             self.ports.release(task.bootstrap);
             task.exception.release(&mut self.ports);
+            task.registered.into_iter().for_each(|right| self.ports.release(right));
             if let (Some((watcher, cookie)), Some(how)) = (task.watch, task.end) {
                 let words = TaskEnded { cookie, end: how }.words();
                 if let Some(port) = watcher.port()

@@ -36,10 +36,23 @@ impl<M: Machine> Server<M> {
         }
         match Fault::read(label, words) {
             Fault::Page(exception) => {
-                let fault = vm::Fault::new(task.map, exception.subcode, exception.access);
-                self.begin(Op::new(Some(thread), 0, Work::Fault(fault, exception)));
+                let map = task.map;
+                self.page_fault(thread, map, exception);
             }
             Fault::Raise(exception) => self.raise(thread, exception, Stage::Thread),
+        }
+    }
+
+    /// A thread touched a page of its task's map that is not mapped so.
+    fn page_fault(&mut self, thread: ThreadId, map: vm::MapId, exception: Exception) {
+        if !self.ops.has_room() {
+            return self.refuse(Some(thread), 0);
+        }
+        self.set_need(Some(thread));
+        let mut fault = vm::Fault::new(map, exception.subcode, exception.access);
+        match self.advance_fault(Some(thread), &mut fault, exception) {
+            Progress::Done(_) | Progress::Silent => self.look_for_chores(),
+            progress => self.begin_kept(Op::new(Some(thread), 0, Work::Fault(fault, exception)), &progress),
         }
     }
 

@@ -4,7 +4,7 @@ use super::{MAX_OWED, State};
 use crate::fault::resume::Access;
 use crate::page::{Page, PageState};
 use crate::range::Range;
-use crate::step::{Env, WaitOn, Wake};
+use crate::step::{Env, FrameFor, WaitOn, Wake};
 use crate::types::{AssocId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
@@ -29,8 +29,7 @@ impl Vm {
         match what {
             WaitOn::Manager(assoc) => self.await_ready(env, assoc),
             WaitOn::Room(assoc) => self.await_room(env, assoc),
-            WaitOn::Frames => self.pageout.is_awaited = true,
-            WaitOn::Map(_) | WaitOn::Page(_) => {}
+            WaitOn::Map(_) | WaitOn::Page(_) | WaitOn::Frames(_) => {}
         }
         Access::Wait(what)
     }
@@ -69,15 +68,18 @@ impl Vm {
     fn request_paged<E: Env>(&mut self, env: &mut E, id: ObjectId, offset: u64, access: Prot) -> Result<(), Access> {
         let Some(assoc) = self.pager_of(id) else { return Ok(()) };
         self.may_ask(env, assoc, offset)?;
-        if env.promise_frame().is_err() {
-            return Err(self.shortage(env));
+        // While there is space who has memory already waits in one line with who wants more.
+        let may_use_floor = !self.can_grow();
+        if env.promise_frame(may_use_floor).is_err() {
+            self.rouse_page_out();
+            return Err(self.shortage_of(env, FrameFor::PageIn));
         }
         let Some(object) = self.objects.get_mut(id) else { return Ok(()) };
         let owed = self.associations.get(assoc).map_or(0, |record| record.owed.len());
         let most = object.pages_ahead(offset).min(MAX_OWED.saturating_sub(owed) as u64);
         let is_plenty = |env: &E| env.free_frames() > self.pageout.targets.low;
         let mut end = offset + PAGE_SIZE;
-        while end < offset + most * PAGE_SIZE && is_plenty(env) && env.promise_frame().is_ok() {
+        while end < offset + most * PAGE_SIZE && is_plenty(env) && env.promise_frame(false).is_ok() {
             end += PAGE_SIZE;
         }
         env.data_request(assoc, offset, end - offset, access);
@@ -191,6 +193,7 @@ impl Vm {
         let Some(record) = self.associations.get_mut(assoc) else { return };
         let is_waited_for = !record.owed.is_empty()
             || record.lingers
+            || record.owes_synchronize()
             || record.awaits_room
             || (record.awaits_ready && record.state == State::Init);
         if record.is_waited_for != is_waited_for {

@@ -1,10 +1,17 @@
-//! Zeros ahead of a task that goes upwards through fresh memory.
+//! Pages ahead of a task that goes upwards through memory: zeros, where it is fresh, and what is there already, where it is
+//! not mapped.
 //!
 //! A page of zeros that continues a run of resident pages is followed by as many more as the run is long, up to 16: a
 //! task that fills a large piece faults once for 17 pages, one that touches pages here and there gets just those, and
 //! nobody holds more than twice what it touched. Nothing is filled ahead while memory is not plenty, so the last frames
 //! go to who needs them.
+//!
+//! A page that was there, and continues a run of mapped pages, is followed likewise by as many more that are there: by
+//! those of a file that others have read, or those of a task that was copied and lost its mappings. Of these only pages are
+//! mapped that are in use, so that page-out still sees who uses what.
 
+use super::plan::{By, Plan, plan};
+use crate::page::queue::Queue;
 use crate::step::Env;
 use crate::types::{MapId, ObjectId, PAGE_SIZE, Prot, SpaceId};
 use crate::vm::Vm;
@@ -45,6 +52,25 @@ impl Vm {
             }
             if env.enter(space, address + distance, frame, prot).is_err() {
                 return self.drop_page(env, run.object, offset);
+            }
+        }
+    }
+
+    /// Maps pages behind the one at `address`, which was there and is mapped now, for the same access.
+    pub(crate) fn map_ahead<E: Env>(&self, env: &mut E, map: MapId, space: SpaceId, address: u64, access: Prot) {
+        let run = env.mapped_before(space, address, MOST);
+        if run < LEAST_RUN {
+            return;
+        }
+        for at in (1..=run).map(|page| address + page * PAGE_SIZE) {
+            let Plan::Use { page, frame, prot, becomes_dirty: false } = plan(self, map, at, access, By::Task) else {
+                return;
+            };
+            let is_used = self.pages.get(page).is_some_and(|page| matches!(page.links.queue, Queue::Active(_)));
+            // A page that cannot be mapped now is when it is wanted.
+            if !is_used || env.mapped_before(space, at + PAGE_SIZE, 1) > 0 || env.enter(space, at, frame, prot).is_err()
+            {
+                return;
             }
         }
     }

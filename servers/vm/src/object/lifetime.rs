@@ -157,7 +157,6 @@ impl Vm {
             env.page_protect(frame, Prot::NONE);
             env.free_frame(frame);
             self.counters.resident -= 1;
-            self.frame_freed();
         }
         if let Some(assoc) = self.pager_of(id) {
             self.wake(WaitOn::Page(page), Wake::Retry);

@@ -125,7 +125,9 @@ impl Vm {
 
     /// Puts a page at the end of a queue, if it can be in any.
     fn enqueue(&mut self, id: PageId, queue: Queue) {
-        self.dequeue(id);
+        if self.pages.get(id).is_some_and(|page| page.links.queue != Queue::None) {
+            self.dequeue(id);
+        }
         let Some(page) = self.pages.get_mut(id).filter(|page| page.can_be_queued()) else { return };
         let Some(list) = self.queues.list(queue) else { return };
         page.links = Links { queue, prev: list.tail, next: NIL };
