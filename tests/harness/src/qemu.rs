@@ -165,9 +165,10 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     let events: &[&str] = if options.only_writes_fail { &disk::WRITES } else { &disk::ALL_EVENTS };
     let files =
         [(&options.disk, "disk", failing), (&options.tested, "test", failing), (&options.volume, "volume", &none)];
+    let is_twin = options.disk.is_some() && options.disk == options.tested;
     for (file, id, failing) in files {
         if let Some(file) = file {
-            drive(&mut command, board, file, id, (failing, events))?;
+            drive(&mut command, board, file, id, (failing, events), is_twin)?;
         }
     }
     if let Some(Shift(shift)) = options.count_instructions {
@@ -187,6 +188,7 @@ fn drive(
     file: &Path,
     id: &str,
     (failing, events): (&[u64], &[&str]),
+    is_twin: bool,
 ) -> Result<()> {
     if !file.is_file() {
         bail!("{} is no file", file.display());
@@ -201,7 +203,9 @@ fn drive(
     if board.qemu.sd_card {
         command.arg("-drive").arg(format!("if=sd,format=raw,file={name}"));
     } else {
-        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}"));
+        // An image that is attached twice cannot be locked.
+        let lock = if is_twin { ",file.locking=off" } else { "" };
+        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}{lock}"));
         // Merged requests would fail together.
         let alone = if failing.is_empty() { "" } else { ",request-merging=off" };
         command.arg("-device").arg(format!("virtio-blk-device,drive={id},serial={id}{alone}"));

@@ -179,6 +179,9 @@ fn boot(job: &Job) -> Result<Judged> {
             options.failing.extend(&disk.failing);
         }
     }
+    if suite.paging.as_ref().is_some_and(|disk| disk.twin) {
+        options.tested.clone_from(&options.disk);
+    }
     let volume = match &job.suite.volume {
         Some(volume) => Some((volume, volume.make(&job.name)?)),
         None => None,

@@ -68,7 +68,9 @@ fn who_reads_what_is_there_here_and_there_gets_just_that() {
     b.number(a, PIECE);
     let child = b.fork();
     let pages = [0, 1, 2, 5, 6, 7, 9, 20, 22, 24, 26, 28, 30, 160, 150, 140];
-    pages.iter().for_each(|page| drop(b.world.load(child, a + page * P).expect("memory")));
+    for page in &pages {
+        b.world.load(child, a + page * P).expect("memory");
+    }
     let space = b.world.vm.space_of(child).expect("a space");
     assert_eq!(b.world.machine.spaces[&space].len(), pages.len());
 }
