@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// What runs on every boot: root itself, the two programs it starts by hand, and the servers it starts as
 /// tasks, in that order.
 const ROOT: &str = "root";
-const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
+const MACH: &str = "mach";
+const KERNEL_SIDE: [&str; 2] = [MACH, "ticker"];
 const SERVERS: [&str; 4] = ["console", "block", "default-pager", "file-pager"];
 /// Servers that are started only if something is there, and what that is.
 const CONDITIONS: [(&str, &str); 2] = [("default-pager", "block"), ("file-pager", "volume")];
@@ -128,7 +129,7 @@ impl System {
     /// Builds root, the servers and these tasks.
     pub(crate) fn build(tasks: &[Task]) -> Result<Self> {
         let mut build = Build::release(cargo::USER).package(ROOT);
-        for name in KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]) {
+        for name in KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]).filter(|name| **name != MACH) {
             build = build.package(name);
         }
         for task in tasks {
@@ -138,7 +139,9 @@ impl System {
                 Task::Folder(_) | Task::Elf(_) => build,
             };
         }
-        let executables = build.run()?;
+        let mut executables = build.run()?;
+        // Everybody calls it: without floating point, the kernel need not exchange those registers each time.
+        executables.extend(Build::release(cargo::PRIVILEGED).package(MACH).run()?);
         let programs = tasks.iter().map(|task| program(task, &executables)).collect::<Result<_>>()?;
         Ok(Self { executables, programs })
     }
