@@ -36,6 +36,21 @@ _default:
 @bench *arguments:
     {{ tessera }} bench "$@"
 
+# Write down what the kernel's cases see on the kernel that TESSERA_KERNEL names
+[no-cd, no-exit-message]
+@golden *arguments:
+    {{ tessera }} golden "$@"
+
+# Feed the kernel random bytes as system calls, for so many seconds
+[no-cd, no-exit-message]
+@fuzz *arguments:
+    {{ tessera }} fuzz "$@"
+
+# Run the kernel's host tests in Miri, where the toolchain has it
+[no-cd, no-exit-message]
+@miri *filter:
+    {{ tessera }} miri "$@"
+
 # Format, lints, documentation, direction of dependency
 [no-cd, no-exit-message]
 @check:

@@ -1,9 +1,6 @@
 //! The state of one core.
 
-use core::cell::Cell;
-
-use crate::kobj::KRef;
-use crate::object::Tcb;
+use crate::fpu::Fpu;
 use crate::sched::Scheduler;
 use crate::sched::time::Clock;
 
@@ -11,16 +8,15 @@ use crate::sched::time::Clock;
 pub struct PerCpu {
     /// Who runs, who waits to run, and the time.
     pub(crate) sched: Scheduler,
-    /// The thread whose floating-point registers are in the core. Changed when another's are put
-    /// there; cleared when the thread is destroyed.
-    pub(crate) fpu_owner: Cell<Option<KRef<Tcb>>>,
+    /// Whose floating-point registers are in the core.
+    pub(crate) fpu: Fpu,
 }
 
 impl PerCpu {
     /// An idle core.
     #[must_use]
     pub const fn new(clock: Clock) -> Self {
-        PerCpu { sched: Scheduler::new(clock), fpu_owner: Cell::new(None) }
+        PerCpu { sched: Scheduler::new(clock), fpu: Fpu::new() }
     }
 }
 

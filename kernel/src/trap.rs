@@ -8,14 +8,8 @@
 use crate::arch::context::Context;
 use crate::ipc::fault::{self, VmFault};
 use crate::kernel::Kernel;
-use crate::kobj::KRef;
-use crate::object::Tcb;
-use crate::object::tcb::TcbSlot;
 use crate::syscall::entry;
-use crate::{arch, lock, sched, vspace};
-
-/// The thread flag that keeps it from the floating-point registers (spec §3.3).
-const FPU_DISABLED: u64 = 1;
+use crate::{arch, fpu, lock, sched, vspace};
 
 /// Why the kernel was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +32,11 @@ pub enum Trap {
         /// The syndrome.
         esr: u64,
     },
+    /// User mode used the floating-point registers, which were not open to it.
+    FpuAccess {
+        /// The syndrome.
+        esr: u64,
+    },
     /// Any other synchronous exception.
     Exception {
         /// The syndrome.
@@ -56,6 +55,11 @@ pub fn run(trap: Trap) -> *const Context {
             }
             Trap::InstructionAbort { address, esr } => {
                 fault::handle_vm_fault(k, VmFault { address, esr, instruction: true });
+            }
+            Trap::FpuAccess { esr } => {
+                if !k.current().is_some_and(|t| fpu::give(k, t)) {
+                    fault::handle_user_exception(k, esr);
+                }
             }
             Trap::Exception { esr } => fault::handle_user_exception(k, esr),
         }
@@ -79,24 +83,7 @@ fn leave(k: &mut Kernel) -> *const Context {
         arch::irq::wait();
         entry::handle_interrupt(k);
     };
-    vspace::activate(k, thread.slot(k, TcbSlot::VSpaceRoot).cap(k));
-    switch_fpu(k, thread);
+    vspace::activate(k, vspace::root_of(k, thread));
+    fpu::switch(k, thread);
     core::ptr::from_ref(&thread.get(k).context)
-}
-
-/// Gives `thread` the floating-point registers, unless it may not use them.
-fn switch_fpu(k: &Kernel, thread: KRef<Tcb>) {
-    if thread.get(k).flags.get() & FPU_DISABLED != 0 {
-        arch::fpu::disable();
-        return;
-    }
-    let owner = k.cpu.fpu_owner.get();
-    if owner != Some(thread) {
-        if let Some(owner) = owner {
-            arch::fpu::save(&owner.get(k).fpu);
-        }
-        arch::fpu::restore(&thread.get(k).fpu);
-        k.cpu.fpu_owner.set(Some(thread));
-    }
-    arch::fpu::enable();
 }

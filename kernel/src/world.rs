@@ -4,7 +4,7 @@
 use std::vec::Vec;
 
 use sel4_abi::message::{IpcBuffer, MSG_REGISTERS};
-use sel4_abi::object::{PAGE_BITS, SLOT_BITS};
+use sel4_abi::object::{PAGE_BITS, SLOT_BITS, TCB_BITS};
 use sel4_abi::{CapRights, ErrorCode, InvocationLabel, MessageInfo, Syscall};
 
 use crate::Kernel;
@@ -20,7 +20,7 @@ use crate::object::{
     Above, Endpoint, EndpointState, Notification, NotificationState, Reply, SchedContext, Tcb, TcbSlot,
 };
 use crate::sched::{self, Micros, Priority, Ticks};
-use crate::syscall::entry;
+use crate::syscall::{Args, ExtraSlots, entry};
 
 /// Slots of the shared CNode, in bits.
 const RADIX: u32 = 10;
@@ -54,6 +54,36 @@ impl Answer {
     }
     pub(crate) fn error(code: ErrorCode, words: &[u64]) -> Answer {
         Answer { label: code.number(), words: words.to_vec() }
+    }
+}
+
+/// A thread that never runs: its registers and buffer hold the words of invocations that tests make without a system
+/// call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scribe(KRef<Tcb>);
+
+impl Scribe {
+    pub(crate) fn new(m: &mut Machine) -> Self {
+        let tcb: KRef<Tcb> = m.take(TCB_BITS).place(&mut m.kernel).unwrap();
+        let frame = FrameCap { region: m.take(PAGE_BITS), rights: VmRights::ReadWrite, mapping: None };
+        cdt::insert_root(&m.kernel, tcb.slot(&m.kernel, TcbSlot::IpcBuffer), frame);
+        Scribe(tcb)
+    }
+
+    /// The arguments that these words and extra capabilities make.
+    pub(crate) fn args(self, k: &Kernel, words: &[u64], caps: impl IntoIterator<Item = SlotRef>) -> Args {
+        let context = &self.0.get(k).context;
+        for (i, word) in words.iter().enumerate() {
+            match (context.message_registers().get(i), transfer::receive_buffer(k, self.0)) {
+                (Some(register), _) => register.set(*word),
+                (None, Some(buffer)) => buffer.write(k, IpcBuffer::MSG_WORD + i, *word),
+                (None, None) => {}
+            }
+        }
+        context.info_register().set(MessageInfo::new(0, 0, 0, words.len() as u64).0);
+        let mut slots = ExtraSlots::default();
+        slots.iter_mut().zip(caps).for_each(|(to, slot)| *to = Some(slot));
+        Args::of(k, self.0, slots)
     }
 }
 

@@ -24,14 +24,14 @@ pub use mach_protocol::block::{DISK, DiskInfo, DiskName, MAX_DATA_PAGES, MAX_REQ
 
 use mach_protocol::block::ring::ClientEnd;
 use mach_protocol::block::{
-    BLOCK, BLOCK_INFO, BLOCK_KICK, BLOCK_OPEN, OpenReply, OpenRequest, body, message as packed,
+    BLOCK, BLOCK_INFO, BLOCK_KICK, BLOCK_OPEN, DISKS, OpenReply, OpenRequest, body, message as packed,
 };
-use mach_protocol::service::{answer_code, answered_right};
+use mach_protocol::service::answer_code;
 
 use crate::msg::{self, CarriedRight, PortMessage, Timeout};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
 use crate::task::mach_task_self;
-use crate::vm::PAGE_SIZE;
+use crate::vm::{MapRequest, PAGE_SIZE, VmInherit};
 use crate::{KernReturn, PortName, Region, Result, names};
 
 /// The disks and partitions that there are.
@@ -88,26 +88,36 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// `INVALID_NAME` if there is none, `NO_ACCESS` while it or a part of it is open, `INVALID_ARGUMENT` for the number of
-    /// pages, `RESOURCE_SHORTAGE`; those of sending.
+    /// As [`Disk::open_part`].
     pub fn open(name: &str, pages: u64) -> Result<Self> {
-        let server = Right(names::lookup(BLOCK)?);
+        Self::open_part(name, 0, 0, pages)
+    }
+
+    /// Opens a part of a disk, from sector `start` on; 0 sectors are all that are left behind it.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_CAPABILITY` for a task to which the disks are not granted; `INVALID_ARGUMENT` for the number of pages;
+    /// `RESOURCE_SHORTAGE`; `INVALID_NAME` if there is no such disk, or no block server; `INVALID_ARGUMENT` for a part
+    /// that does not lie on it; `NO_ACCESS` while some of it is open; those of sending and of `vm_map`.
+    pub fn open_part(name: &str, start: u64, sectors: u64, pages: u64) -> Result<Self> {
+        let server = Right(names::lookup(DISKS)?);
         let notify = ReceivePort::new()?;
-        let mut request = packed(BLOCK_OPEN, &OpenRequest { name: DiskName::new(name), pages });
-        for name in [mach_task_self(), notify.name()] {
-            let right = CarriedRight { name, disposition: Disposition::COPY_SEND };
-            request.push_right(right).map_err(|_| KernReturn::FAILURE)?;
-        }
+        let mut request = packed(BLOCK_OPEN, &OpenRequest { name: DiskName::new(name), start, sectors, pages });
+        let right = CarriedRight { name: notify.name(), disposition: Disposition::COPY_SEND };
+        request.push_right(right).map_err(|_| KernReturn::FAILURE)?;
         let answer = msg::rpc(server.0, &request)?;
         answer_code(BLOCK_OPEN, &answer)?;
-        let session = Right(answered_right(&answer)?);
+        let &[session, memory] = answer.rights() else { return Err(KernReturn::MIG_TYPE_ERROR) };
+        let (session, memory) = (Right(session.name), Right(memory.name));
         let reply: OpenReply = body(&answer, 1).ok_or(KernReturn::MIG_TYPE_ERROR)?;
-        let memory = Region::adopt(reply.address, (pages + 1) * PAGE_SIZE);
+        let mapping = MapRequest::object(memory.0, (pages + 1) * PAGE_SIZE);
+        let memory = Region::map(&MapRequest { inheritance: VmInherit::NONE, ..mapping })?;
         let (sectors, is_read_only) = (reply.sectors, reply.is_read_only);
         Ok(Self { session, notify, memory, end: ClientEnd::default(), sectors, is_read_only })
     }
 
-    /// The disk's size in sectors.
+    /// The size in sectors of what is open.
     #[must_use]
     pub fn sectors(&self) -> u64 {
         self.sectors

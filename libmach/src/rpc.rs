@@ -12,6 +12,9 @@ use mach_sys::{Cap, Message};
 use crate::Result;
 use crate::msg::{self, PortMessage};
 
+/// Words of an answer that is not long.
+const SHORT: usize = 16;
+
 static SERVER: AtomicU64 = AtomicU64::new(SERVER_SLOT);
 
 /// Makes this capability the one by which the task reaches the Mach server, instead of slot 1: for root.
@@ -23,8 +26,12 @@ pub fn use_server(server: Cap<Endpoint>) {
 pub(crate) fn exchange<T>(label: u32, words: &Words, read: impl FnOnce(u64, &[u64]) -> T) -> T {
     let server: Cap<Endpoint> = Cap::new(SERVER.load(Ordering::Relaxed));
     let received = server.call(&Message::new(u64::from(label), words.as_slice()));
-    let mut answer = [0; MAX_WORDS];
-    read(received.label(), received.copy_words(&mut answer))
+    match received.words_in_registers() {
+        Some(words) => read(received.label(), words),
+        // Room for the longest answer has to be cleared, and that costs more than most calls.
+        None if received.len() <= SHORT => read(received.label(), received.copy_words(&mut [0; SHORT])),
+        None => read(received.label(), received.copy_words(&mut [0; MAX_WORDS])),
+    }
 }
 
 /// Calls a routine on the right that the task calls `target`.

@@ -17,12 +17,13 @@
 //!   slot again, or by revoking an ancestor. A new attempt may need a step or two to find where the
 //!   last one stopped, so there must be several steps between two preemptions; there are a hundred.
 
-use super::{Cap, SlotRef, ZombieCap, ZombieKind, cdt};
+use super::{Cap, RawCap, SlotRef, ZombieCap, ZombieKind, cdt};
 use crate::error::Preempted;
 use crate::kernel::Kernel;
 use crate::object::{
     asid_pool, endpoint, frame, irq_handler, notification, page_table, reply, sched_context, tcb, vspace_root,
 };
+use sel4_abi::CapKind;
 
 /// What became of a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,54 +91,56 @@ pub fn delete_one(k: &Kernel, slot: SlotRef) {
 /// Would deleting the capability empty an object's slots?
 #[must_use]
 pub fn is_long_running(k: &Kernel, slot: SlotRef) -> bool {
-    match slot.cap(k) {
-        Cap::Zombie(_) => true,
-        Cap::CNode(_) | Cap::Thread(_) => cdt::is_final(k, slot),
+    match slot.raw(k).kind() {
+        CapKind::Zombie => true,
+        CapKind::CNode | CapKind::Thread => cdt::is_final(k, slot),
         _ => false,
     }
 }
 
 /// Empties a slot if that is short; otherwise starts to, and leaves a zombie.
+#[inline]
 fn close(k: &Kernel, slot: SlotRef) -> Closed {
-    let cap = slot.cap(k);
-    let zombie = match cap {
-        Cap::Zombie(zombie) => Some(zombie),
-        _ => finalise(k, cap, cdt::is_final(k, slot)),
+    let cap = slot.raw(k);
+    let zombie = match cap.kind() {
+        CapKind::Null => return Closed::Gone,
+        CapKind::Zombie => cap.zombie(),
+        CapKind::Frame => {
+            frame::finalise(k, cap);
+            None
+        }
+        _ if cdt::is_final(k, slot) => finalise(k, cap),
+        _ => None,
     };
     match zombie {
         Some(zombie) => {
-            slot.update(k, Cap::Zombie(zombie));
+            slot.update(k, zombie);
             Closed::Zombie(zombie)
         }
         None => {
-            if !cap.is_null() {
-                cdt::remove(k, slot);
-            }
+            cdt::remove(k, slot);
             Closed::Gone
         }
     }
 }
 
-/// Does what the loss of a capability means to its object; returns what is left to empty.
-fn finalise(k: &Kernel, cap: Cap, is_final: bool) -> Option<ZombieCap> {
-    if let Cap::Frame(frame) = cap {
-        frame::finalise(k, &frame);
-    }
-    if !is_final {
-        return None;
-    }
-    let (kind, slots) = match cap {
-        Cap::CNode(c) => (ZombieKind::CNode, c.slots),
-        Cap::Thread(t) => {
-            tcb::thread::finalise(k, t);
-            (ZombieKind::Thread, t.slots())
+/// Ends an object whose last capability goes; returns what is left to empty. (Frames end with each of their
+/// capabilities.)
+fn finalise(k: &Kernel, cap: RawCap) -> Option<ZombieCap> {
+    match cap.kind() {
+        CapKind::CNode => cap.cnode().map(|c| ZombieCap::all_of(c.slots, ZombieKind::CNode)),
+        CapKind::Thread => {
+            let thread = cap.thread()?;
+            tcb::thread::finalise(k, thread);
+            Some(ZombieCap::all_of(thread.slots(), ZombieKind::Thread))
         }
-        short => {
-            finalise_short(k, short);
-            return None;
+        // These stand for nothing that could end.
+        CapKind::Untyped | CapKind::SchedControl | CapKind::Domain | CapKind::SgiSignal => None,
+        _ => {
+            finalise_short(k, cap.unpack());
+            None
         }
-    };
-    Some(ZombieCap { slots, kind, remaining: slots.len() })
+    }
 }
 
 /// Ends an object without capability slots, whose last capability goes.
@@ -151,7 +154,7 @@ fn finalise_short(k: &Kernel, cap: Cap) {
         Cap::VSpace(c) => vspace_root::finalise(k, &c),
         Cap::AsidPool(c) => asid_pool::finalise(k, &c),
         Cap::IrqHandler(irq) => irq_handler::finalise(k, irq),
-        // Frames are unmapped above; the others stand for nothing that could end.
+        // The others stand for nothing that could end.
         _ => {}
     }
 }
@@ -159,9 +162,7 @@ fn finalise_short(k: &Kernel, cap: Cap) {
 /// Empties one slot more of the object whose zombie is in `root`. Returns the slot that is the root
 /// from then on, or `None` when all is done.
 fn step(k: &Kernel, root: SlotRef) -> Option<SlotRef> {
-    let Cap::Zombie(outer) = root.cap(k) else {
-        return None;
-    };
+    let outer = root.raw(k).zombie()?;
     let Some(last) = outer.remaining.checked_sub(1) else {
         cdt::remove(k, root);
         return None;
@@ -185,7 +186,7 @@ fn step(k: &Kernel, root: SlotRef) -> Option<SlotRef> {
 }
 
 fn shrink(k: &Kernel, root: SlotRef, zombie: ZombieCap, remaining: usize) -> SlotRef {
-    root.update(k, Cap::Zombie(ZombieCap { remaining, ..zombie }));
+    root.update(k, ZombieCap { remaining, ..zombie });
     root
 }
 
@@ -197,7 +198,7 @@ fn step_at_self(k: &Kernel, root: SlotRef, zombie: ZombieCap) -> Option<SlotRef>
         return None;
     }
     let first = zombie.slots.first();
-    cdt::swap(k, root, root.cap(k), first, first.cap(k));
+    cdt::swap(k, root, root.raw(k), first, first.raw(k));
     Some(first)
 }
 
@@ -206,7 +207,7 @@ fn enter(k: &Kernel, root: SlotRef, outer: ZombieCap, end: SlotRef, inner: Zombi
     if outer.remaining == 1 {
         // `outer` has nothing but this: it is done.
         cdt::remove(k, root);
-        cdt::move_cap(k, end, root, Cap::Zombie(inner));
+        cdt::move_cap(k, end, root, inner);
         return root;
     }
     let stash = inner.slots.first();
@@ -214,7 +215,7 @@ fn enter(k: &Kernel, root: SlotRef, outer: ZombieCap, end: SlotRef, inner: Zombi
         // `outer`'s zombie is where it should be; `inner`'s becomes the root where it is.
         return end;
     }
-    cdt::swap(k, root, Cap::Zombie(outer), end, Cap::Zombie(inner));
-    cdt::swap(k, end, Cap::Zombie(outer), stash, stash.cap(k));
+    cdt::swap(k, root, outer, end, inner);
+    cdt::swap(k, end, outer, stash, stash.raw(k));
     root
 }

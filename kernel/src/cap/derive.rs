@@ -1,9 +1,9 @@
 //! Changing a capability on its way into another slot: fewer rights, a badge, a copy.
 
-use super::{Badge, CNodeCap, Cap, FrameCap, SlotRef, cdt};
+use super::{Badge, CNodeCap, RawCap, SlotRef, cdt};
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
-use sel4_abi::{CNodeCapData, CapRights};
+use sel4_abi::{CNodeCapData, CapKind, CapRights};
 
 /// Whether a badge may be set, or has to stay as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Preserve {
 }
 
 /// Makes what a copy of the capability in `slot` would be; `cap` is that capability, perhaps with
-/// fewer rights already. `Null` where a copy is not possible and the caller says so in its own way.
+/// fewer rights already. Null where a copy is not possible and the caller says so in its own way.
 ///
 /// # Errors
 ///
@@ -23,68 +23,59 @@ pub enum Preserve {
 /// |---|---|
 /// | untyped with children | `RevokeFirst` |
 /// | VSpace root without ASID, page table not mapped | `IllegalOperation` |
-pub fn derive(k: &Kernel, slot: SlotRef, cap: Cap) -> Result<Cap, SyscallError> {
-    match cap {
-        Cap::Untyped(_) if cdt::has_children(k, slot) => Err(SyscallError::RevokeFirst),
-        Cap::IrqControl | Cap::Zombie(_) => Ok(Cap::Null),
-        Cap::VSpace(c) if c.asid.is_none() => Err(SyscallError::IllegalOperation),
-        Cap::PageTable(c) if c.mapping.is_none() => Err(SyscallError::IllegalOperation),
-        Cap::Frame(c) => Ok(Cap::Frame(FrameCap { mapping: None, ..c })),
-        other => Ok(other),
+#[inline]
+pub fn derive(k: &Kernel, slot: SlotRef, cap: impl Into<RawCap>) -> Result<RawCap, SyscallError> {
+    let cap = cap.into();
+    match cap.kind() {
+        CapKind::Untyped if cdt::has_children(k, slot) => Err(SyscallError::RevokeFirst),
+        CapKind::IrqControl | CapKind::Zombie => Ok(RawCap::NULL),
+        CapKind::VSpace if cap.vspace().is_some_and(|c| c.asid.is_none()) => Err(SyscallError::IllegalOperation),
+        CapKind::PageTable if cap.mapping().is_none() => Err(SyscallError::IllegalOperation),
+        CapKind::Frame => Ok(cap.with_mapping(None)),
+        _ => Ok(cap),
     }
 }
 
 /// Takes away the rights that `mask` lacks.
+#[inline]
 #[must_use]
-pub fn with_rights(cap: Cap, mask: CapRights) -> Cap {
-    match cap {
-        Cap::Endpoint(mut c) => {
-            c.rights &= mask;
-            Cap::Endpoint(c)
-        }
-        Cap::Notification(mut c) => {
-            c.rights &= mask;
-            Cap::Notification(c)
-        }
-        Cap::Reply(mut c) => {
-            c.can_grant &= mask.contains(CapRights::GRANT);
-            Cap::Reply(c)
-        }
-        Cap::Frame(mut c) => {
-            c.rights = c.rights.masked(mask);
-            Cap::Frame(c)
-        }
-        other => other,
+pub fn with_rights(cap: RawCap, mask: CapRights) -> RawCap {
+    match cap.kind() {
+        CapKind::Endpoint | CapKind::Notification => cap.with_rights(mask),
+        CapKind::Reply if !mask.contains(CapRights::GRANT) => cap.without_grant(),
+        CapKind::Frame => match cap.frame() {
+            Some(frame) => cap.with_vm_rights(frame.rights.masked(mask)),
+            None => cap,
+        },
+        _ => cap,
     }
 }
 
-/// Applies the data word of `Mint`, `Mutate` and `Rotate`: a badge, or a guard. `Null` if the word
-/// is not valid for this capability.
+/// Applies the data word of `Mint`, `Mutate` and `Rotate`: a badge, or a guard. Null if the word is not valid for this
+/// capability.
+#[inline]
 #[must_use]
-pub fn with_badge(cap: Cap, data: u64, preserve: Preserve) -> Cap {
-    let may_badge = |badge: Badge| preserve == Preserve::No && badge == Badge::NONE;
-    match cap {
-        Cap::Endpoint(mut c) if may_badge(c.badge) => {
-            c.badge = Badge(data);
-            Cap::Endpoint(c)
+pub fn with_badge(cap: RawCap, data: u64, preserve: Preserve) -> RawCap {
+    match cap.kind() {
+        CapKind::Endpoint | CapKind::Notification => {
+            if preserve == Preserve::No && cap.badge() == Badge::NONE {
+                cap.with_badge(Badge(data))
+            } else {
+                RawCap::NULL
+            }
         }
-        Cap::Notification(mut c) if may_badge(c.badge) => {
-            c.badge = Badge(data);
-            Cap::Notification(c)
-        }
-        Cap::Endpoint(_) | Cap::Notification(_) => Cap::Null,
-        Cap::CNode(c) => with_guard(c, CNodeCapData(data)),
-        other => other,
+        CapKind::CNode => cap.cnode().map_or(RawCap::NULL, |cnode| with_guard(cnode, CNodeCapData(data))),
+        _ => cap,
     }
 }
 
-/// Sets the guard of a CNode capability; `Null` if guard and radix exceed a word.
+/// Sets the guard of a CNode capability; null if guard and radix exceed a word.
 #[must_use]
-pub fn with_guard(cnode: CNodeCap, data: CNodeCapData) -> Cap {
+pub fn with_guard(cnode: CNodeCap, data: CNodeCapData) -> RawCap {
     let guard_size = data.guard_size();
     if guard_size + cnode.radix() > 64 {
-        return Cap::Null;
+        return RawCap::NULL;
     }
     let guard = data.guard() & ((1 << guard_size) - 1);
-    Cap::CNode(CNodeCap { guard, guard_size, ..cnode })
+    CNodeCap { guard, guard_size, ..cnode }.into()
 }

@@ -4,7 +4,7 @@
 //! resolves 64 bits from the thread's root, and bits that no level uses are ignored. A *CNode
 //! operation* names root, index and depth, and must use the depth up exactly.
 
-use super::{CNodeCap, Cap, SlotRef};
+use super::{CNodeCap, RawCap, SlotRef};
 use crate::error::{LookupFault, LookupSide, SyscallError};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -57,11 +57,9 @@ fn step(cnode: CNodeCap, addr: u64, bits: u32) -> Result<(SlotRef, u32), LookupF
 /// | 1 | the root is a CNode | `InvalidRoot` |
 /// | 2 | the guard matches | `GuardMismatch` |
 /// | 3 | the level does not use more bits than are left | `DepthMismatch` |
-pub fn resolve(k: &Kernel, root: Cap, addr: u64, bits: u32) -> Result<Resolved, LookupFault> {
-    match root {
-        Cap::CNode(cnode) => descend(k, cnode, addr, bits),
-        _ => Err(LookupFault::InvalidRoot),
-    }
+pub fn resolve(k: &Kernel, root: impl Into<RawCap>, addr: u64, bits: u32) -> Result<Resolved, LookupFault> {
+    let cnode = root.into().cnode().ok_or(LookupFault::InvalidRoot)?;
+    descend(k, cnode, addr, bits)
 }
 
 /// [`resolve`] from a CNode.
@@ -82,7 +80,43 @@ fn descend(k: &Kernel, root: CNodeCap, addr: u64, bits: u32) -> Result<Resolved,
 /// # Errors
 ///
 /// As [`resolve`].
+#[inline]
 pub fn lookup_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, LookupFault> {
+    match find_slot(k, thread, cptr) {
+        Some(slot) => Ok(slot),
+        None => failure(k, thread, cptr),
+    }
+}
+
+/// [`lookup_slot`] for those who need not know what is wrong: `None` exactly where that fails.
+#[inline]
+#[must_use]
+pub fn find_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Option<SlotRef> {
+    let mut cnode = thread.slot(k, TcbSlot::CSpaceRoot).get(k).cnode()?;
+    let mut bits = WORD_BITS;
+    loop {
+        // One level, as `step` says it; here `bits` is never 0.
+        let (guard_size, radix) = (cnode.guard_size, cnode.radix());
+        let left = bits.checked_sub(guard_size + radix)?;
+        let rest = cptr.wrapping_shl(WORD_BITS - bits);
+        // In two steps, because a guard can have no bits; it never has all, as no CNode has just one slot.
+        if (rest >> 1).wrapping_shr(WORD_BITS - 1 - guard_size) != cnode.guard {
+            return None;
+        }
+        let index = cptr.wrapping_shr(left) & mask(radix);
+        let slot = cnode.slots.slot(index as usize)?;
+        match slot.get(k).cnode() {
+            Some(next) if left > 0 => cnode = next,
+            _ => return Some(slot),
+        }
+        bits = left;
+    }
+}
+
+/// Says why a CPtr does not resolve.
+#[cold]
+#[inline(never)]
+fn failure(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, LookupFault> {
     let root = thread.slot(k, TcbSlot::CSpaceRoot).get(k).cnode().ok_or(LookupFault::InvalidRoot)?;
     descend(k, root, cptr, WORD_BITS).map(|found| found.slot)
 }
@@ -97,16 +131,20 @@ pub fn lookup_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, 
 /// | 2 | the depth is 1 to 64 | `RangeError { 1, 64 }` |
 /// | 3 | the address resolves | `FailedLookup` with the cause |
 /// | 4 | no bits are left | `FailedLookup` (`DepthMismatch`, 0 bits found) |
-pub fn target_slot(k: &Kernel, root: Cap, index: u64, depth: u64, side: LookupSide) -> Result<SlotRef, SyscallError> {
+pub fn target_slot(
+    k: &Kernel,
+    root: impl Into<RawCap>,
+    index: u64,
+    depth: u64,
+    side: LookupSide,
+) -> Result<SlotRef, SyscallError> {
     let failed = |fault| SyscallError::FailedLookup { side, fault };
-    if !matches!(root, Cap::CNode(_)) {
-        return Err(failed(LookupFault::InvalidRoot));
-    }
+    let cnode = root.into().cnode().ok_or(failed(LookupFault::InvalidRoot))?;
     let bits = u32::try_from(depth)
         .ok()
         .filter(|d| (1..=WORD_BITS).contains(d))
         .ok_or(SyscallError::RangeError { min: 1, max: WORD_BITS.into() })?;
-    let found = resolve(k, root, index, bits).map_err(failed)?;
+    let found = descend(k, cnode, index, bits).map_err(failed)?;
     if found.bits_left != 0 {
         return Err(failed(LookupFault::DepthMismatch { bits_left: found.bits_left.into(), bits_found: 0 }));
     }
@@ -118,7 +156,7 @@ pub fn target_slot(k: &Kernel, root: Cap, index: u64, depth: u64, side: LookupSi
 /// # Errors
 ///
 /// As [`target_slot`]; then `DeleteFirst` if the slot is not empty.
-pub fn empty_slot(k: &Kernel, root: Cap, index: u64, depth: u64) -> Result<SlotRef, SyscallError> {
+pub fn empty_slot(k: &Kernel, root: impl Into<RawCap>, index: u64, depth: u64) -> Result<SlotRef, SyscallError> {
     let slot = target_slot(k, root, index, depth, LookupSide::Destination)?;
     if !slot.is_empty(k) {
         return Err(SyscallError::DeleteFirst);

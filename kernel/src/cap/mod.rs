@@ -19,7 +19,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-pub use raw::RawCap;
+pub use raw::{Extent, RawCap};
 pub use slot::{Slot, SlotRef};
 
 use crate::irq::Irq;
@@ -270,6 +270,14 @@ pub struct ZombieCap {
     pub kind: ZombieKind,
     /// Slots from the start that may still hold something.
     pub remaining: usize,
+}
+
+impl ZombieCap {
+    /// The zombie of an object with these slots, all of which may hold something.
+    #[must_use]
+    pub fn all_of(slots: SlotArray, kind: ZombieKind) -> Self {
+        ZombieCap { slots, kind, remaining: slots.len() }
+    }
 }
 
 /// What a zombie was.

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{CNodeCap, Cap, RawCap};
+use super::{CNodeCap, Cap, EndpointCap, FrameCap, NotificationCap, RawCap, ReplyCap, VSpaceCap};
 use crate::kernel::Kernel;
 use crate::kobj::{KRef, Tagged};
 
@@ -38,6 +38,11 @@ impl Links {
 }
 
 impl Slot {
+    /// The mark of an original entry, beside the entry in front.
+    const ORIGINAL: usize = 1;
+    /// The mark of an entry that is the first of its badge.
+    const FIRST: usize = 2;
+
     /// A slot without a capability.
     #[must_use]
     pub const fn empty() -> Self {
@@ -50,6 +55,13 @@ impl Slot {
         self.cap.get().unpack()
     }
 
+    /// The capability as it is stored.
+    #[inline]
+    #[must_use]
+    pub fn raw(&self) -> RawCap {
+        self.cap.get()
+    }
+
     /// The capability, if it is a CNode.
     #[inline]
     #[must_use]
@@ -57,28 +69,104 @@ impl Slot {
         self.cap.get().cnode()
     }
 
+    /// The capability, if it is a VSpace.
+    #[inline]
+    #[must_use]
+    pub fn vspace(&self) -> Option<VSpaceCap> {
+        self.cap.get().vspace()
+    }
+
+    /// The capability, if it is an endpoint.
+    #[inline]
+    #[must_use]
+    pub fn endpoint(&self) -> Option<EndpointCap> {
+        self.cap.get().endpoint()
+    }
+
+    /// The capability, if it is a notification.
+    #[inline]
+    #[must_use]
+    pub fn notification(&self) -> Option<NotificationCap> {
+        self.cap.get().notification()
+    }
+
+    /// The capability, if it is a reply object.
+    #[inline]
+    #[must_use]
+    pub fn reply(&self) -> Option<ReplyCap> {
+        self.cap.get().reply()
+    }
+
+    /// The capability, if it is a frame.
+    #[inline]
+    #[must_use]
+    pub fn frame(&self) -> Option<FrameCap> {
+        self.cap.get().frame()
+    }
+
     /// Is there no capability?
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cap.get().is_null()
     }
 
-    pub(super) fn set_cap(&self, cap: Cap) {
-        self.cap.set(RawCap::pack(cap));
+    #[inline]
+    pub(super) fn set_raw(&self, cap: RawCap) {
+        self.cap.set(cap);
     }
 
+    #[inline]
+    pub(super) fn next(&self) -> Option<SlotRef> {
+        self.next.get().target()
+    }
+
+    #[inline]
+    pub(super) fn prev(&self) -> Option<SlotRef> {
+        self.prev.get().target()
+    }
+
+    #[inline]
+    pub(super) fn is_original(&self) -> bool {
+        self.prev.get().flags() & Slot::ORIGINAL != 0
+    }
+
+    #[inline]
+    pub(super) fn is_first(&self) -> bool {
+        self.prev.get().flags() & Slot::FIRST != 0
+    }
+
+    #[inline]
+    pub(super) fn set_next(&self, next: Option<SlotRef>) {
+        self.next.set(Tagged::new(next, 0));
+    }
+
+    /// Changes the entry in front; the marks stay.
+    #[inline]
+    pub(super) fn set_prev(&self, prev: Option<SlotRef>) {
+        self.prev.set(Tagged::new(prev, self.prev.get().flags()));
+    }
+
+    #[inline]
+    pub(super) fn mark_first(&self) {
+        let prev = self.prev.get();
+        self.prev.set(Tagged::new(prev.target(), prev.flags() | Slot::FIRST));
+    }
+
+    #[inline]
     pub(super) fn links(&self) -> Links {
         let prev = self.prev.get();
         Links {
             prev: prev.target(),
             next: self.next.get().target(),
-            is_original: prev.flags() & 1 != 0,
-            is_first: prev.flags() & 2 != 0,
+            is_original: prev.flags() & Slot::ORIGINAL != 0,
+            is_first: prev.flags() & Slot::FIRST != 0,
         }
     }
 
+    #[inline]
     pub(super) fn set_links(&self, links: Links) {
-        let flags = usize::from(links.is_original) | usize::from(links.is_first) << 1;
+        let flags = if links.is_original { Slot::ORIGINAL } else { 0 } | if links.is_first { Slot::FIRST } else { 0 };
         self.prev.set(Tagged::new(links.prev, flags));
         self.next.set(Tagged::new(links.next, 0));
     }
@@ -91,7 +179,15 @@ impl SlotRef {
         self.get(k).cap()
     }
 
+    /// The capability in the slot, as it is stored.
+    #[inline]
+    #[must_use]
+    pub fn raw(self, k: &Kernel) -> RawCap {
+        self.get(k).raw()
+    }
+
     /// Is the slot empty?
+    #[inline]
     #[must_use]
     pub fn is_empty(self, k: &Kernel) -> bool {
         self.get(k).is_empty()
@@ -99,8 +195,10 @@ impl SlotRef {
 
     /// Changes what the capability says about its object (a mapping, an ASID, a watermark, a guard)
     /// without changing the object that it names, nor the slot's place in the derivation list.
-    pub fn update(self, k: &Kernel, cap: Cap) {
+    #[inline]
+    pub fn update(self, k: &Kernel, cap: impl Into<RawCap>) {
+        let cap = cap.into();
         debug_assert_eq!(cap.is_null(), self.is_empty(k), "CAP-3: only the derivation list fills and empties slots");
-        self.get(k).set_cap(cap);
+        self.get(k).set_raw(cap);
     }
 }

@@ -26,12 +26,6 @@ use crate::sched;
 
 // ---- raising (spec §5.2) ----
 
-/// Whether the capability can be a fault handler: one can send to it, and be replied to.
-#[must_use]
-pub fn is_handler(cap: Cap) -> bool {
-    handler_of(cap).is_some()
-}
-
 fn handler_of(cap: Cap) -> Option<EndpointCap> {
     match cap {
         Cap::Endpoint(ep) if ep.is_fault_handler() => Some(ep),

@@ -30,7 +30,7 @@ pub fn receive_buffer(k: &Kernel, t: KRef<Tcb>) -> Option<UserBuffer> {
 
 /// The words of the buffer, if the thread has a frame for it with these rights.
 fn buffer(k: &Kernel, t: KRef<Tcb>, needed: VmRights) -> Option<UserBuffer> {
-    let Cap::Frame(frame) = t.slot(k, TcbSlot::IpcBuffer).cap(k) else { return None };
+    let frame = t.slot(k, TcbSlot::IpcBuffer).get(k).frame()?;
     if frame.rights != VmRights::ReadWrite && frame.rights != needed {
         return None;
     }
@@ -79,9 +79,7 @@ fn copy(
         length = length.min(MSG_REGISTERS);
         return MessageInfo::new(info.label(), 0, 0, length as u64);
     };
-    for i in MSG_REGISTERS..length {
-        to.write(k, IpcBuffer::MSG_WORD + i, from.read(k, IpcBuffer::MSG_WORD + i));
-    }
+    to.copy_from(k, from, IpcBuffer::MSG_WORD + MSG_REGISTERS..IpcBuffer::MSG_WORD + length);
     let caps = if grant { info.extra_caps() } else { 0 };
     let (arrived, unwrapped) = transfer_caps(k, sender, from, caps, receiver, to, endpoint);
     MessageInfo::new(info.label(), unwrapped, arrived, length as u64)

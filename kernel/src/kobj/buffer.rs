@@ -1,5 +1,6 @@
 //! Words of a thread's IPC buffer.
 
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use super::MemRegion;
@@ -38,6 +39,27 @@ impl UserBuffer {
         // SAFETY: inside the buffer, which `new` found to be RAM of a frame (KOBJ-5), aligned; frames
         // hold no kernel object, so no reference to the word exists.
         unsafe { self.0.as_ptr().wrapping_add(word).read_volatile() }
+    }
+
+    /// Copies these words of another buffer to the same places; what lies beyond the end is left out.
+    pub fn copy_from(self, _: &Kernel, from: UserBuffer, words: Range<usize>) {
+        let end = words.end.min(Self::WORDS);
+        let mut word = words.start;
+        // By four, which halves what the loop costs.
+        while word + 4 <= end {
+            (word..word + 4).for_each(|word| self.copy_word(from, word));
+            word += 4;
+        }
+        (word..end).for_each(|word| self.copy_word(from, word));
+    }
+
+    #[inline(always)]
+    fn copy_word(self, from: UserBuffer, word: usize) {
+        debug_assert!(word < Self::WORDS);
+        // SAFETY: the only caller stays below `WORDS`; the rest as in `read`.
+        let value = unsafe { from.0.as_ptr().wrapping_add(word).read_volatile() };
+        // SAFETY: as above.
+        unsafe { self.0.as_ptr().wrapping_add(word).write_volatile(value) }
     }
 
     /// Writes a word; nothing beyond the end.

@@ -63,6 +63,18 @@ impl<T> KRef<T> {
         NonNull::new(core::ptr::with_exposed_provenance_mut(addr)).map(KRef)
     }
 
+    /// Takes back what [`KRef::expose`] gave, where that cannot be 0.
+    ///
+    /// # Safety
+    ///
+    /// As [`KRef::from_exposed`], and `addr` is not 0.
+    #[inline]
+    #[must_use]
+    pub unsafe fn recover(addr: usize) -> Self {
+        // SAFETY: the caller says that the address is not 0.
+        KRef(unsafe { NonNull::new_unchecked(core::ptr::with_exposed_provenance_mut(addr)) })
+    }
+
     /// The address as a pointer.
     #[inline]
     pub(super) const fn pointer(self) -> NonNull<T> {

@@ -18,18 +18,23 @@ pub enum TableEntry {
 }
 
 impl KRef<PageTable> {
+    /// The table that entry `index` leads to, in a table above the last level that an ASID leads to.
+    #[inline]
+    #[must_use]
+    pub fn next(self, k: &Kernel, index: usize) -> Option<KRef<PageTable>> {
+        let table = self.get(k).pte(index).next_table()?;
+        // SAFETY: VS-1: a table descriptor that can be walked to names a live PageTable; its address came from a KRef,
+        // exposed when the capability to it was packed, and is not 0.
+        Some(unsafe { KRef::recover(table.to_kernel().0) })
+    }
+
     /// What entry `index` leads to, in a table of `level` that an ASID leads to.
     #[must_use]
     pub fn entry(self, k: &Kernel, level: Level, index: usize) -> TableEntry {
         match self.get(k).pte(index).entry(level) {
             Entry::Empty => TableEntry::Empty,
             Entry::Page(base) => TableEntry::Page(base),
-            Entry::Table(table) => {
-                // SAFETY: VS-1: a table descriptor that can be walked to names a live PageTable; its
-                // address came from a KRef, exposed when the capability to it was packed.
-                let child = unsafe { KRef::from_exposed(table.to_kernel().0) };
-                child.map_or(TableEntry::Empty, TableEntry::Table)
-            }
+            Entry::Table(_) => self.next(k, index).map_or(TableEntry::Empty, TableEntry::Table),
         }
     }
 }

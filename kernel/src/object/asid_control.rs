@@ -6,7 +6,7 @@
 use sel4_abi::InvocationLabel;
 use sel4_abi::object::ASID_POOL_BITS;
 
-use crate::cap::{AsidPoolCap, Cap, SlotRef, UntypedCap, cdt, lookup};
+use crate::cap::{AsidPoolCap, SlotRef, UntypedCap, cdt, lookup};
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
 use crate::kobj::MemRegion;
@@ -56,26 +56,27 @@ pub fn decode(k: &Kernel, label: u64, args: &Args) -> Result<MakePool, SyscallEr
     }
     args.require(2, 2)?;
     let base = k.asids.free_pool().ok_or(SyscallError::DeleteFirst)?;
-    let untyped = args.cap(0)?;
-    let region = match untyped.cap {
-        Cap::Untyped(cap) if cap.region.size_bits() == ASID_POOL_BITS && !cap.region.is_device() => cap.region,
+    let untyped = args.cap(k, 0)?;
+    let region = match untyped.cap.untyped() {
+        Some(cap) if cap.region.size_bits() == ASID_POOL_BITS && !cap.region.is_device() => cap.region,
         _ => return Err(SyscallError::InvalidCapability { index: 1 }),
     };
     if cdt::has_children(k, untyped.slot) {
         return Err(SyscallError::RevokeFirst);
     }
-    let root = args.cap(1)?.cap;
-    let destination = lookup::empty_slot(k, root, args.word(0).any(), args.word(1).any())?;
+    let root = args.cap(k, 1)?.cap;
+    let destination = lookup::empty_slot(k, root, args.word(k, 0).any(), args.word(k, 1).any())?;
     Ok(MakePool { untyped: untyped.slot, region, destination, base })
 }
 
 /// Makes the pool: the untyped is full from now on, the pool its child.
 pub fn perform(k: &mut Kernel, invocation: MakePool) -> Outcome {
     let MakePool { untyped, region, destination, base } = invocation;
-    untyped.update(k, Cap::Untyped(UntypedCap::full(region)));
+    untyped.update(k, UntypedCap::full(region));
+    region.clear(k, 0, region.bytes());
     // `decode` saw that the region has a pool's size and is no device's.
     if let Some(pool) = region.place::<AsidPool>(k) {
-        let cap = Cap::AsidPool(AsidPoolCap { pool, base });
+        let cap = AsidPoolCap { pool, base };
         cdt::insert_child(k, untyped, destination, cap, cdt::Original::No);
         k.asids.add_pool(base, pool);
     }

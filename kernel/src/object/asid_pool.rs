@@ -14,7 +14,7 @@ use sel4_abi::InvocationLabel;
 use sel4_abi::object::ASID_POOL_INDEX_BITS;
 
 use super::PageTable;
-use crate::cap::{AsidPoolCap, Cap, SlotRef, VSpaceCap};
+use crate::cap::{AsidPoolCap, SlotRef, VSpaceCap};
 use crate::error::{LookupFault, SyscallError};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -30,12 +30,6 @@ pub struct AsidPool {
 }
 
 impl AsidPool {
-    /// A pool whose ASIDs are all free.
-    #[must_use]
-    pub const fn initial() -> Self {
-        AsidPool { roots: [const { Cell::new(None) }; 1 << ASID_POOL_INDEX_BITS] }
-    }
-
     /// The lowest ASID that can be assigned, if this is the pool of those from `base` on.
     fn lowest_free(&self, base: Asid) -> Option<Asid> {
         let numbers = base.0..=base.0 + ((1 << ASID_POOL_INDEX_BITS) - 1);
@@ -88,9 +82,9 @@ pub fn decode(k: &Kernel, label: u64, pool: AsidPoolCap, args: &Args) -> Result<
     if label != InvocationLabel::AsidPoolAssign.number() {
         return Err(SyscallError::IllegalOperation);
     }
-    let extra = args.cap(0)?;
-    let vspace = match extra.cap {
-        Cap::VSpace(vspace) if vspace.asid.is_none() => vspace,
+    let extra = args.cap(k, 0)?;
+    let vspace = match extra.cap.vspace() {
+        Some(vspace) if vspace.asid.is_none() => vspace,
         _ => return Err(SyscallError::InvalidCapability { index: 1 }),
     };
     match k.asids.pool(pool.base) {
@@ -108,7 +102,7 @@ pub fn decode(k: &Kernel, label: u64, pool: AsidPoolCap, args: &Args) -> Result<
 pub fn perform(k: &Kernel, invocation: Assign) -> Outcome {
     let Assign { pool, vspace, slot, asid } = invocation;
     pool.get(k).assign(asid, vspace.root);
-    slot.update(k, Cap::VSpace(VSpaceCap { asid: Some(asid), ..vspace }));
+    slot.update(k, VSpaceCap { asid: Some(asid), ..vspace });
     Outcome::Done
 }
 

@@ -9,7 +9,7 @@
 //!   deleting that slot again, or revoking an ancestor, goes on.
 
 use crate::cap::derive::{Preserve, derive, with_badge, with_rights};
-use crate::cap::{Badge, Cap, EndpointCap, SlotRef, cdt, delete, lookup};
+use crate::cap::{Badge, EndpointCap, RawCap, SlotRef, cdt, delete, lookup};
 use crate::error::{InvocationError, LookupFault, LookupSide, SyscallError};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -38,7 +38,7 @@ pub enum CNodeInvocation {
         /// The empty slot.
         dest: SlotRef,
         /// The copy.
-        cap: Cap,
+        cap: RawCap,
     },
     /// Move a capability to an empty slot.
     Move {
@@ -47,7 +47,7 @@ pub enum CNodeInvocation {
         /// To.
         dest: SlotRef,
         /// As.
-        cap: Cap,
+        cap: RawCap,
     },
     /// Move the pivot's capability to the destination, then the source's to the pivot.
     Rotate {
@@ -58,9 +58,9 @@ pub enum CNodeInvocation {
         /// Where the first goes; may be the source.
         dest: SlotRef,
         /// What the source's capability becomes.
-        source_cap: Cap,
+        source_cap: RawCap,
         /// What the pivot's capability becomes.
-        pivot_cap: Cap,
+        pivot_cap: RawCap,
     },
     /// Nothing: the badge to cancel is 0.
     Nothing,
@@ -71,8 +71,8 @@ pub enum CNodeInvocation {
 /// # Errors
 ///
 /// As [`decode`]; `Preempted` while deleting or revoking.
-pub fn invoke(k: &mut Kernel, inv: &Invocation, this: Cap) -> InvokeResult {
-    let operation = decode(k, inv, this)?;
+pub fn invoke(k: &Kernel, inv: &Invocation<'_>) -> InvokeResult {
+    let operation = decode(k, inv)?;
     perform(k, operation)
 }
 
@@ -88,34 +88,35 @@ pub fn invoke(k: &mut Kernel, inv: &Invocation, this: Cap) -> InvokeResult {
 /// # Errors
 ///
 /// The table.
-pub fn decode(k: &Kernel, inv: &Invocation, this: Cap) -> Result<CNodeInvocation, SyscallError> {
-    let Ok(label) = InvocationLabel::try_from(inv.label) else {
-        return Err(SyscallError::IllegalOperation);
-    };
+#[inline]
+pub fn decode(k: &Kernel, inv: &Invocation<'_>) -> Result<CNodeInvocation, SyscallError> {
     if !(InvocationLabel::CNodeRevoke.number()..=InvocationLabel::CNodeRotate.number()).contains(&inv.label) {
         return Err(SyscallError::IllegalOperation);
     }
+    let Ok(label) = InvocationLabel::try_from(inv.label) else {
+        return Err(SyscallError::IllegalOperation);
+    };
     let args = inv.args;
     args.require(2, 0)?;
-    let (index, depth) = (args.word(0).any(), args.word(1).any());
-    let dest = lookup::target_slot(k, this, index, depth, LookupSide::Destination)?;
+    let (index, depth) = (args.word(k, 0).any(), args.word(k, 1).any());
+    let dest = lookup::target_slot(k, inv.cap, index, depth, LookupSide::Destination)?;
     match label {
         InvocationLabel::CNodeRevoke => Ok(CNodeInvocation::Revoke(dest)),
         InvocationLabel::CNodeDelete => Ok(CNodeInvocation::Delete(dest)),
         InvocationLabel::CNodeCancelBadgedSends => decode_cancel(k, dest),
         InvocationLabel::CNodeRotate => decode_rotate(k, args, dest),
         InvocationLabel::CNodeCopy => {
-            decode_transfer(k, args, dest, 5, |cap| with_rights(cap, CapRights::from_word(args.word(4).any())))
+            decode_transfer(k, args, dest, 5, |cap| with_rights(cap, CapRights::from_word(args.word(k, 4).any())))
                 .and_then(|t| t.copied(k, dest))
         }
         InvocationLabel::CNodeMint => decode_transfer(k, args, dest, 6, |cap| {
-            let cap = with_rights(cap, CapRights::from_word(args.word(4).any()));
-            with_badge(cap, args.word(5).any(), Preserve::No)
+            let cap = with_rights(cap, CapRights::from_word(args.word(k, 4).any()));
+            with_badge(cap, args.word(k, 5).any(), Preserve::No)
         })
         .and_then(|t| t.copied(k, dest)),
         InvocationLabel::CNodeMove => decode_transfer(k, args, dest, 4, |cap| cap).and_then(|t| t.moved(dest)),
         InvocationLabel::CNodeMutate => {
-            decode_transfer(k, args, dest, 5, |cap| with_badge(cap, args.word(4).any(), Preserve::Yes))
+            decode_transfer(k, args, dest, 5, |cap| with_badge(cap, args.word(k, 4).any(), Preserve::Yes))
                 .and_then(|t| t.moved(dest))
         }
         _ => Err(SyscallError::IllegalOperation),
@@ -126,7 +127,7 @@ pub fn decode(k: &Kernel, inv: &Invocation, this: Cap) -> Result<CNodeInvocation
 #[derive(Clone, Copy)]
 struct Transfer {
     source: SlotRef,
-    cap: Cap,
+    cap: RawCap,
 }
 
 /// Checks that Copy, Mint, Move and Mutate have in common.
@@ -140,21 +141,22 @@ struct Transfer {
 /// | 8 | Copy, Mutate: five words; Mint: six | `TruncatedMessage` |
 /// | 9 | Copy, Mint: the capability can be derived | `RevokeFirst`, `IllegalOperation` |
 /// | 10 | the result is a capability | `IllegalOperation` |
+#[inline]
 fn decode_transfer(
     k: &Kernel,
     args: &Args,
     dest: SlotRef,
     words: usize,
-    change: impl FnOnce(Cap) -> Cap,
+    change: impl FnOnce(RawCap) -> RawCap,
 ) -> Result<Transfer, SyscallError> {
     args.require(4, 1)?;
     if !dest.is_empty(k) {
         return Err(SyscallError::DeleteFirst);
     }
-    let root = args.cap(0)?.cap;
-    let depth = args.word(3).any();
-    let source = lookup::target_slot(k, root, args.word(2).any(), depth, LookupSide::Source)?;
-    let cap = source.cap(k);
+    let root = args.cap(k, 0)?.cap;
+    let depth = args.word(k, 3).any();
+    let source = lookup::target_slot(k, root, args.word(k, 2).any(), depth, LookupSide::Source)?;
+    let cap = source.raw(k);
     if cap.is_null() {
         return Err(SyscallError::FailedLookup {
             side: LookupSide::Source,
@@ -197,10 +199,10 @@ impl Transfer {
 /// | 12 | the pivot's capability takes the destination's data | `IllegalOperation` |
 fn decode_rotate(k: &Kernel, args: &Args, dest: SlotRef) -> Result<CNodeInvocation, SyscallError> {
     args.require(8, 2)?;
-    let word = |i| args.word(i).any();
+    let word = |i| args.word(k, i).any();
     let (dest_badge, pivot_index, pivot_depth, pivot_badge) = (word(2), word(3), word(4), word(5));
     let (source_index, source_depth) = (word(6), word(7));
-    let (pivot_root, source_root) = (args.cap(0)?.cap, args.cap(1)?.cap);
+    let (pivot_root, source_root) = (args.cap(k, 0)?.cap, args.cap(k, 1)?.cap);
     let source = lookup::target_slot(k, source_root, source_index, source_depth, LookupSide::Source)?;
     let pivot = lookup::target_slot(k, pivot_root, pivot_index, pivot_depth, LookupSide::Source)?;
     if pivot == source || pivot == dest {
@@ -217,8 +219,8 @@ fn decode_rotate(k: &Kernel, args: &Args, dest: SlotRef) -> Result<CNodeInvocati
     if pivot.is_empty(k) {
         return Err(missing(LookupSide::Destination, pivot_depth));
     }
-    let source_cap = with_badge(source.cap(k), pivot_badge, Preserve::Yes);
-    let pivot_cap = with_badge(pivot.cap(k), dest_badge, Preserve::Yes);
+    let source_cap = with_badge(source.raw(k), pivot_badge, Preserve::Yes);
+    let pivot_cap = with_badge(pivot.raw(k), dest_badge, Preserve::Yes);
     if source_cap.is_null() || pivot_cap.is_null() {
         return Err(SyscallError::IllegalOperation);
     }
@@ -229,8 +231,8 @@ fn decode_rotate(k: &Kernel, args: &Args, dest: SlotRef) -> Result<CNodeInvocati
 /// |---|---|---|
 /// | 4 | an endpoint capability with all rights | `IllegalOperation` |
 fn decode_cancel(k: &Kernel, dest: SlotRef) -> Result<CNodeInvocation, SyscallError> {
-    match dest.cap(k) {
-        Cap::Endpoint(EndpointCap { endpoint, badge, rights }) if rights == CapRights::ALL => {
+    match dest.raw(k).endpoint() {
+        Some(EndpointCap { endpoint, badge, rights }) if rights == CapRights::ALL => {
             if badge == Badge::NONE {
                 return Ok(CNodeInvocation::Nothing);
             }
@@ -245,6 +247,7 @@ fn decode_cancel(k: &Kernel, dest: SlotRef) -> Result<CNodeInvocation, SyscallEr
 /// # Errors
 ///
 /// `Preempted` while deleting or revoking; what is left is found by the next attempt (CN-2).
+#[inline]
 pub fn perform(k: &Kernel, operation: CNodeInvocation) -> InvokeResult {
     match operation {
         CNodeInvocation::Revoke(slot) => {

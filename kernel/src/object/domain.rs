@@ -3,7 +3,6 @@
 //! There is no object; the capability is the right to assign threads to domains and to write the
 //! schedule ([`crate::sched::domain`]). Its invocations always succeed once they are decoded.
 
-use crate::cap::Cap;
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -82,30 +81,28 @@ pub fn invoke(k: &Kernel, inv: &Invocation) -> InvokeResult {
 /// The tables; `IllegalOperation` for other labels.
 pub fn decode(k: &Kernel, inv: &Invocation) -> Result<DomainInvocation, SyscallError> {
     match InvocationLabel::try_from(inv.label) {
-        Ok(InvocationLabel::DomainSetSet) => decode_set(inv.args),
+        Ok(InvocationLabel::DomainSetSet) => decode_set(k, inv.args),
         Ok(InvocationLabel::DomainScheduleConfigure) => decode_configure(k, inv.args),
         Ok(InvocationLabel::DomainScheduleSetStart) => decode_set_start(k, inv.args),
         _ => Err(SyscallError::IllegalOperation),
     }
 }
 
-fn decode_set(args: &Args) -> Result<DomainInvocation, SyscallError> {
+fn decode_set(k: &Kernel, args: &Args) -> Result<DomainInvocation, SyscallError> {
     args.require(1, 0)?;
-    let domain = u8::try_from(args.word(0).any())
+    let domain = u8::try_from(args.word(k, 0).any())
         .ok()
         .filter(|d| usize::from(*d) < DOMAINS)
         .ok_or(SyscallError::InvalidArgument { index: 0 })?;
-    match args.cap(0)?.cap {
-        Cap::Thread(thread) => Ok(DomainInvocation::Set { thread, domain }),
-        _ => Err(SyscallError::InvalidArgument { index: 1 }),
-    }
+    let thread = args.cap(k, 0)?.cap.thread().ok_or(SyscallError::InvalidArgument { index: 1 })?;
+    Ok(DomainInvocation::Set { thread, domain })
 }
 
 fn decode_configure(k: &Kernel, args: &Args) -> Result<DomainInvocation, SyscallError> {
     args.require(3, 0)?;
-    let index = args.word(0).in_range(0, SCHEDULE_ENTRIES as u64 - 2)? as usize;
-    let domain = args.word(1).in_range(0, DOMAINS as u64 - 1)? as u8;
-    let duration = args.word(2).any();
+    let index = args.word(k, 0).in_range(0, SCHEDULE_ENTRIES as u64 - 2)? as usize;
+    let domain = args.word(k, 1).in_range(0, DOMAINS as u64 - 1)? as u8;
+    let duration = args.word(k, 2).any();
     if duration >= MAX_DURATION {
         return Err(SyscallError::InvalidArgument { index: 2 });
     }
@@ -120,7 +117,7 @@ fn decode_configure(k: &Kernel, args: &Args) -> Result<DomainInvocation, Syscall
 
 fn decode_set_start(k: &Kernel, args: &Args) -> Result<DomainInvocation, SyscallError> {
     args.require(1, 0)?;
-    let index = args.word(0).in_range(0, SCHEDULE_ENTRIES as u64 - 1)? as usize;
+    let index = args.word(k, 0).in_range(0, SCHEDULE_ENTRIES as u64 - 1)? as usize;
     if k.cpu.sched.domains.entry(index).is_end() {
         return Err(SyscallError::InvalidArgument { index: 0 });
     }

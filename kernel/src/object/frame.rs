@@ -14,7 +14,7 @@ use sel4_abi::{CapRights, InvocationLabel, VmAttributes};
 
 use crate::arch::pte::{Execute, MemoryType};
 use crate::arch::{self, CacheOp};
-use crate::cap::{Cap, FrameCap, Mapping, SlotRef};
+use crate::cap::{FrameCap, Mapping, RawCap, SlotRef};
 use crate::error::{LookupFault, SyscallError};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -30,10 +30,8 @@ const _: () = assert!(PAGE_BITS == 12);
 pub enum FrameInvocation {
     /// Map it.
     Map {
-        /// The capability, as it will be.
-        frame: FrameCap,
-        /// Where it lies.
-        slot: SlotRef,
+        /// The frame's memory.
+        page: PhysAddr,
         /// The entry to write.
         place: Place,
         /// The address space and the address.
@@ -42,12 +40,7 @@ pub enum FrameInvocation {
         attributes: PageAttributes,
     },
     /// Unmap it.
-    Unmap {
-        /// The capability, as it is.
-        frame: FrameCap,
-        /// Where it lies.
-        slot: SlotRef,
-    },
+    Unmap,
     /// Maintain the caches for part of it.
     Maintain(CacheRange),
     /// Tell its physical address.
@@ -81,25 +74,20 @@ impl CacheRange {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, frame: FrameCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, frame, invocation.slot, invocation.args)?;
-    Ok(perform(k, decoded))
+    let decoded = decode(k, invocation.label, frame, invocation.args)?;
+    Ok(perform(k, invocation.slot, decoded))
 }
 
 /// Recognises the operation; an unknown one is refused before anything else is looked at.
 ///
 /// # Errors
 /// `IllegalOperation` for a label that is none of a frame's; else those of the operation.
-pub fn decode(
-    k: &Kernel,
-    label: u64,
-    frame: FrameCap,
-    slot: SlotRef,
-    args: &Args,
-) -> Result<FrameInvocation, SyscallError> {
+#[inline]
+pub fn decode(k: &Kernel, label: u64, frame: FrameCap, args: &Args) -> Result<FrameInvocation, SyscallError> {
     let maintain = |operation| decode_maintain(k, operation, frame, args);
     match InvocationLabel::try_from(label) {
-        Ok(InvocationLabel::PageMap) => decode_map(k, frame, slot, args),
-        Ok(InvocationLabel::PageUnmap) => Ok(FrameInvocation::Unmap { frame, slot }),
+        Ok(InvocationLabel::PageMap) => decode_map(k, frame, args),
+        Ok(InvocationLabel::PageUnmap) => Ok(FrameInvocation::Unmap),
         Ok(InvocationLabel::PageCleanData) => maintain(CacheOp::Clean),
         Ok(InvocationLabel::PageInvalidateData) => maintain(CacheOp::Invalidate),
         Ok(InvocationLabel::PageCleanInvalidateData) => maintain(CacheOp::CleanInvalidate),
@@ -122,12 +110,13 @@ pub fn decode(
 /// | 7 | if mapped: at the same address                       | `InvalidArgument(0)`               |
 /// | 8 | if not mapped: the page ends within user space       | `InvalidArgument(0)`               |
 /// | 9 | the tables end at the level of the frame's size      | `FailedLookup(MissingCapability)`  |
-fn decode_map(k: &Kernel, frame: FrameCap, slot: SlotRef, args: &Args) -> Result<FrameInvocation, SyscallError> {
+#[inline]
+fn decode_map(k: &Kernel, frame: FrameCap, args: &Args) -> Result<FrameInvocation, SyscallError> {
     args.require(3, 1)?;
-    let vaddr = UserVa(args.word(0).any());
-    let mask = CapRights::from_word(args.word(1).any());
-    let attributes = VmAttributes::from_bits_truncate(args.word(2).any());
-    let vspace = vspace::with_asid(args.cap(0)?.cap)?;
+    let vaddr = UserVa(args.word(k, 0).any());
+    let mask = CapRights::from_word(args.word(k, 1).any());
+    let attributes = VmAttributes::from_bits_truncate(args.word(k, 2).any());
+    let vspace = vspace::with_asid(args.cap(k, 0)?.cap)?;
     let asid = vspace::usable(k, vspace, 1)?;
     let size_bits = frame.region.size_bits();
     if !vaddr.is_aligned(size_bits) {
@@ -152,13 +141,8 @@ fn decode_map(k: &Kernel, frame: FrameCap, slot: SlotRef, args: &Args) -> Result
         return Err(vspace::lookup_failed(LookupFault::MissingCapability { bits_left }));
     }
     let mapping = Mapping { asid, vaddr };
-    Ok(FrameInvocation::Map {
-        frame: FrameCap { mapping: Some(mapping), ..frame },
-        slot,
-        place,
-        mapping,
-        attributes: page_attributes(frame, mask, attributes),
-    })
+    let attributes = page_attributes(frame, mask, attributes);
+    Ok(FrameInvocation::Map { page: frame.region.base(), place, mapping, attributes })
 }
 
 /// Whether the page of `bytes` bytes at `vaddr` ends within user space.
@@ -192,7 +176,7 @@ fn decode_maintain(
     args: &Args,
 ) -> Result<FrameInvocation, SyscallError> {
     args.require(2, 0)?;
-    let (start, end) = (args.word(0).any(), args.word(1).any());
+    let (start, end) = (args.word(k, 0).any(), args.word(k, 1).any());
     let Some(mapping) = frame.mapping else { return Err(SyscallError::IllegalOperation) };
     let Some(root) = k.asids.root(k, mapping.asid) else {
         return Err(vspace::lookup_failed(LookupFault::InvalidRoot));
@@ -219,16 +203,18 @@ fn decode_maintain(
     }))
 }
 
-/// Does what was decoded.
-pub fn perform(k: &Kernel, invocation: FrameInvocation) -> Outcome {
+/// Does what was decoded to the frame whose capability is in `slot`.
+#[inline]
+pub fn perform(k: &Kernel, slot: SlotRef, invocation: FrameInvocation) -> Outcome {
+    let cap = slot.raw(k);
     match invocation {
-        FrameInvocation::Map { frame, slot, place, mapping, attributes } => {
-            slot.update(k, Cap::Frame(frame));
-            vspace::map_page(k, place, mapping, frame.region.base(), attributes);
+        FrameInvocation::Map { page, place, mapping, attributes } => {
+            slot.update(k, cap.with_mapping(Some(mapping)));
+            vspace::map_page(k, place, mapping, page, attributes);
         }
-        FrameInvocation::Unmap { frame, slot } => {
-            vspace::unmap_page(k, frame);
-            slot.update(k, Cap::Frame(FrameCap { mapping: None, ..frame }));
+        FrameInvocation::Unmap => {
+            finalise(k, cap);
+            slot.update(k, cap.with_mapping(None));
         }
         FrameInvocation::Maintain(range) => range.perform(),
         FrameInvocation::GetAddress(base) => return Outcome::Word(base.0),
@@ -237,6 +223,11 @@ pub fn perform(k: &Kernel, invocation: FrameInvocation) -> Outcome {
 }
 
 /// Destroys a frame capability, final or not: it is unmapped (FR-2).
-pub fn finalise(k: &Kernel, frame: &FrameCap) {
-    vspace::unmap_page(k, *frame);
+#[inline]
+pub fn finalise(k: &Kernel, cap: RawCap) {
+    if let Some(frame) = cap.frame()
+        && let Some(mapping) = frame.mapping
+    {
+        vspace::unmap_page(k, frame.region, mapping);
+    }
 }

@@ -56,7 +56,7 @@ pub fn decode(k: &Kernel, label: u64, args: &Args) -> Result<IrqControlInvocatio
         }
         Ok(InvocationLabel::IrqIssueIrqHandlerTrigger) => {
             args.require(4, 1)?;
-            let trigger = match args.word(1).any() {
+            let trigger = match args.word(k, 1).any() {
                 0 => Trigger::Level,
                 _ => Trigger::Edge,
             };
@@ -83,12 +83,12 @@ fn decode_handler(
     index_word: usize,
 ) -> Result<IrqControlInvocation, SyscallError> {
     let max = u64::from(k.config.max_irq);
-    let number = args.word(0).in_range(0, max)?;
+    let number = args.word(k, 0).in_range(0, max)?;
     let irq = u16::try_from(number).map(Irq).map_err(|_| SyscallError::RangeError { min: 0, max })?;
     if k.irqs.state(irq) != IrqState::Free {
         return Err(SyscallError::RevokeFirst);
     }
-    let destination = destination(k, args.cap(0)?, args, index_word)?;
+    let destination = destination(k, args.cap(k, 0)?, args, index_word)?;
     Ok(IrqControlInvocation::IssueHandler { irq, trigger, destination })
 }
 
@@ -103,21 +103,21 @@ fn decode_handler(
 /// | 5 | and is empty                              | `DeleteFirst`                 |
 fn decode_sgi(k: &Kernel, args: &Args) -> Result<IrqControlInvocation, SyscallError> {
     args.require(4, 1)?;
-    let number = args.word(0).in_range(0, LAST_SGI)?;
-    let target = args.word(1).any();
+    let number = args.word(k, 0).in_range(0, LAST_SGI)?;
+    let target = args.word(k, 1).any();
     let (Ok(number), Ok(target), true) =
         (u8::try_from(number), u32::try_from(target), arch::irq::accepts_sgi_target(target))
     else {
         return Err(SyscallError::InvalidArgument { index: 1 });
     };
-    let destination = destination(k, args.cap(0)?, args, 2)?;
+    let destination = destination(k, args.cap(k, 0)?, args, 2)?;
     let signal = SgiSignalCap { number, target };
     Ok(IrqControlInvocation::IssueSgiSignal { signal, destination })
 }
 
 /// The empty slot that the words from `index_word` on name: index, then depth.
 fn destination(k: &Kernel, root: ExtraCap, args: &Args, index_word: usize) -> Result<SlotRef, SyscallError> {
-    let (index, depth) = (args.word(index_word).any(), args.word(index_word + 1).any());
+    let (index, depth) = (args.word(k, index_word).any(), args.word(k, index_word + 1).any());
     lookup::empty_slot(k, root.cap, index, depth)
 }
 

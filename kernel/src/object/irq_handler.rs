@@ -6,7 +6,7 @@
 use sel4_abi::{CapRights, InvocationLabel};
 
 use crate::arch;
-use crate::cap::{Cap, SlotRef, cdt, delete};
+use crate::cap::{RawCap, SlotRef, cdt, delete};
 use crate::error::SyscallError;
 use crate::irq::{Irq, IrqState};
 use crate::kernel::Kernel;
@@ -22,7 +22,7 @@ pub enum IrqHandlerInvocation {
         /// The slot of its capability.
         source: SlotRef,
         /// The capability.
-        cap: Cap,
+        cap: RawCap,
     },
     /// Signal nobody from now on.
     Clear,
@@ -33,7 +33,7 @@ pub enum IrqHandlerInvocation {
 /// # Errors
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, irq: Irq) -> InvokeResult {
-    let decoded = decode(invocation.label, invocation.args)?;
+    let decoded = decode(k, invocation.label, invocation.args)?;
     Ok(perform(k, irq, decoded))
 }
 
@@ -46,18 +46,18 @@ pub fn invoke(k: &mut Kernel, invocation: &Invocation, irq: Irq) -> InvokeResult
 ///
 /// # Errors
 /// Those; `IllegalOperation` for a label that is none of a handler's.
-pub fn decode(label: u64, args: &Args) -> Result<IrqHandlerInvocation, SyscallError> {
+pub fn decode(k: &Kernel, label: u64, args: &Args) -> Result<IrqHandlerInvocation, SyscallError> {
     match InvocationLabel::try_from(label) {
         Ok(InvocationLabel::IrqAckIrq) => Ok(IrqHandlerInvocation::Ack),
-        Ok(InvocationLabel::IrqSetIrqHandler) => decode_notification(args.cap(0)?),
+        Ok(InvocationLabel::IrqSetIrqHandler) => decode_notification(args.cap(k, 0)?),
         Ok(InvocationLabel::IrqClearIrqHandler) => Ok(IrqHandlerInvocation::Clear),
         _ => Err(SyscallError::IllegalOperation),
     }
 }
 
 fn decode_notification(extra: ExtraCap) -> Result<IrqHandlerInvocation, SyscallError> {
-    match extra.cap {
-        Cap::Notification(cap) if cap.rights.contains(CapRights::WRITE) => {
+    match extra.cap.notification() {
+        Some(cap) if cap.rights.contains(CapRights::WRITE) => {
             Ok(IrqHandlerInvocation::SetNotification { source: extra.slot, cap: extra.cap })
         }
         _ => Err(SyscallError::InvalidCapability { index: 0 }),

@@ -12,9 +12,10 @@ use sel4_abi::InvocationLabel;
 use sel4_abi::object::{TABLE_INDEX_BITS, USER_TOP};
 
 use crate::arch::pte::Pte;
-use crate::cap::{Cap, Mapping, PageTableCap, SlotRef, cdt};
+use crate::cap::{Mapping, PageTableCap, SlotRef, cdt};
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
+use crate::kobj::KRef;
 use crate::mem::UserVa;
 use crate::syscall::{Args, Invocation, InvokeResult, Outcome};
 use crate::vspace::{self, Place};
@@ -28,12 +29,6 @@ pub struct PageTable {
 }
 
 impl PageTable {
-    /// A table of invalid descriptors.
-    #[must_use]
-    pub const fn initial() -> Self {
-        PageTable { entries: [const { Cell::new(Pte::EMPTY) }; 1 << TABLE_INDEX_BITS] }
-    }
-
     /// A descriptor.
     #[must_use]
     pub fn pte(&self, index: usize) -> Pte {
@@ -58,20 +53,15 @@ impl PageTable {
 pub enum PageTableInvocation {
     /// Enter it into an address space.
     Map {
-        /// The capability, as it will be.
-        table: PageTableCap,
-        /// Where it lies.
-        slot: SlotRef,
+        /// The table.
+        table: KRef<PageTable>,
         /// The entry to write.
         place: Place,
+        /// The address space, and the first address that it covers.
+        mapping: Mapping,
     },
     /// Remove it and clear it.
-    Unmap {
-        /// The capability, as it is.
-        table: PageTableCap,
-        /// Where it lies.
-        slot: SlotRef,
-    },
+    Unmap(PageTableCap),
 }
 
 /// Decodes and performs an invocation of a page table.
@@ -80,7 +70,7 @@ pub enum PageTableInvocation {
 /// Those of [`decode`].
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, table: PageTableCap) -> InvokeResult {
     let decoded = decode(k, invocation.label, table, invocation.slot, invocation.args)?;
-    Ok(perform(k, decoded))
+    Ok(perform(k, invocation.slot, decoded))
 }
 
 /// Recognises the operation. `PageTableUnmap` needs no arguments; its one check:
@@ -99,9 +89,9 @@ pub fn decode(
     args: &Args,
 ) -> Result<PageTableInvocation, SyscallError> {
     match InvocationLabel::try_from(label) {
-        Ok(InvocationLabel::PageTableUnmap) if cdt::is_final(k, slot) => Ok(PageTableInvocation::Unmap { table, slot }),
+        Ok(InvocationLabel::PageTableUnmap) if cdt::is_final(k, slot) => Ok(PageTableInvocation::Unmap(table)),
         Ok(InvocationLabel::PageTableUnmap) => Err(SyscallError::RevokeFirst),
-        Ok(InvocationLabel::PageTableMap) => decode_map(k, table, slot, args),
+        Ok(InvocationLabel::PageTableMap) => decode_map(k, table, args),
         _ => Err(SyscallError::IllegalOperation),
     }
 }
@@ -117,18 +107,13 @@ pub fn decode(
 /// | 5 | that ASID exists                                      | `FailedLookup(InvalidRoot)` |
 /// | 6 | and is that VSpace's                                  | `InvalidCapability(1)`      |
 /// | 7 | a table is missing there, and no page is in its place | `DeleteFirst`               |
-fn decode_map(
-    k: &Kernel,
-    table: PageTableCap,
-    slot: SlotRef,
-    args: &Args,
-) -> Result<PageTableInvocation, SyscallError> {
+fn decode_map(k: &Kernel, table: PageTableCap, args: &Args) -> Result<PageTableInvocation, SyscallError> {
     args.require(2, 1)?;
-    let vaddr = args.word(0).any();
+    let vaddr = args.word(k, 0).any();
     if table.mapping.is_some() {
         return Err(SyscallError::InvalidCapability { index: 0 });
     }
-    let vspace = vspace::with_asid(args.cap(0)?.cap)?;
+    let vspace = vspace::with_asid(args.cap(k, 0)?.cap)?;
     if vaddr > USER_TOP {
         return Err(SyscallError::InvalidArgument { index: 0 });
     }
@@ -136,23 +121,23 @@ fn decode_map(
     let place = vspace::table_place(k, vspace.root, UserVa(vaddr)).ok_or(SyscallError::DeleteFirst)?;
     // The table covers what its parent's entry covers; the bits below are cut.
     let vaddr = UserVa(vaddr >> place.level.entry_bits() << place.level.entry_bits());
-    let table = PageTableCap { mapping: Some(Mapping { asid, vaddr }), ..table };
-    Ok(PageTableInvocation::Map { table, slot, place })
+    Ok(PageTableInvocation::Map { table: table.table, place, mapping: Mapping { asid, vaddr } })
 }
 
-/// Does what was decoded.
-pub fn perform(k: &Kernel, invocation: PageTableInvocation) -> Outcome {
+/// Does what was decoded to the table whose capability is in `slot`.
+pub fn perform(k: &Kernel, slot: SlotRef, invocation: PageTableInvocation) -> Outcome {
+    let cap = slot.raw(k);
     match invocation {
-        PageTableInvocation::Map { table, slot, place } => {
-            slot.update(k, Cap::PageTable(table));
-            vspace::map_table(k, place, table.table);
+        PageTableInvocation::Map { table, place, mapping } => {
+            slot.update(k, cap.with_mapping(Some(mapping)));
+            vspace::map_table(k, place, table);
         }
-        PageTableInvocation::Unmap { table, slot } => {
+        PageTableInvocation::Unmap(table) => {
             if table.mapping.is_some() {
                 vspace::unmap_table(k, table);
                 table.table.get(k).clear();
             }
-            slot.update(k, Cap::PageTable(PageTableCap { mapping: None, ..table }));
+            slot.update(k, cap.with_mapping(None));
         }
     }
     Outcome::Done

@@ -22,9 +22,8 @@ use core::cell::Cell;
 
 use super::{Notification, Reply, Tcb, reply};
 use crate::Kernel;
-use crate::cap::{Badge, Cap};
+use crate::cap::Badge;
 use crate::error::SyscallError;
-use crate::ipc::transfer;
 use crate::kobj::KRef;
 use crate::sched::refill::{self, RefillQueue};
 use crate::sched::{self, Micros, Ticks};
@@ -192,7 +191,7 @@ pub fn decode(k: &Kernel, sc: KRef<SchedContext>, inv: &Invocation) -> Result<Sc
     let label = InvocationLabel::try_from(inv.label).map_err(|_| SyscallError::IllegalOperation)?;
     let allowed = match label {
         InvocationLabel::SchedContextBind => {
-            let object = bindable(inv.args.cap(0)?)?;
+            let object = bindable(inv.args.cap(k, 0)?)?;
             let free = match object {
                 Bindable::Thread(t) => {
                     this.tcb.get().is_none()
@@ -210,7 +209,7 @@ pub fn decode(k: &Kernel, sc: KRef<SchedContext>, inv: &Invocation) -> Result<Sc
             (!is_own).then_some(SchedContextInvocation::Unbind)
         }
         InvocationLabel::SchedContextUnbindObject => {
-            let object = bindable(inv.args.cap(0)?)?;
+            let object = bindable(inv.args.cap(k, 0)?)?;
             let bound = match object {
                 Bindable::Thread(t) => this.tcb.get() == Some(t) && k.current() != Some(t),
                 Bindable::Notification(n) => this.notification.get() == Some(n),
@@ -230,10 +229,12 @@ pub fn decode(k: &Kernel, sc: KRef<SchedContext>, inv: &Invocation) -> Result<Sc
 }
 
 fn bindable(extra: ExtraCap) -> Result<Bindable, SyscallError> {
-    match extra.cap {
-        Cap::Thread(t) => Ok(Bindable::Thread(t)),
-        Cap::Notification(cap) => Ok(Bindable::Notification(cap.notification)),
-        _ => Err(SyscallError::InvalidCapability { index: 1 }),
+    if let Some(t) = extra.cap.thread() {
+        Ok(Bindable::Thread(t))
+    } else if let Some(cap) = extra.cap.notification() {
+        Ok(Bindable::Notification(cap.notification))
+    } else {
+        Err(SyscallError::InvalidCapability { index: 1 })
     }
 }
 
@@ -444,7 +445,7 @@ pub fn yield_to(k: &Kernel, caller: KRef<Tcb>, sc: KRef<SchedContext>) -> Outcom
 pub fn complete_yield_to(k: &Kernel, caller: KRef<Tcb>) {
     if let Some(sc) = cancel_yield_to(k, caller) {
         let result = Outcome::Word(take_consumed(k, sc).0);
-        reply_success(k, caller, transfer::receive_buffer(k, caller), &result);
+        reply_success(k, caller, result);
     }
 }
 

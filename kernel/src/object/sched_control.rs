@@ -5,7 +5,7 @@
 use sel4_abi::InvocationLabel;
 
 use super::sched_context::{self, Parameters, SchedContext};
-use crate::cap::{Badge, Cap};
+use crate::cap::Badge;
 use crate::error::SyscallError;
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -47,14 +47,14 @@ pub fn decode(k: &Kernel, inv: &Invocation) -> Result<Configure, SyscallError> {
     if inv.label != InvocationLabel::SchedControlConfigureFlags.number() {
         return Err(SyscallError::IllegalOperation);
     }
-    let target = inv.args.cap(0)?;
+    let target = inv.args.cap(k, 0)?;
     inv.args.require(5, 1)?;
     let clock = k.cpu.sched.clock;
     let (min, max) = (Clock::MIN_BUDGET_US.0, clock.max_period_us().0);
     let limits = SyscallError::RangeError { min, max };
     let check = |ok: bool, error| if ok { Ok(()) } else { Err(error) };
 
-    let (budget_us, period_us) = (inv.args.word(0).any(), inv.args.word(1).any());
+    let (budget_us, period_us) = (inv.args.word(k, 0).any(), inv.args.word(k, 1).any());
     check(budget_us <= max, limits)?;
     check(period_us <= max, limits)?;
     let (budget, period) = (clock.to_ticks(Micros(budget_us)), clock.to_ticks(Micros(period_us)));
@@ -62,19 +62,17 @@ pub fn decode(k: &Kernel, inv: &Invocation) -> Result<Configure, SyscallError> {
     check(period >= clock.min_budget(), limits)?;
     check(budget <= period, SyscallError::RangeError { min, max: period_us })?;
 
-    let Cap::SchedContext(cap) = target.cap else {
-        return Err(SyscallError::InvalidCapability { index: 1 });
-    };
+    let cap = target.cap.sched_context().ok_or(SyscallError::InvalidCapability { index: 1 })?;
     let room = cap.sched_context.get(k).refill_capacity() - MIN_REFILLS;
-    let extra = inv.args.word(2).in_range(0, u64::from(room))? as u32;
+    let extra = inv.args.word(k, 2).in_range(0, u64::from(room))? as u32;
     Ok(Configure {
         target: cap.sched_context,
         parameters: Parameters {
             budget,
             period,
             max_refills: MIN_REFILLS + extra,
-            badge: Badge(inv.args.word(3).any()),
-            is_sporadic: inv.args.word(4).any() & FLAG_SPORADIC != 0,
+            badge: Badge(inv.args.word(k, 3).any()),
+            is_sporadic: inv.args.word(k, 4).any() & FLAG_SPORADIC != 0,
         },
     })
 }

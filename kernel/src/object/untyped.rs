@@ -5,7 +5,9 @@
 //!
 //! # Invariants
 //!
-//! - **UT-1** Memory above the watermark is zero (unless it is a device's) and belongs to nobody.
+//! - **UT-1** Memory above the watermark is zero (unless it is a device's) and belongs to nobody. It is zero in memory
+//!   itself and not only in the caches, so who reaches it past them (an uncached mapping, the table walker) sees that:
+//!   making a frame or a table needs no cache maintenance, and making an object writes only what is not zero.
 //! - **UT-2** If the capability has no children, no object lives in its memory: what was made from it
 //!   is gone. Only then the watermark goes down, and only over memory that was cleared.
 //! - **UT-3** Otherwise the watermark only grows.
@@ -18,9 +20,8 @@
 //! | children | retype | objects from the watermark on |
 //! | no children | copied | full |
 
-use crate::arch::cache;
 use crate::cap::{
-    Badge, CNodeCap, Cap, EndpointCap, FrameCap, NotificationCap, PageTableCap, ReplyCap, SchedContextCap, SlotRef,
+    Badge, CNodeCap, EndpointCap, FrameCap, NotificationCap, PageTableCap, RawCap, ReplyCap, SchedContextCap, SlotRef,
     UntypedCap, VSpaceCap, VmRights, cdt, lookup,
 };
 use crate::error::{LookupFault, LookupSide, Preempted, SyscallError};
@@ -110,7 +111,7 @@ pub fn decode(k: &Kernel, inv: &Invocation, this: UntypedCap) -> Result<Retype, 
     }
     let args = inv.args;
     args.require(6, 1)?;
-    let (object, size_bits) = decode_object(args)?;
+    let (object, size_bits) = decode_object(k, args)?;
     let object_bits = object.object_bits(size_bits);
     let window = decode_window(k, args)?;
 
@@ -135,10 +136,10 @@ pub fn decode(k: &Kernel, inv: &Invocation, this: UntypedCap) -> Result<Retype, 
 }
 
 /// Checks 3 to 7: what is to be made.
-fn decode_object(args: &Args) -> Result<(ObjectType, u32), SyscallError> {
-    let object = ObjectType::from_number(args.word(0).any()).ok_or(SyscallError::InvalidArgument { index: 0 })?;
+fn decode_object(k: &Kernel, args: &Args) -> Result<(ObjectType, u32), SyscallError> {
+    let object = ObjectType::from_number(args.word(k, 0).any()).ok_or(SyscallError::InvalidArgument { index: 0 })?;
     let too_large = SyscallError::RangeError { min: 0, max: MAX_UNTYPED_BITS.into() };
-    let size_bits = u32::try_from(args.word(1).any()).ok().filter(|bits| *bits < WORD_BITS).ok_or(too_large)?;
+    let size_bits = u32::try_from(args.word(k, 1).any()).ok().filter(|bits| *bits < WORD_BITS).ok_or(too_large)?;
     if object.object_bits(size_bits) > MAX_UNTYPED_BITS {
         return Err(too_large);
     }
@@ -156,22 +157,22 @@ fn decode_object(args: &Args) -> Result<(ObjectType, u32), SyscallError> {
 
 /// Checks 8 to 13: where the capabilities go.
 fn decode_window(k: &Kernel, args: &Args) -> Result<Window, SyscallError> {
-    let root = args.cap(0)?.cap;
-    let depth = args.word(3).any();
+    let root = args.cap(k, 0)?.cap;
+    let depth = args.word(k, 3).any();
     let cnode = if depth == 0 {
         root
     } else {
-        lookup::target_slot(k, root, args.word(2).any(), depth, LookupSide::Destination)?.cap(k)
+        lookup::target_slot(k, root, args.word(k, 2).any(), depth, LookupSide::Destination)?.raw(k)
     };
-    let Cap::CNode(CNodeCap { slots, .. }) = cnode else {
+    let Some(CNodeCap { slots, .. }) = cnode.cnode() else {
         return Err(SyscallError::FailedLookup {
             side: LookupSide::Destination,
             fault: LookupFault::MissingCapability { bits_left: depth },
         });
     };
     let len = slots.len() as u64;
-    let first = args.word(4).in_range(0, len - 1)?;
-    let count = args.word(5).in_range(1, RETYPE_FAN_OUT_LIMIT)?;
+    let first = args.word(k, 4).in_range(0, len - 1)?;
+    let count = args.word(k, 5).in_range(1, RETYPE_FAN_OUT_LIMIT)?;
     if count > len - first {
         return Err(SyscallError::RangeError { min: 1, max: len - first });
     }
@@ -191,21 +192,66 @@ pub fn perform(k: &mut Kernel, retype: Retype) -> Result<(), Preempted> {
     if retype.reset {
         reset(k, retype.slot)?;
     }
-    let Cap::Untyped(this) = retype.slot.cap(k) else {
+    let cap = retype.slot.raw(k);
+    let Some(UntypedCap { region, .. }) = cap.untyped() else {
         // Not reached: decoded from this slot, and clearing changes the watermark only.
         return Ok(());
     };
     let object_bits = retype.object.object_bits(retype.size_bits);
     let end = retype.offset + ((retype.window.count as u64) << object_bits);
-    retype.slot.update(k, Cap::Untyped(UntypedCap { watermark: end, ..this }));
-    for (i, dest) in (0u64..).zip(retype.window.slots()) {
-        let offset = retype.offset + (i << object_bits);
-        // Both succeed: the offset is aligned, decode found room for all.
-        let Some(region) = this.region.carve(offset, object_bits) else { break };
-        let Some(cap) = create(k, retype.object, region) else { break };
-        cdt::insert_child(k, retype.slot, dest, cap, cdt::Original::Yes);
+    retype.slot.update(k, cap.with_watermark(end));
+    match retype.object {
+        ObjectType::Untyped => {
+            create(k, &retype, region, |_, region| Some(UntypedCap { region, watermark: 0 }));
+        }
+        ObjectType::Tcb => create(k, &retype, region, |k, region| region.place::<Tcb>(k)),
+        ObjectType::Endpoint => create(k, &retype, region, |k, region| {
+            Some(EndpointCap { endpoint: region.place(k)?, badge: Badge::NONE, rights: CapRights::ALL })
+        }),
+        ObjectType::Notification => create(k, &retype, region, |k, region| {
+            let rights = CapRights::READ_WRITE;
+            Some(NotificationCap { notification: region.place(k)?, badge: Badge::NONE, rights })
+        }),
+        ObjectType::Reply => {
+            create(k, &retype, region, |k, region| Some(ReplyCap { reply: region.place(k)?, can_grant: true }))
+        }
+        ObjectType::CNode => create(k, &retype, region, |k, region| {
+            Some(CNodeCap { slots: region.place_slots(k)?, guard: 0, guard_size: 0 })
+        }),
+        ObjectType::SchedContext => create(k, &retype, region, |k, region| {
+            let sched_context = region.place_sched_context(k)?;
+            Some(SchedContextCap { sched_context, size_bits: region.size_bits() })
+        }),
+        ObjectType::SmallPage | ObjectType::LargePage | ObjectType::HugePage => {
+            create(k, &retype, region, |_, region| {
+                Some(FrameCap { region, rights: VmRights::ReadWrite, mapping: None })
+            });
+        }
+        ObjectType::PageTable => {
+            create(k, &retype, region, |k, region| Some(PageTableCap { table: region.place(k)?, mapping: None }))
+        }
+        ObjectType::VSpace => {
+            create(k, &retype, region, |k, region| Some(VSpaceCap { root: region.place(k)?, asid: None }))
+        }
     }
     Ok(())
+}
+
+/// Makes the objects, one behind the other, each with `make`, which gets its memory: cleared, and as large as the
+/// object. None of it fails: decode found that the type suits the memory, and that there is room for all.
+#[inline]
+fn create<C: Into<RawCap>>(
+    k: &mut Kernel,
+    retype: &Retype,
+    memory: MemRegion,
+    make: impl Fn(&mut Kernel, MemRegion) -> Option<C>,
+) {
+    let object_bits = retype.object.object_bits(retype.size_bits);
+    for (i, dest) in (0u64..).zip(retype.window.slots()) {
+        let Some(region) = memory.carve(retype.offset + (i << object_bits), object_bits) else { break };
+        let Some(cap) = make(k, region) else { break };
+        cdt::insert_child(k, retype.slot, dest, cap, cdt::Original::Yes);
+    }
 }
 
 /// Clears the memory below the watermark from the top downwards, UT-2.
@@ -214,63 +260,22 @@ pub fn perform(k: &mut Kernel, retype: Retype) -> Result<(), Preempted> {
 ///
 /// After every 4 KiB; the watermark follows, so the work is not lost.
 fn reset(k: &mut Kernel, slot: SlotRef) -> Result<(), Preempted> {
-    let Cap::Untyped(this) = slot.cap(k) else {
+    let cap = slot.raw(k);
+    let Some(UntypedCap { region, mut watermark }) = cap.untyped() else {
         return Ok(());
     };
-    if this.region.is_device() {
-        slot.update(k, Cap::Untyped(UntypedCap { watermark: 0, ..this }));
+    if region.is_device() {
+        slot.update(k, cap.with_watermark(0));
         return Ok(());
     }
-    let mut watermark = this.watermark;
     while watermark > 0 {
         let start = (watermark - 1) & !((1 << CLEAR_BITS) - 1);
-        this.region.clear(k, start, watermark - start);
+        region.clear(k, start, watermark - start);
         watermark = start;
-        slot.update(k, Cap::Untyped(UntypedCap { watermark, ..this }));
+        slot.update(k, cap.with_watermark(watermark));
         if watermark > 0 {
             k.preemption_point_after(1 << (CLEAR_BITS - RESET_CHUNK_BITS))?;
         }
     }
     Ok(())
-}
-
-/// Makes one object that fills a region of cleared memory. `None` if the region does not suit it.
-fn create(k: &mut Kernel, object: ObjectType, region: MemRegion) -> Option<Cap> {
-    Some(match object {
-        ObjectType::Untyped => Cap::Untyped(UntypedCap { region, watermark: 0 }),
-        ObjectType::Tcb => {
-            let tcb = region.place::<Tcb>(k)?;
-            Cap::Thread(tcb)
-        }
-        ObjectType::Endpoint => {
-            Cap::Endpoint(EndpointCap { endpoint: region.place(k)?, badge: Badge::NONE, rights: CapRights::ALL })
-        }
-        ObjectType::Notification => Cap::Notification(NotificationCap {
-            notification: region.place(k)?,
-            badge: Badge::NONE,
-            rights: CapRights::READ_WRITE,
-        }),
-        ObjectType::Reply => Cap::Reply(ReplyCap { reply: region.place(k)?, can_grant: true }),
-        ObjectType::CNode => Cap::CNode(CNodeCap { slots: region.place_slots(k)?, guard: 0, guard_size: 0 }),
-        ObjectType::SchedContext => Cap::SchedContext(SchedContextCap {
-            sched_context: region.place_sched_context(k)?,
-            size_bits: region.size_bits(),
-        }),
-        ObjectType::SmallPage | ObjectType::LargePage | ObjectType::HugePage => {
-            if !region.is_device() {
-                cache::clean_to_poc(region.base().to_kernel(), region.bytes() as usize);
-            }
-            Cap::Frame(FrameCap { region, rights: VmRights::ReadWrite, mapping: None })
-        }
-        ObjectType::PageTable => {
-            let table = region.place(k)?;
-            cache::clean_to_pou(table.addr(), region.bytes() as usize);
-            Cap::PageTable(PageTableCap { table, mapping: None })
-        }
-        ObjectType::VSpace => {
-            let root = region.place(k)?;
-            cache::clean_to_pou(root.addr(), region.bytes() as usize);
-            Cap::VSpace(VSpaceCap { root, asid: None })
-        }
-    })
 }

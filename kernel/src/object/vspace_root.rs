@@ -59,7 +59,7 @@ pub fn decode(k: &Kernel, label: u64, vspace: VSpaceCap, args: &Args) -> Result<
         _ => return Err(SyscallError::IllegalOperation),
     };
     args.require(2, 0)?;
-    let (start, end) = (args.word(0).any(), args.word(1).any());
+    let (start, end) = (args.word(k, 0).any(), args.word(k, 1).any());
     if end <= start {
         return Err(SyscallError::InvalidArgument { index: 1 });
     }

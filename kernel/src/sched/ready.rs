@@ -23,11 +23,13 @@ const WORDS: usize = PRIORITIES / 64;
 #[derive(Default)]
 struct PrioritySet {
     words: [Cell<u64>; WORDS],
+    /// One more than the highest member; 0 if there is none.
+    above: Cell<u16>,
 }
 
 impl PrioritySet {
     const fn new() -> Self {
-        PrioritySet { words: [const { Cell::new(0) }; WORDS] }
+        PrioritySet { words: [const { Cell::new(0) }; WORDS], above: Cell::new(0) }
     }
 
     fn put(&self, Priority(priority): Priority, present: bool) {
@@ -35,12 +37,25 @@ impl PrioritySet {
         if let Some(word) = self.words.get(usize::from(priority / 64)) {
             word.set(if present { word.get() | bit } else { word.get() & !bit });
         }
+        let above = u16::from(priority) + 1;
+        if present {
+            self.above.set(self.above.get().max(above));
+        } else if self.above.get() == above {
+            self.above.set(self.find_above());
+        }
+    }
+
+    fn find_above(&self) -> u16 {
+        let highest = self.words.iter().enumerate().rev().find(|(_, word)| word.get() != 0);
+        highest.map_or(0, |(i, word)| (i as u16 + 1) * 64 - word.get().leading_zeros() as u16)
     }
 
     fn highest(&self) -> Option<Priority> {
-        let (i, word) = self.words.iter().enumerate().rev().find(|(_, w)| w.get() != 0)?;
-        let bit = 63 - word.get().leading_zeros() as usize;
-        u8::try_from(i * 64 + bit).ok().map(Priority)
+        self.above.get().checked_sub(1).map(|highest| Priority(highest as u8))
+    }
+
+    fn is_above(&self, Priority(priority): Priority) -> bool {
+        self.above.get() > u16::from(priority) + 1
     }
 }
 
@@ -61,6 +76,13 @@ impl ReadyQueues {
     #[must_use]
     pub fn highest(&self) -> Option<Priority> {
         self.occupied.highest()
+    }
+
+    /// Whether there is a thread of a higher priority than this.
+    #[inline]
+    #[must_use]
+    pub fn has_above(&self, priority: Priority) -> bool {
+        self.occupied.is_above(priority)
     }
 
     fn change(&self, priority: Priority, f: impl FnOnce(&mut TcbQueue)) {
@@ -104,7 +126,7 @@ impl ReadyQueues {
     }
 
     /// Checks `READY-1` and `READY-2`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(&self, k: &Kernel) {
         for priority in 0..=u8::MAX {
             let queue = self.queues[usize::from(priority)].get();
@@ -139,6 +161,7 @@ mod tests {
                 set.put(Priority(priority), present);
                 if present { model.insert(priority); } else { model.remove(&priority); }
                 prop_assert_eq!(set.highest(), model.last().copied().map(Priority));
+                prop_assert_eq!(set.is_above(Priority(priority)), model.last().is_some_and(|last| *last > priority));
             }
         }
     }

@@ -54,9 +54,9 @@ impl<'k> RefillQueue<'k> {
     }
 
     fn slot(&self, i: u32) -> Option<&'k Cell<Refill>> {
-        let size = self.slots.len();
-        let index = (self.head.get() as usize).checked_add(i as usize)?.checked_rem(size)?;
-        self.slots.get(index)
+        // Head and `i` are below the size (REFILL-1), so that one turn around the ring is enough.
+        let index = self.head.get() as usize + i as usize;
+        self.slots.get(index).or_else(|| self.slots.get(index.wrapping_sub(self.slots.len())))
     }
 
     fn get(&self, i: u32) -> Refill {
@@ -110,7 +110,8 @@ impl<'k> RefillQueue<'k> {
     fn pop(&self) -> Refill {
         let head = self.get(0);
         let size = self.slots.len().max(1) as u32;
-        self.head.set((self.head.get() + 1) % size);
+        let next = self.head.get() + 1;
+        self.head.set(if next >= size { 0 } else { next });
         self.len.set(self.len.get().saturating_sub(1));
         head
     }
@@ -229,7 +230,7 @@ impl<'k> RefillQueue<'k> {
     }
 
     /// Checks the invariants of a queue with a period against its `budget`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(&self, budget: Ticks, min_budget: Ticks) {
         assert!(!self.is_empty() && self.len() as usize <= self.slots.len(), "REFILL-1");
         let refills: std::vec::Vec<_> = self.iter().collect();

@@ -59,7 +59,13 @@ impl SubAssign for Ticks {
 /// The virtual counter's frequency, and what follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    frequency_hz: u64,
+    /// So many ticks ...
+    ticks: u64,
+    /// ... in so many microseconds: the frequency in megahertz and 1 if that is a whole number, else the frequency in
+    /// kilohertz and 1000.
+    micros: u64,
+    /// `MIN_BUDGET`, which every kernel entry looks at.
+    min_budget: Ticks,
 }
 
 impl Clock {
@@ -69,43 +75,35 @@ impl Clock {
     /// A clock that ticks `frequency_hz` times a second. Frequencies below 1 kHz count as 1 kHz.
     #[must_use]
     pub const fn new(frequency_hz: u64) -> Clock {
-        Clock { frequency_hz: if frequency_hz < 1000 { 1000 } else { frequency_hz } }
-    }
-
-    /// So many ticks in so many microseconds: the frequency in megahertz and 1 if that is a whole
-    /// number, else the frequency in kilohertz and 1000.
-    const fn ratio(self) -> (u64, u64) {
-        if self.frequency_hz.is_multiple_of(1_000_000) {
-            (self.frequency_hz / 1_000_000, 1)
-        } else {
-            (self.frequency_hz / 1000, 1000)
-        }
+        let hz = if frequency_hz < 1000 { 1000 } else { frequency_hz };
+        let (ticks, micros) = if hz.is_multiple_of(1_000_000) { (hz / 1_000_000, 1) } else { (hz / 1000, 1000) };
+        let clock = Clock { ticks, micros, min_budget: Ticks::ZERO };
+        Clock { min_budget: clock.to_ticks(Self::MIN_BUDGET_US), ..clock }
     }
 
     /// Converts a length of time to ticks, rounding down.
     #[must_use]
     pub const fn to_ticks(self, us: Micros) -> Ticks {
-        let (mul, div) = self.ratio();
-        Ticks(us.0.saturating_mul(mul) / div)
+        Ticks(us.0.saturating_mul(self.ticks) / self.micros)
     }
 
     /// Converts ticks to microseconds, rounding down.
     #[must_use]
     pub const fn to_micros(self, ticks: Ticks) -> Micros {
-        let (mul, div) = self.ratio();
+        let Clock { ticks: mul, micros: div, .. } = self;
         Micros((ticks.0 / mul).saturating_mul(div).saturating_add(ticks.0 % mul * div / mul))
     }
 
     /// `MIN_BUDGET`: what a kernel operation may cost at most, twice.
     #[must_use]
     pub const fn min_budget(self) -> Ticks {
-        self.to_ticks(Self::MIN_BUDGET_US)
+        self.min_budget
     }
 
     /// The largest budget and period that a scheduling context may be given.
     #[must_use]
     pub const fn max_period_us(self) -> Micros {
-        Micros(u64::MAX / self.ratio().0 / 8)
+        Micros(u64::MAX / self.ticks / 8)
     }
 }
 
@@ -137,7 +135,7 @@ mod tests {
     #[test]
     fn the_largest_period_does_not_overflow() {
         for clock in [QEMU, PI4] {
-            let (mul, div) = clock.ratio();
+            let Clock { ticks: mul, micros: div, .. } = clock;
             let exact = u128::from(clock.max_period_us().0) * u128::from(mul) / u128::from(div);
             assert_eq!(u128::from(clock.to_ticks(clock.max_period_us()).0), exact);
             assert!(exact <= u128::from(u64::MAX / 8));

@@ -1,15 +1,13 @@
-//! What an invocation is given: untrusted words and extra capabilities, copied once.
+//! What an invocation is given: untrusted words and extra capabilities, read where they are used.
 
-use crate::cap::{Cap, SlotRef};
+use crate::cap::{RawCap, SlotRef};
 use crate::error::{InvocationError, SyscallError};
+use crate::ipc::transfer;
 use crate::kernel::Kernel;
-use crate::kobj::KRef;
+use crate::kobj::{KRef, UserBuffer};
 use crate::object::Tcb;
-use sel4_abi::message::MSG_MAX_EXTRA_CAPS;
-use sel4_abi::registers::CONTEXT_REGISTERS;
-
-/// Message words that any operation reads at most: `TCBWriteRegisters` with all registers.
-pub const MAX_WORDS: usize = CONTEXT_REGISTERS + 2;
+use sel4_abi::MessageInfo;
+use sel4_abi::message::{IpcBuffer, MSG_MAX_EXTRA_CAPS, MSG_REGISTERS};
 
 /// A word that user code chose. It has no arithmetic; the way out is a named check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +15,7 @@ pub struct Untrusted(u64);
 
 impl Untrusted {
     /// The word, where every value has a meaning.
+    #[inline]
     #[must_use]
     pub const fn any(self) -> u64 {
         self.0
@@ -27,6 +26,7 @@ impl Untrusted {
     /// # Errors
     ///
     /// `RangeError` with the bounds.
+    #[inline]
     pub const fn in_range(self, min: u64, max: u64) -> Result<u64, SyscallError> {
         if self.0 < min || self.0 > max {
             return Err(SyscallError::RangeError { min, max });
@@ -40,38 +40,41 @@ impl Untrusted {
 pub struct ExtraCap {
     /// The slot.
     pub slot: SlotRef,
-    /// What was in it when the call began.
-    pub cap: Cap,
+    /// What is in it.
+    pub cap: RawCap,
 }
 
-/// The arguments of an invocation.
+/// The slots of a message's extra capabilities, in order; the first that is missing ends them.
+pub type ExtraSlots = [Option<SlotRef>; MSG_MAX_EXTRA_CAPS];
+
+/// The arguments of an invocation: a view of the caller's registers and of its IPC buffer.
+///
+/// Nothing is copied before it is asked for. Others may write to the buffer at any time, so a word is read once, by
+/// `decode`, or first by `perform` where every value is allowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Args {
-    words: [u64; MAX_WORDS],
+    caller: KRef<Tcb>,
+    /// The caller's buffer, if the message reaches into it.
+    buffer: Option<UserBuffer>,
     length: usize,
-    caps: [Option<ExtraCap>; MSG_MAX_EXTRA_CAPS],
+    caps: ExtraSlots,
 }
 
 impl Args {
-    /// Arguments with the first words of a message of `length` words.
+    /// The arguments in the message that `caller` sends, and these extra capabilities.
     #[inline]
     #[must_use]
-    pub fn new(words: impl Iterator<Item = u64>, length: usize) -> Self {
-        let mut args = Args { words: [0; MAX_WORDS], length, caps: [None; MSG_MAX_EXTRA_CAPS] };
-        for (to, from) in args.words.iter_mut().zip(words) {
-            *to = from;
+    pub fn of(k: &Kernel, caller: KRef<Tcb>, caps: ExtraSlots) -> Self {
+        let length = MessageInfo(caller.get(k).context.info_register().get()).clamped_length();
+        if length <= MSG_REGISTERS {
+            return Args { caller, buffer: None, length, caps };
         }
-        args
-    }
-
-    /// Adds an extra capability; more than three are dropped.
-    pub fn push_cap(&mut self, k: &Kernel, slot: SlotRef) {
-        if let Some(free) = self.caps.iter_mut().find(|c| c.is_none()) {
-            *free = Some(ExtraCap { slot, cap: slot.cap(k) });
-        }
+        let buffer = transfer::send_buffer(k, caller);
+        Args { caller, buffer, length: if buffer.is_some() { length } else { MSG_REGISTERS }, caps }
     }
 
     /// The length of the message, after the cut for senders without a buffer.
+    #[inline]
     #[must_use]
     pub const fn length(&self) -> usize {
         self.length
@@ -82,6 +85,7 @@ impl Args {
     /// # Errors
     ///
     /// `TruncatedMessage`.
+    #[inline]
     pub const fn require(&self, words: usize, caps: usize) -> Result<(), SyscallError> {
         if self.length < words || (caps > 0 && self.caps[caps - 1].is_none()) {
             return Err(SyscallError::TruncatedMessage);
@@ -90,10 +94,18 @@ impl Args {
     }
 
     /// A word; 0 beyond what was sent.
+    #[inline]
     #[must_use]
-    pub fn word(&self, index: usize) -> Untrusted {
-        let sent = if index < self.length { self.words.get(index) } else { None };
-        Untrusted(sent.copied().unwrap_or(0))
+    pub fn word(&self, k: &Kernel, index: usize) -> Untrusted {
+        if index >= self.length {
+            return Untrusted(0);
+        }
+        let registers = self.caller.get(k).context.message_registers();
+        Untrusted(match (registers.get(index), self.buffer) {
+            (Some(register), _) => register.get(),
+            (None, Some(buffer)) => buffer.read(k, IpcBuffer::MSG_WORD + index),
+            (None, None) => 0,
+        })
     }
 
     /// An extra capability.
@@ -101,8 +113,12 @@ impl Args {
     /// # Errors
     ///
     /// `TruncatedMessage` if it was not sent.
-    pub fn cap(&self, index: usize) -> Result<ExtraCap, SyscallError> {
-        self.caps.get(index).copied().flatten().ok_or(SyscallError::TruncatedMessage)
+    #[inline]
+    pub fn cap(&self, k: &Kernel, index: usize) -> Result<ExtraCap, SyscallError> {
+        match self.caps.get(index).copied().flatten() {
+            Some(slot) => Ok(ExtraCap { slot, cap: slot.raw(k) }),
+            None => Err(SyscallError::TruncatedMessage),
+        }
     }
 }
 
@@ -123,7 +139,7 @@ pub struct Invocation<'a> {
     /// The slot of the invoked capability.
     pub slot: SlotRef,
     /// The invoked capability.
-    pub cap: Cap,
+    pub cap: RawCap,
     /// Its arguments.
     pub args: &'a Args,
     /// Which half of the system call this is.

@@ -3,20 +3,19 @@
 //! The thread's registers have been saved; what the call changes of them is written to its context.
 //! Whoever calls these functions calls [`sched::activate`] afterwards.
 
-use super::{Args, Invocation, Outcome, Phase, debug, invoke, reply_error, reply_success};
+use super::{Args, ExtraSlots, Invocation, Outcome, Phase, answer, debug, invoke_for};
 use crate::cap::lookup::lookup_slot;
 use crate::cap::{Cap, SlotRef};
-use crate::error::{Fault, FaultPhase, InvocationError, LookupFault, Preempted, SyscallError};
+use crate::error::{Fault, FaultPhase, LookupFault, Preempted, SyscallError};
 use crate::ipc::{fault, transfer};
 use crate::irq;
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
 use crate::object::endpoint::{self, Authority, Blocking, SendMode};
-use crate::object::tcb::ThreadState;
 use crate::object::{Reply, Tcb, notification, reply};
 use crate::sched;
-use sel4_abi::message::{IpcBuffer, MSG_MAX_EXTRA_CAPS, MSG_REGISTERS};
-use sel4_abi::{CapRights, MessageInfo, Syscall};
+use sel4_abi::message::{IpcBuffer, MSG_MAX_EXTRA_CAPS};
+use sel4_abi::{CapKind, CapRights, MessageInfo, Syscall};
 
 /// The register of the invoked capability, or of the one to receive on.
 const CAP_REGISTER: usize = 0;
@@ -120,34 +119,41 @@ fn send(k: &mut Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<(), P
         }
     };
     let is_call = mode == SendMode::Call;
-    let cap = slot.cap(k);
-    match cap {
+    let raw = slot.raw(k);
+    let message = match raw.kind() {
+        CapKind::Endpoint | CapKind::Notification | CapKind::Reply => raw.unpack(),
+        _ => Cap::Null,
+    };
+    match message {
         Cap::Endpoint(cap) if cap.rights.contains(CapRights::WRITE) => {
             endpoint::send(k, t, cap.endpoint, Authority::of(cap), mode);
         }
         Cap::Notification(cap) if cap.rights.contains(CapRights::WRITE) => {
             notification::signal(k, cap.notification, cap.badge);
-            answer(k, t, is_call, Ok(Outcome::Done));
+            if is_call {
+                answer(k, t, Ok(Outcome::Done));
+            }
         }
         Cap::Endpoint(_) | Cap::Notification(_) => {
-            answer(k, t, is_call, Err(SyscallError::InvalidCapability { index: 0 }));
+            if is_call {
+                answer(k, t, Err(SyscallError::InvalidCapability { index: 0 }));
+            }
         }
         Cap::Reply(cap) => {
             reply::reply(k, t, cap.reply, cap.can_grant);
-            answer(k, t, is_call, Ok(Outcome::Done));
+            if is_call {
+                answer(k, t, Ok(Outcome::Done));
+            }
         }
         _ => {
-            let args = arguments(k, t, extra);
+            let args = Args::of(k, t, extra);
             let label = MessageInfo(t.get(k).context.info_register().get()).label();
             let phase = if mode == SendMode::FirstPhase { Phase::First } else { Phase::Only };
-            invoke_object(k, t, &Invocation { label, slot, cap, args: &args, phase }, is_call)?;
+            invoke_for(k, t, &Invocation { label, slot, cap: raw, args: &args, phase }, is_call)?;
         }
     }
     Ok(())
 }
-
-/// The slots of a message's extra capabilities.
-type ExtraSlots = [Option<SlotRef>; MSG_MAX_EXTRA_CAPS];
 
 /// Looks up the invoked capability and the extra capabilities. An error is the address that did not resolve, and why.
 fn find(k: &Kernel, t: KRef<Tcb>, cptr: u64) -> Result<(SlotRef, ExtraSlots), (u64, LookupFault)> {
@@ -163,53 +169,6 @@ fn find(k: &Kernel, t: KRef<Tcb>, cptr: u64) -> Result<(SlotRef, ExtraSlots), (u
         }
     }
     Ok((slot, extra))
-}
-
-/// The message words, as many as an invocation can use, and the extra capabilities.
-fn arguments(k: &Kernel, t: KRef<Tcb>, extra: ExtraSlots) -> Args {
-    let context = &t.get(k).context;
-    let length = MessageInfo(context.info_register().get()).clamped_length();
-    let in_registers = context.message_registers().into_iter().map(core::cell::Cell::get);
-    let buffer = if length > MSG_REGISTERS { transfer::send_buffer(k, t) } else { None };
-    let mut args = match buffer {
-        Some(buffer) => {
-            let behind = (MSG_REGISTERS..length).map(|i| buffer.read(k, IpcBuffer::MSG_WORD + i));
-            Args::new(in_registers.chain(behind), length)
-        }
-        None => Args::new(in_registers, length.min(MSG_REGISTERS)),
-    };
-    for slot in extra.into_iter().flatten() {
-        args.push_cap(k, slot);
-    }
-    args
-}
-
-/// Invokes a kernel object. Meanwhile the thread counts as Restart, so that whatever stops it lets it
-/// execute the call again.
-fn invoke_object(k: &mut Kernel, t: KRef<Tcb>, inv: &Invocation<'_>, is_call: bool) -> Result<(), Preempted> {
-    sched::set_state(k, t, ThreadState::Restart);
-    let result = match invoke(k, inv) {
-        Ok(outcome) => Ok(outcome),
-        Err(InvocationError::Refused(error)) => Err(error),
-        Err(InvocationError::Preempted) => return Err(Preempted),
-    };
-    if t.get(k).state.get() == ThreadState::Restart {
-        answer(k, t, is_call, result);
-        sched::set_state(k, t, ThreadState::Running);
-    }
-    Ok(())
-}
-
-/// Tells the thread the result, if it called.
-fn answer(k: &Kernel, t: KRef<Tcb>, is_call: bool, result: Result<Outcome, SyscallError>) {
-    if !is_call {
-        return;
-    }
-    let buffer = transfer::receive_buffer(k, t);
-    match result {
-        Ok(outcome) => reply_success(k, t, buffer, &outcome),
-        Err(error) => reply_error(k, t, buffer, error),
-    }
 }
 
 // ---- the receiving half (spec §1.8) ----

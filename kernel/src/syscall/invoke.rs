@@ -1,17 +1,42 @@
 //! Dispatch of invocations by the kind of capability.
 
-use super::{Invocation, InvokeResult, Phase};
-use crate::cap::Cap;
-use crate::error::SyscallError;
+use super::{Invocation, InvokeResult, Phase, answer};
+use crate::error::{InvocationError, Preempted, SyscallError};
 use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::object::tcb::ThreadState;
 use crate::object::{
-    asid_control, asid_pool, cnode, domain, frame, irq_control, irq_handler, page_table, sched_context, sched_control,
-    sgi_signal, tcb, untyped, vspace_root,
+    Tcb, asid_control, asid_pool, cnode, domain, frame, irq_control, irq_handler, page_table, sched_context,
+    sched_control, sgi_signal, tcb, untyped, vspace_root,
 };
+use crate::sched;
+use sel4_abi::CapKind;
 
 /// May this kind be invoked in the sending half of a call that also receives?
-const fn is_allowed_first(cap: Cap) -> bool {
-    !matches!(cap, Cap::Thread(_) | Cap::CNode(_) | Cap::Domain | Cap::SchedControl { .. } | Cap::SchedContext(_))
+const fn is_allowed_first(kind: CapKind) -> bool {
+    !matches!(kind, CapKind::Thread | CapKind::CNode | CapKind::Domain | CapKind::SchedControl | CapKind::SchedContext)
+}
+
+/// Performs an invocation that the thread `t` makes, and tells it the result if it called. Meanwhile the thread counts
+/// as Restart, so that whatever stops it lets it execute the call again.
+///
+/// # Errors
+///
+/// `Preempted`.
+pub fn invoke_for(k: &mut Kernel, t: KRef<Tcb>, inv: &Invocation<'_>, is_call: bool) -> Result<(), Preempted> {
+    sched::set_state(k, t, ThreadState::Restart);
+    let result = match invoke(k, inv) {
+        Ok(outcome) => Ok(outcome),
+        Err(InvocationError::Refused(error)) => Err(error),
+        Err(InvocationError::Preempted) => return Err(Preempted),
+    };
+    if t.get(k).state.get() == ThreadState::Restart {
+        if is_call {
+            answer(k, t, result);
+        }
+        sched::set_state(k, t, ThreadState::Running);
+    }
+    Ok(())
 }
 
 /// Performs an invocation of any capability that does not stand for a message to a thread.
@@ -25,26 +50,31 @@ const fn is_allowed_first(cap: Cap) -> bool {
 /// # Errors
 ///
 /// The table; `Preempted`.
-pub fn invoke(k: &mut Kernel, inv: &Invocation) -> InvokeResult {
-    let invalid = Err(SyscallError::InvalidCapability { index: 0 }.into());
-    if inv.phase == Phase::First && !is_allowed_first(inv.cap) {
+pub fn invoke(k: &mut Kernel, inv: &Invocation<'_>) -> InvokeResult {
+    let cap = inv.cap;
+    let kind = cap.kind();
+    let invalid = Err(InvocationError::Refused(SyscallError::InvalidCapability { index: 0 }));
+    if inv.phase == Phase::First && !is_allowed_first(kind) {
         return invalid;
     }
-    match inv.cap {
-        Cap::Untyped(c) => untyped::invoke(k, inv, c),
-        Cap::CNode(_) => cnode::invoke(k, inv, inv.cap),
-        Cap::Domain => domain::invoke(k, inv),
-        Cap::Thread(target) => tcb::invoke(k, target, inv),
-        Cap::SchedContext(c) => sched_context::invoke(k, c.sched_context, inv),
-        Cap::SchedControl { .. } => sched_control::invoke(k, inv),
-        Cap::IrqControl => irq_control::invoke(k, inv),
-        Cap::IrqHandler(irq) => irq_handler::invoke(k, inv, irq),
-        Cap::SgiSignal(signal) => sgi_signal::invoke(k, inv, signal),
-        Cap::Frame(frame) => frame::invoke(k, inv, frame),
-        Cap::PageTable(table) => page_table::invoke(k, inv, table),
-        Cap::VSpace(vspace) => vspace_root::invoke(k, inv, vspace),
-        Cap::AsidControl => asid_control::invoke(k, inv),
-        Cap::AsidPool(pool) => asid_pool::invoke(k, inv, pool),
-        Cap::Null | Cap::Zombie(_) | Cap::Endpoint(_) | Cap::Notification(_) | Cap::Reply(_) => invalid,
+    // A kind and its form go together, so no arm that asks for one goes without.
+    match kind {
+        CapKind::Untyped => cap.untyped().map_or(invalid, |c| untyped::invoke(k, inv, c)),
+        CapKind::CNode => cnode::invoke(k, inv),
+        CapKind::Domain => domain::invoke(k, inv),
+        CapKind::Thread => cap.thread().map_or(invalid, |target| tcb::invoke(k, target, inv)),
+        CapKind::SchedContext => {
+            cap.sched_context().map_or(invalid, |c| sched_context::invoke(k, c.sched_context, inv))
+        }
+        CapKind::SchedControl => sched_control::invoke(k, inv),
+        CapKind::IrqControl => irq_control::invoke(k, inv),
+        CapKind::IrqHandler => cap.irq_handler().map_or(invalid, |irq| irq_handler::invoke(k, inv, irq)),
+        CapKind::SgiSignal => cap.sgi_signal().map_or(invalid, |signal| sgi_signal::invoke(k, inv, signal)),
+        CapKind::Frame => cap.frame().map_or(invalid, |c| frame::invoke(k, inv, c)),
+        CapKind::PageTable => cap.page_table().map_or(invalid, |c| page_table::invoke(k, inv, c)),
+        CapKind::VSpace => cap.vspace().map_or(invalid, |c| vspace_root::invoke(k, inv, c)),
+        CapKind::AsidControl => asid_control::invoke(k, inv),
+        CapKind::AsidPool => cap.asid_pool().map_or(invalid, |c| asid_pool::invoke(k, inv, c)),
+        CapKind::Null | CapKind::Zombie | CapKind::Endpoint | CapKind::Notification | CapKind::Reply => invalid,
     }
 }

@@ -6,9 +6,9 @@ pub mod entry;
 mod invoke;
 mod reply;
 
-pub use args::{Args, ExtraCap, Invocation, InvokeResult, MAX_WORDS, Outcome, Phase, Untrusted};
-pub use invoke::invoke;
-pub use reply::{reply_error, reply_success};
+pub use args::{Args, ExtraCap, ExtraSlots, Invocation, InvokeResult, Outcome, Phase, Untrusted};
+pub use invoke::{invoke, invoke_for};
+pub use reply::{answer, reply_success};
 
 #[cfg(test)]
 mod tests;

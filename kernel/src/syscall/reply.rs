@@ -2,31 +2,44 @@
 
 use super::Outcome;
 use crate::error::{LookupSide, SyscallError};
+use crate::ipc::transfer;
 use crate::kernel::Kernel;
-use crate::kobj::{KRef, UserBuffer};
+use crate::kobj::KRef;
 use crate::object::Tcb;
 use sel4_abi::MessageInfo;
 use sel4_abi::message::{IpcBuffer, MSG_REGISTERS};
-use sel4_abi::registers::CONTEXT;
+
+/// Tells a caller what became of its invocation.
+#[inline]
+pub fn answer(k: &Kernel, caller: KRef<Tcb>, result: Result<Outcome, SyscallError>) {
+    match result {
+        Ok(outcome) => reply_success(k, caller, outcome),
+        Err(error) => reply_error(k, caller, error),
+    }
+}
 
 /// Tells a caller that its invocation succeeded: badge 0, label 0, and the result words.
-pub fn reply_success(k: &Kernel, caller: KRef<Tcb>, buffer: Option<UserBuffer>, outcome: &Outcome) {
+#[inline]
+pub fn reply_success(k: &Kernel, caller: KRef<Tcb>, outcome: Outcome) {
     match outcome {
-        Outcome::Done => write(k, caller, buffer, 0, &[]),
-        Outcome::Word(word) => write(k, caller, buffer, 0, &[*word]),
-        Outcome::Registers { of, count } => {
-            let words = CONTEXT.map(|register| of.get(k).context.get(register));
-            write(k, caller, buffer, 0, words.get(..*count).unwrap_or(&words));
-        }
+        Outcome::Done => finish(k, caller, 0, 0),
+        Outcome::Word(word) => write(k, caller, 0, &[word]),
+        Outcome::Registers { of, count } => write_registers(k, caller, of, count),
         Outcome::Deferred => {}
     }
 }
 
 /// Tells a caller why its invocation was refused.
-pub fn reply_error(k: &Kernel, caller: KRef<Tcb>, buffer: Option<UserBuffer>, error: SyscallError) {
+#[cold]
+fn reply_error(k: &Kernel, caller: KRef<Tcb>, error: SyscallError) {
     let (words, length) = error_words(error);
     let words = words.get(..length).unwrap_or(&words);
-    write(k, caller, buffer, error.code().number(), words);
+    write(k, caller, error.code().number(), words);
+}
+
+fn write_registers(k: &Kernel, caller: KRef<Tcb>, of: KRef<Tcb>, count: usize) {
+    let words = of.get(k).context.in_message_order().map(core::cell::Cell::get);
+    write(k, caller, 0, words.get(..count).unwrap_or(&words));
 }
 
 /// The words that an error reports.
@@ -47,21 +60,30 @@ fn error_words(error: SyscallError) -> ([u64; 5], usize) {
     }
 }
 
-/// Writes badge, message info and words; words that have no place are dropped.
-fn write(k: &Kernel, caller: KRef<Tcb>, buffer: Option<UserBuffer>, label: u64, words: &[u64]) {
-    let context = &caller.get(k).context;
-    for (register, word) in context.message_registers().into_iter().zip(words) {
+/// Writes words, badge and message info; words that have no place are dropped.
+fn write(k: &Kernel, caller: KRef<Tcb>, label: u64, words: &[u64]) {
+    let registers = caller.get(k).context.message_registers();
+    for (register, word) in registers.into_iter().zip(words) {
         register.set(*word);
     }
     let mut length = words.len().min(MSG_REGISTERS);
-    if let Some(buffer) = buffer {
+    if words.len() > MSG_REGISTERS
+        && let Some(buffer) = transfer::receive_buffer(k, caller)
+    {
         for (i, word) in words.iter().enumerate().skip(MSG_REGISTERS) {
             buffer.write(k, IpcBuffer::MSG_WORD + i, *word);
         }
         length = words.len();
     }
+    finish(k, caller, label, length as u64);
+}
+
+/// Writes badge and message info.
+#[inline]
+fn finish(k: &Kernel, caller: KRef<Tcb>, label: u64, length: u64) {
+    let context = &caller.get(k).context;
     context.badge_register().set(0);
-    context.info_register().set(MessageInfo::new(label, 0, 0, length as u64).0);
+    context.info_register().set(MessageInfo::new(label, 0, 0, length).0);
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 
 use super::walk::{parent_of, walk};
 use super::{Asid, Place, level_of_size};
-use crate::arch::pte::{Access, Execute, MemoryType, Pte};
+use crate::arch::pte::{Access, Entry, Execute, MemoryType, Pte};
 use crate::arch::tlb;
-use crate::cap::{FrameCap, Mapping, PageTableCap, VmRights};
+use crate::cap::{Mapping, PageTableCap, VmRights};
 use crate::kernel::Kernel;
-use crate::kobj::{KRef, TableEntry};
+use crate::kobj::{KRef, MemRegion, TableEntry};
 use crate::mem::{PhysAddr, UserVa};
 use crate::object::PageTable;
 
@@ -45,6 +45,7 @@ pub fn page_at(k: &Kernel, root: KRef<PageTable>, vaddr: UserVa) -> Option<Mappe
 /// Writes the entry at `place` so that it maps `page`; whatever page was there is replaced.
 ///
 /// The place is of the level that the page's size asks for, and holds no table.
+#[inline]
 pub fn map_page(k: &Kernel, place: Place, mapping: Mapping, page: PhysAddr, attributes: PageAttributes) {
     let access = match attributes.rights {
         VmRights::ReadWrite => Access::UserReadWrite,
@@ -53,27 +54,26 @@ pub fn map_page(k: &Kernel, place: Place, mapping: Mapping, page: PhysAddr, attr
     };
     let pte = Pte::user_page(place.level, page, access, attributes.memory, attributes.execute);
     clear_page(k, place, mapping.asid, mapping.vaddr);
-    place.table.get(k).set_pte(place.index, pte);
+    place.set_pte(k, pte);
     tlb::publish();
 }
 
-/// Removes the mapping that `frame` remembers, if the tables still show it.
-pub fn unmap_page(k: &Kernel, frame: FrameCap) {
-    let Some(mapping) = frame.mapping else { return };
+/// Removes the mapping that a capability to the frame `frame` remembers, if the tables still show it.
+pub fn unmap_page(k: &Kernel, frame: MemRegion, mapping: Mapping) {
     let Some(root) = k.asids.root(k, mapping.asid) else { return };
     let place = walk(k, root, mapping.vaddr);
-    let is_ours = place.level == level_of_size(frame.region.size_bits())
-        && place.entry(k) == TableEntry::Page(frame.region.base());
+    let is_ours =
+        place.level == level_of_size(frame.size_bits()) && place.pte(k).entry(place.level) == Entry::Page(frame.base());
     if is_ours {
         clear_page(k, place, mapping.asid, mapping.vaddr);
     }
 }
 
 /// Makes the entry of a page invalid, and forgets its translation.
+#[inline]
 fn clear_page(k: &Kernel, place: Place, asid: Asid, vaddr: UserVa) {
-    let table = place.table.get(k);
-    if table.pte(place.index) != Pte::EMPTY {
-        table.set_pte(place.index, Pte::EMPTY);
+    if place.pte(k) != Pte::EMPTY {
+        place.set_pte(k, Pte::EMPTY);
         tlb::invalidate_page(asid, vaddr);
     }
 }
@@ -88,7 +88,7 @@ pub fn table_place(k: &Kernel, root: KRef<PageTable>, vaddr: UserVa) -> Option<P
 
 /// Enters `table` at an empty place.
 pub fn map_table(k: &Kernel, place: Place, table: KRef<PageTable>) {
-    place.table.get(k).set_pte(place.index, Pte::table(table.addr().to_phys()));
+    place.set_pte(k, Pte::table(table.addr().to_phys()));
     tlb::publish();
 }
 
@@ -97,7 +97,7 @@ pub fn unmap_table(k: &Kernel, cap: PageTableCap) {
     let Some(mapping) = cap.mapping else { return };
     let Some(root) = k.asids.root(k, mapping.asid) else { return };
     if let Some(place) = parent_of(k, root, mapping.vaddr, cap.table) {
-        place.table.get(k).set_pte(place.index, Pte::EMPTY);
+        place.set_pte(k, Pte::EMPTY);
         tlb::invalidate_asid(mapping.asid);
     }
 }

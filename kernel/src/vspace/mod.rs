@@ -25,17 +25,19 @@ pub use walk::{Place, level_of_size, walk};
 pub use crate::arch::types::Asid;
 
 use crate::arch;
-use crate::cap::{Cap, VSpaceCap};
+use crate::cap::{RawCap, SlotRef, VSpaceCap};
 use crate::error::{LookupFault, LookupSide, SyscallError};
 use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::object::{PageTable, Tcb, TcbSlot};
 
 /// The VSpace that an invocation names as its first extra capability, if it has an ASID.
 ///
 /// # Errors
 /// `InvalidCapability(1)` for anything else.
-pub fn with_asid(cap: Cap) -> Result<VSpaceCap, SyscallError> {
-    match cap {
-        Cap::VSpace(vspace) if vspace.asid.is_some() => Ok(vspace),
+pub fn with_asid(cap: RawCap) -> Result<VSpaceCap, SyscallError> {
+    match cap.vspace() {
+        Some(vspace) if vspace.asid.is_some() => Ok(vspace),
         _ => Err(SyscallError::InvalidCapability { index: 1 }),
     }
 }
@@ -58,16 +60,36 @@ pub const fn lookup_failed(fault: LookupFault) -> SyscallError {
     SyscallError::FailedLookup { side: LookupSide::Destination, fault }
 }
 
-/// Makes the address space that `cap`, a thread's VSpace root, names the one of user mode.
+/// A VSpace root that an ASID leads to: what user mode can run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRoot {
+    root: KRef<PageTable>,
+    asid: Asid,
+}
+
+/// The VSpace root of a thread, if it has one that is not stale.
+#[inline]
+#[must_use]
+pub fn root_of(k: &Kernel, t: KRef<Tcb>) -> Option<UserRoot> {
+    root_in(k, t.slot(k, TcbSlot::VSpaceRoot))
+}
+
+/// The VSpace root in a slot, if there is one that is not stale.
+#[inline]
+#[must_use]
+pub fn root_in(k: &Kernel, slot: SlotRef) -> Option<UserRoot> {
+    let VSpaceCap { root, asid } = slot.get(k).vspace()?;
+    let asid = asid?;
+    (k.asids.root(k, asid) == Some(root)).then_some(UserRoot { root, asid })
+}
+
+/// Makes `root` the address space of user mode.
 ///
 /// A thread without a valid VSpace runs in an empty one: its first instruction faults.
-pub fn activate(k: &Kernel, cap: Cap) {
-    let valid = match cap {
-        Cap::VSpace(vspace) => k.asids.check(k, vspace).ok().map(|asid| (vspace.root, asid)),
-        _ => None,
-    };
-    match valid {
-        Some((root, asid)) => arch::set_user_root(root.addr().to_phys(), asid),
+#[inline]
+pub fn activate(_: &Kernel, root: Option<UserRoot>) {
+    match root {
+        Some(UserRoot { root, asid }) => arch::set_user_root(root.addr().to_phys(), asid),
         None => arch::set_no_user_root(),
     }
 }

@@ -10,14 +10,19 @@ use crate::{KernReturn, PortName};
 
 /// Gives a port a name: data the [`ServiceName`], one right, the send right. No outs. A name is free again when its
 /// port has died. Codes: INVALID_ARGUMENT (no name, a dead right), INVALID_CAPABILITY (another right, or none),
-/// NAME_EXISTS, RESOURCE_SHORTAGE.
+/// NO_ACCESS (a name of the system's), NAME_EXISTS, RESOURCE_SHORTAGE (too many names of the caller's, and of the tasks that
+/// have its bootstrap port).
 pub const NAMES_REGISTER: i32 = 7200;
 /// Finds a port by its name: data the [`ServiceName`]. Outs: one right, the send right.
-/// Codes: INVALID_NAME.
+/// Codes: INVALID_CAPABILITY (a name of something that is not granted to the caller), INVALID_NAME.
 pub const NAMES_LOOKUP: i32 = 7201;
 /// Writes the data's bytes to the system's log, as a line that begins with `note: `. No outs. What does not print is shown
 /// as `?`.
 pub const NAMES_NOTE: i32 = 7202;
+/// Makes a name service of its own for a task that the caller starts: the same names, and room for as many as a task may
+/// register. Outs: one right, the send right to it; the names go with the last right. For the system's servers.
+/// Codes: NO_ACCESS, those of making ports.
+pub const NAMES_DIVIDE: i32 = 7203;
 /// Writes the data's bytes to the console. Outs: none; the answer comes when they are written.
 pub const CONSOLE_WRITE: i32 = 7300;
 /// Reads a line that is typed, which the console shows and lets the user correct: data the most bytes. Outs: the bytes,

@@ -175,6 +175,12 @@ macro_rules! subsystem {
             pub const IDS: &'static [(u32, &'static str)] =
                 &[$(($id, stringify!($Name)), $(($alias, stringify!($Name)),)*)*];
 
+            /// Whether the table has the id.
+            #[must_use]
+            pub const fn has(id: u32) -> bool {
+                matches!(id, $($id $(| $alias)*)|*)
+            }
+
             /// Reads the request with this id from the words behind the target's name.
             ///
             /// # Errors

@@ -5,6 +5,8 @@
 
 use core::fmt::{self, Write as _};
 
+use smallvec::SmallVec;
+
 use crate::PortName;
 
 /// Message registers of the longest message.
@@ -16,45 +18,40 @@ pub const MAX_WORDS: usize = 120;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// A message under construction, or as it arrived: up to 120 words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
-    len: usize,
-    words: [u64; MAX_WORDS],
-}
+/// Words that a message under construction holds in place; a longer one is on the heap.
+const IN_PLACE: usize = 16;
 
-impl Default for Words {
-    fn default() -> Self {
-        Self::new()
-    }
+/// A message under construction, or as it arrived: up to 120 words. Most have a few, so moving one is cheap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    words: SmallVec<[u64; IN_PLACE]>,
 }
 
 impl Words {
     /// No words.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { len: 0, words: [0; MAX_WORDS] }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds a word. Beyond the longest message nothing is added: every table of this crate is shorter, which
     /// its tests show, and [`Words::room`] tells who packs data of variable length.
     pub fn push(&mut self, word: u64) {
-        if let Some(place) = self.words.get_mut(self.len) {
-            *place = word;
-            self.len += 1;
+        if self.words.len() < MAX_WORDS {
+            self.words.push(word);
         }
     }
 
     /// Words that can still be added.
     #[must_use]
-    pub const fn room(&self) -> usize {
-        MAX_WORDS - self.len
+    pub fn room(&self) -> usize {
+        MAX_WORDS - self.words.len()
     }
 
     /// The words.
     #[must_use]
     pub fn as_slice(&self) -> &[u64] {
-        self.words.get(..self.len).unwrap_or_default()
+        &self.words
     }
 }
 

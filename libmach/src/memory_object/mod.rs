@@ -22,6 +22,7 @@ mod manager;
 pub mod osf;
 mod pages;
 mod server;
+mod surplus;
 
 use mach_protocol::memory_object as proto;
 pub use mach_protocol::memory_object::{

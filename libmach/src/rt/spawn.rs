@@ -83,6 +83,7 @@ impl Remains {
         let task = mach_task_self();
         // It may have terminated itself already.
         let _ = thread_terminate(self.thread);
+        // The reference and the stack are this value's own: nothing can be wrong with them, and nobody could do anything about it.
         let _ = mach_port_deallocate(task, self.thread);
         let _ = vm_deallocate(task, self.stack, PAGE_SIZE + STACK);
     }
@@ -233,6 +234,7 @@ unsafe fn spawn_borrowing<T: Send + 'static>(
     let thread = vm_protect(task, stack, PAGE_SIZE, Which::Current, VmProt::NONE)
         .and_then(|()| thread_create(task))
         .inspect_err(|_| {
+            // Memory that was allocated above: the failure to make the thread is what is reported.
             let _ = vm_deallocate(task, stack, PAGE_SIZE + STACK);
         })?;
     let remains = Remains { thread, stack };

@@ -39,6 +39,7 @@ impl<'a> Message<'a> {
     }
 
     /// Puts the message where the kernel takes it from: the registers, and the IPC buffer for the rest.
+    #[inline(always)]
     pub(crate) fn load(&self) -> Registers {
         let words = self.words.get(..self.words.len().min(MSG_MAX_LENGTH)).unwrap_or_default();
         let caps = self.caps.get(..self.caps.len().min(MSG_MAX_EXTRA_CAPS)).unwrap_or_default();
@@ -107,8 +108,19 @@ impl Received {
     pub fn copy_words<'o>(&self, out: &'o mut [u64]) -> &'o [u64] {
         let count = self.len().min(out.len());
         let out = out.get_mut(..count).unwrap_or_default();
-        out.iter_mut().enumerate().for_each(|(index, word)| *word = self.word(index));
+        out.iter_mut().zip(&self.registers).for_each(|(to, from)| *to = *from);
+        if count > self.registers.len() {
+            let buffer = IpcBuffer::current();
+            let rest = out.iter_mut().enumerate().skip(self.registers.len());
+            rest.for_each(|(index, to)| *to = buffer.map_or(0, |buffer| buffer.message_word(index)));
+        }
         out
+    }
+
+    /// The message's words, if they all travelled in registers.
+    #[must_use]
+    pub fn words_in_registers(&self) -> Option<&[u64]> {
+        self.registers.get(..self.len())
     }
 }
 
@@ -214,6 +226,12 @@ impl Cap<Reply> {
     pub fn reply(self, message: &Message<'_>) {
         arch::send(self.word(), &message.load());
     }
+}
+
+/// Executes a system call with exactly these values in `x0` to `x8`; they become what the kernel leaves there. For
+/// tests of the kernel: whoever has no test to write has a stub for each call.
+pub fn raw_syscall(registers: &mut [u64; 9]) {
+    arch::raw(registers);
 }
 
 /// Gives up the rest of the current budget.

@@ -14,6 +14,7 @@ extern crate alloc;
 mod id;
 mod pages;
 mod set;
+mod sorted;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -21,6 +22,7 @@ use alloc::vec::Vec;
 pub use id::{GENERATION_BITS, Id, MAX_GENERATION};
 pub use pages::PageMap;
 pub use set::PageSet;
+pub use sorted::SortedMap;
 
 const CHUNK_SHIFT: u32 = 7;
 const CHUNK: usize = 1 << CHUNK_SHIFT;

@@ -1,9 +1,10 @@
 //! An ordered map from addresses of pages to values, for keys that come in runs.
 //!
-//! Neighbours lie together in groups of 16, so a run of pages costs one node of the tree for each group, and finding,
-//! adding and removing a page of a run moves nothing.
+//! Neighbours lie together in groups of 16, and groups in regions of 16: a run of pages costs one node of the tree for each
+//! 256, finding, adding and removing a page of a run moves nothing, and the next page is found by bits.
 //!
-//! Invariant **PAGES-1**: a group that is in the tree holds something.
+//! Invariants: **PAGES-1** a region that is in the tree has a group, and a group that is in a region holds something.
+//! **PAGES-2** a bit of `used` is set if and only if there is something in that place.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -11,19 +12,57 @@ use core::ops::{Bound, Index, RangeBounds};
 
 /// log2 of the distance of two keys.
 const PAGE_SHIFT: u32 = 12;
+/// log2 of the places of a group, and of a region.
 const GROUP_SHIFT: u32 = 4;
 const GROUP: usize = 1 << GROUP_SHIFT;
 
+/// Sixteen places, with a bit for each that is used.
 #[derive(Clone, Debug)]
-struct Group<T> {
-    len: u32,
+struct Sixteen<T> {
+    used: u16,
     places: [Option<T>; GROUP],
+}
+
+type Group<T> = Sixteen<T>;
+type Region<T> = Sixteen<Box<Group<T>>>;
+
+impl<T> Sixteen<T> {
+    const fn new() -> Self {
+        Self { used: 0, places: [const { None }; GROUP] }
+    }
+
+    #[inline]
+    fn get(&self, place: usize) -> Option<&T> {
+        self.places.get(place)?.as_ref()
+    }
+
+    #[inline]
+    fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
+    fn insert(&mut self, place: usize, value: T) -> Option<T> {
+        self.used |= 1 << place;
+        self.places.get_mut(place)?.replace(value)
+    }
+
+    fn remove(&mut self, place: usize) -> Option<T> {
+        self.used &= !(1 << place);
+        self.places.get_mut(place)?.take()
+    }
+
+    /// The first used place from `place` on.
+    #[inline]
+    fn next(&self, place: usize) -> Option<usize> {
+        let left = u32::from(self.used) & u32::MAX.checked_shl(place as u32).unwrap_or(0);
+        (left != 0).then_some(left.trailing_zeros() as usize)
+    }
 }
 
 /// Values by the address of a page. A key is a multiple of the page size.
 #[derive(Clone, Debug)]
 pub struct PageMap<T> {
-    groups: BTreeMap<u64, Box<Group<T>>>,
+    regions: BTreeMap<u64, Box<Region<T>>>,
     len: usize,
 }
 
@@ -33,18 +72,17 @@ impl<T> Default for PageMap<T> {
     }
 }
 
-/// The group that holds a key, and the key's place there.
+/// Where a page is: region, group in it, place in that.
 #[inline]
-const fn split(key: u64) -> (u64, usize) {
-    let page = key >> PAGE_SHIFT;
-    (page >> GROUP_SHIFT, page as usize % GROUP)
+const fn split(page: u64) -> (u64, usize, usize) {
+    (page >> (2 * GROUP_SHIFT), (page >> GROUP_SHIFT) as usize % GROUP, page as usize % GROUP)
 }
 
 impl<T> PageMap<T> {
     /// No page.
     #[must_use]
     pub const fn new() -> Self {
-        Self { groups: BTreeMap::new(), len: 0 }
+        Self { regions: BTreeMap::new(), len: 0 }
     }
 
     /// Number of pages.
@@ -63,8 +101,16 @@ impl<T> PageMap<T> {
     #[inline]
     #[must_use]
     pub fn get(&self, key: &u64) -> Option<&T> {
-        let (group, place) = split(*key);
-        self.groups.get(&group)?.places.get(place)?.as_ref()
+        let (region, group, place) = split(*key >> PAGE_SHIFT);
+        self.regions.get(&region)?.get(group)?.get(place)
+    }
+
+    /// The value of a page, to change it.
+    #[inline]
+    #[must_use]
+    pub fn get_mut(&mut self, key: &u64) -> Option<&mut T> {
+        let (region, group, place) = split(*key >> PAGE_SHIFT);
+        self.regions.get_mut(&region)?.get_mut(group)?.get_mut(place)
     }
 
     /// Whether a page has a value.
@@ -75,28 +121,50 @@ impl<T> PageMap<T> {
 
     /// Gives a page a value, and answers the one that it had.
     pub fn insert(&mut self, key: u64, value: T) -> Option<T> {
-        let (group, place) = split(key);
-        let group =
-            self.groups.entry(group).or_insert_with(|| Box::new(Group { len: 0, places: [const { None }; GROUP] }));
-        let old = group.places.get_mut(place)?.replace(value);
-        if old.is_none() {
-            group.len += 1;
-            self.len += 1;
-        }
+        let (region, number, place) = split(key >> PAGE_SHIFT);
+        let region = self.regions.entry(region).or_insert_with(|| Box::new(Region::new()));
+        let old = match region.get_mut(number) {
+            Some(group) => group.insert(place, value),
+            None => {
+                let mut group = Box::new(Group::new());
+                group.insert(place, value);
+                region.insert(number, group);
+                None
+            }
+        };
+        self.len += usize::from(old.is_none());
         old
     }
 
     /// Takes a page's value.
     pub fn remove(&mut self, key: &u64) -> Option<T> {
-        let (number, place) = split(*key);
-        let group = self.groups.get_mut(&number)?;
-        let old = group.places.get_mut(place)?.take()?;
-        group.len -= 1;
+        let (number, group, place) = split(*key >> PAGE_SHIFT);
+        let region = self.regions.get_mut(&number)?;
+        let places = region.get_mut(group)?;
+        let old = places.remove(place)?;
         self.len -= 1;
-        if group.len == 0 {
-            self.groups.remove(&number);
+        if places.used == 0 {
+            region.remove(group);
+            if region.used == 0 {
+                self.regions.remove(&number);
+            }
         }
         Some(old)
+    }
+
+    /// The first page with this number or a higher one that has a value.
+    #[inline]
+    fn next(&self, page: u64) -> Option<(u64, &T)> {
+        let (number, group, place) = split(page);
+        let here = self.regions.get(&number).and_then(|region| next_in(region, group, place));
+        let (number, (group, place, value)) = match here {
+            Some(found) => (number, found),
+            None => {
+                let (number, region) = self.regions.range(number + 1..).next()?;
+                (*number, next_in(region, 0, 0)?)
+            }
+        };
+        Some((((number << GROUP_SHIFT | group as u64) << GROUP_SHIFT | place as u64) << PAGE_SHIFT, value))
     }
 
     /// The pages of a range in order, with their values. A range that ends before it starts has none.
@@ -111,25 +179,41 @@ impl<T> PageMap<T> {
             Bound::Excluded(&key) => key.checked_sub(1),
             Bound::Unbounded => Some(u64::MAX),
         };
-        let bounds = last.filter(|last| *last >= start).map(|last| (split(start).0..=split(last).0, last));
-        bounds.into_iter().flat_map(move |(groups, last)| {
-            self.groups
-                .range(groups)
-                .flat_map(|(number, group)| group.pages(*number))
-                .skip_while(move |(key, _)| *key < start)
-                .take_while(move |(key, _)| *key <= last)
+        let mut page = start.div_ceil(1 << PAGE_SHIFT);
+        core::iter::from_fn(move || {
+            let found = self.next(page).filter(|(key, _)| last.is_some_and(|last| *key <= last))?;
+            page = (found.0 >> PAGE_SHIFT) + 1;
+            Some(found)
         })
     }
 
     /// The first page of `[start, end)` that has a value.
+    #[inline]
     #[must_use]
     pub fn first(&self, start: u64, end: u64) -> Option<(u64, &T)> {
-        self.range(start..end).next()
+        self.next(start.div_ceil(1 << PAGE_SHIFT)).filter(|(key, _)| *key < end)
+    }
+
+    /// Number of pages of `[start, end)` that have a value. Keys are counted by groups, so both are multiples of the page
+    /// size.
+    #[must_use]
+    pub fn count(&self, start: u64, end: u64) -> usize {
+        let (mut page, end) = (start >> PAGE_SHIFT, end >> PAGE_SHIFT);
+        let mut count = 0;
+        while page < end {
+            let (region, group, place) = split(page);
+            let used = self.regions.get(&region).and_then(|region| region.get(group)).map_or(0, |group| group.used);
+            let next = (page - place as u64) + GROUP as u64;
+            let below = if next > end { (1 << (end - (page - place as u64))) - 1 } else { u32::from(u16::MAX) };
+            count += (u32::from(used) & below & u32::MAX << place).count_ones();
+            page = next;
+        }
+        count as usize
     }
 
     /// All pages in order, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.groups.iter().flat_map(|(number, group)| group.pages(*number))
+        self.range(..)
     }
 
     /// All values, in the order of their pages.
@@ -138,12 +222,18 @@ impl<T> PageMap<T> {
     }
 }
 
-impl<T> Group<T> {
-    fn pages(&self, number: u64) -> impl Iterator<Item = (u64, &T)> {
-        let first = number << (GROUP_SHIFT + PAGE_SHIFT);
-        let places = self.places.iter().enumerate();
-        places.filter_map(move |(index, place)| Some((first + ((index as u64) << PAGE_SHIFT), place.as_ref()?)))
-    }
+/// The first value of a region from this place of this group on.
+#[inline]
+fn next_in<T>(region: &Region<T>, group: usize, place: usize) -> Option<(usize, usize, &T)> {
+    let here = region.get(group).and_then(|places| Some((group, places.next(place)?)));
+    let (group, place) = match here {
+        Some(found) => found,
+        None => {
+            let group = region.next(group + 1)?;
+            (group, region.get(group)?.next(0)?)
+        }
+    };
+    Some((group, place, region.get(group)?.get(place)?))
 }
 
 impl<T> Index<&u64> for PageMap<T> {
@@ -166,8 +256,13 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
+    fn is_valid<T>(all: &Sixteen<T>) -> bool {
+        let used = |place: usize| all.used & 1 << place != 0;
+        all.used != 0 && all.places.iter().enumerate().all(|(place, value)| value.is_some() == used(place))
+    }
+
     fn key() -> impl Strategy<Value = u64> {
-        prop_oneof![0..40_u64, (u64::MAX >> 12) - 20..=u64::MAX >> 12].prop_map(|page| page << 12)
+        prop_oneof![0..40_u64, 240..300_u64, (u64::MAX >> 12) - 20..=u64::MAX >> 12].prop_map(|page| page << 12)
     }
 
     proptest! {
@@ -189,7 +284,16 @@ mod tests {
                 prop_assert_eq!(part, model.range(a..b.max(a)).map(|(k, v)| (*k, v)).collect::<Vec<_>>());
                 let rest: Vec<_> = pages.range(a..).map(|(_, v)| *v).collect();
                 prop_assert_eq!(rest, model.range(a..).map(|(_, v)| *v).collect::<Vec<_>>());
-                prop_assert!(pages.groups.values().all(|g| g.len as usize == g.places.iter().flatten().count() && g.len > 0));
+                prop_assert_eq!(pages.get_mut(&b), model.get_mut(&b));
+                prop_assert_eq!(pages.first(a, b), model.range(a..b.max(a)).map(|(k, v)| (*k, v)).next());
+                if b < 1000 << 12 {
+                    prop_assert_eq!(pages.count(a, b), model.range(a..b.max(a)).count());
+                }
+                let off = pages.range(a + 1..).next().map(|(k, _)| k);
+                prop_assert_eq!(off, model.range(a + 1..).next().map(|(k, _)| *k));
+                prop_assert!(pages.regions.values().all(|region| is_valid(region)), "PAGES-1, PAGES-2");
+                let mut groups = pages.regions.values().flat_map(|region| region.places.iter().flatten());
+                prop_assert!(groups.all(|group| is_valid(group)), "PAGES-1, PAGES-2");
             }
         }
     }

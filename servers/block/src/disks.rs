@@ -1,6 +1,6 @@
 //! The disks that there are: names, places, and who has what open.
 //!
-//! Invariant **DISK-1**: no sector belongs to two open disks. So whoever has a paging area open is the only one who can
+//! Invariant **DISK-1**: no sector belongs to two open parts. So whoever has a paging area open is the only one who can
 //! read or write it.
 
 use alloc::format;
@@ -28,11 +28,31 @@ pub struct Disk {
     alias: Option<String>,
     kind: u32,
     is_divided: bool,
-    is_open: bool,
 }
 
-impl Disk {
-    fn overlaps(&self, other: &Self) -> bool {
+/// A disk, or a part of one, that somebody has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which device it is on.
+    pub device: usize,
+    /// Its first sector there.
+    pub start: u64,
+    /// Its size.
+    pub sectors: u64,
+    /// Whether writing is refused.
+    pub is_read_only: bool,
+}
+
+impl Part {
+    /// `None`: the sectors do not lie on the disk, or are none.
+    fn of(disk: &Disk, start: u64, sectors: u64) -> Option<Self> {
+        let left = disk.sectors.checked_sub(start).filter(|left| *left > 0)?;
+        let sectors = if sectors == 0 { left } else { sectors };
+        let part = Self { device: disk.device, start: disk.start + start, sectors, is_read_only: disk.is_read_only };
+        (sectors <= left).then_some(part)
+    }
+
+    const fn overlaps(&self, other: &Self) -> bool {
         self.device == other.device
             && self.start < other.start + other.sectors
             && other.start < self.start + self.sectors
@@ -43,6 +63,7 @@ impl Disk {
 #[derive(Debug, Default)]
 pub struct Disks {
     all: Vec<Disk>,
+    open: Vec<Part>,
 }
 
 /// What a device says of itself.
@@ -71,7 +92,6 @@ impl Disks {
             alias: alias(""),
             kind: DISK,
             is_divided: !partitions.is_empty(),
-            is_open: false,
         });
         self.all.extend(partitions.iter().map(|partition| Disk {
             device,
@@ -82,7 +102,6 @@ impl Disks {
             alias: alias(&format!("p{}", partition.number)),
             kind: u32::from(partition.kind),
             is_divided: false,
-            is_open: false,
         }));
     }
 
@@ -100,41 +119,32 @@ impl Disks {
         })
     }
 
-    /// Opens a disk by its name. Answers its index.
+    /// Opens the disk of a name, from a sector on; 0 sectors are all that are left of it.
     ///
     /// # Errors
     ///
     /// | # | check | error |
     /// |---|---|---|
     /// | 1 | there is a disk of that name | `INVALID_NAME` |
-    /// | 2 | neither it nor a part of it is open (DISK-1) | `NO_ACCESS` |
-    pub fn open(&mut self, name: &DiskName) -> Result<usize, KernReturn> {
+    /// | 2 | the part lies on it, and has a sector | `INVALID_ARGUMENT` |
+    /// | 3 | nothing of it is open (DISK-1) | `NO_ACCESS` |
+    pub fn open(&mut self, name: &DiskName, start: u64, sectors: u64) -> Result<Part, KernReturn> {
         let is_named = |disk: &Disk| {
             let alias = disk.alias.as_deref().map(DiskName::new);
             !disk.name.is_empty() && (DiskName::new(&disk.name) == *name || alias.as_ref() == Some(name))
         };
-        let index = self.all.iter().position(is_named).ok_or(KernReturn::INVALID_NAME)?;
-        let disk = self.all.get(index).ok_or(KernReturn::INVALID_NAME)?;
-        if self.all.iter().any(|other| other.is_open && other.overlaps(disk)) {
+        let disk = self.all.iter().find(|disk| is_named(disk)).ok_or(KernReturn::INVALID_NAME)?;
+        let part = Part::of(disk, start, sectors).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        if self.open.iter().any(|other| other.overlaps(&part)) {
             return Err(KernReturn::NO_ACCESS);
         }
-        if let Some(disk) = self.all.get_mut(index) {
-            disk.is_open = true;
-        }
-        Ok(index)
+        self.open.push(part);
+        Ok(part)
     }
 
-    /// Closes a disk.
-    pub fn close(&mut self, index: usize) {
-        if let Some(disk) = self.all.get_mut(index) {
-            disk.is_open = false;
-        }
-    }
-
-    /// The disk with this index.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<&Disk> {
-        self.all.get(index)
+    /// Closes what was opened.
+    pub fn close(&mut self, part: &Part) {
+        self.open.retain(|open| open != part);
     }
 }
 
@@ -155,35 +165,65 @@ mod tests {
         disks
     }
 
-    fn open(disks: &mut Disks, name: &str) -> Result<usize, KernReturn> {
-        disks.open(&DiskName::new(name))
+    fn open(disks: &mut Disks, name: &str) -> Result<Part, KernReturn> {
+        disks.open(&DiskName::new(name), 0, 0)
+    }
+
+    const fn part(device: usize, start: u64, sectors: u64) -> Part {
+        Part { device, start, sectors, is_read_only: device == 1 }
     }
 
     #[test]
     fn disks_have_two_names() {
         let mut disks = disks();
-        assert_eq!(open(&mut disks, "diskp3"), Ok(2));
-        assert_eq!(disks.get(2).map(|disk| (disk.start, disk.sectors)), Some((108, 50)));
-        disks.close(2);
-        assert_eq!(open(&mut disks, "disk0p3"), Ok(2));
+        let third = part(0, 108, 50);
+        assert_eq!(open(&mut disks, "diskp3"), Ok(third));
+        disks.close(&third);
+        assert_eq!(open(&mut disks, "disk0p3"), Ok(third));
+    }
+
+    #[test]
+    fn open_err01_there_is_no_such_disk() {
+        let mut disks = disks();
         for name in ["", "disk0p2", "disk2", "p1"] {
             assert_eq!(open(&mut disks, name), Err(KernReturn::INVALID_NAME), "{name}");
         }
     }
 
     #[test]
-    fn what_is_open_is_not_opened_again() {
+    fn open_err02_the_part_does_not_lie_on_the_disk() {
         let mut disks = disks();
-        assert_eq!(open(&mut disks, "disk0p1"), Ok(1));
+        for (start, sectors) in [(100, 0), (100, 1), (u64::MAX, 0), (0, 101), (99, 2), (1, u64::MAX)] {
+            let refused = disks.open(&DiskName::new("disk0p1"), start, sectors);
+            assert_eq!(refused, Err(KernReturn::INVALID_ARGUMENT), "{sectors} sectors from {start} on");
+        }
+    }
+
+    #[test]
+    fn open_err03_what_is_open_is_not_opened_again() {
+        let mut disks = disks();
+        assert_eq!(open(&mut disks, "disk0p1"), Ok(part(0, 8, 100)));
         assert_eq!(open(&mut disks, "disk0p1"), Err(KernReturn::NO_ACCESS));
         assert_eq!(open(&mut disks, "disk0"), Err(KernReturn::NO_ACCESS));
-        assert_eq!(open(&mut disks, "disk0p3"), Ok(2));
-        assert_eq!(open(&mut disks, "disk1"), Ok(3));
-        disks.close(1);
+        assert_eq!(open(&mut disks, "disk0p3"), Ok(part(0, 108, 50)));
+        assert_eq!(open(&mut disks, "disk1"), Ok(part(1, 0, 10)));
+        disks.close(&part(0, 8, 100));
         assert_eq!(open(&mut disks, "disk0"), Err(KernReturn::NO_ACCESS));
-        disks.close(2);
-        assert_eq!(open(&mut disks, "disk"), Ok(0));
+        disks.close(&part(0, 108, 50));
+        assert_eq!(open(&mut disks, "disk"), Ok(part(0, 0, 1000)));
         assert_eq!(open(&mut disks, "diskp1"), Err(KernReturn::NO_ACCESS));
+    }
+
+    #[test]
+    fn parts_of_a_disk_are_open_beside_each_other() {
+        let mut disks = disks();
+        let name = DiskName::new("disk0p1");
+        assert_eq!(disks.open(&name, 10, 20), Ok(part(0, 18, 20)));
+        for (start, sectors) in [(10, 20), (0, 11), (29, 1), (0, 0), (15, 2)] {
+            assert_eq!(disks.open(&name, start, sectors), Err(KernReturn::NO_ACCESS), "{sectors} from {start} on");
+        }
+        assert_eq!(disks.open(&name, 0, 10), Ok(part(0, 8, 10)));
+        assert_eq!(disks.open(&name, 30, 0), Ok(part(0, 38, 70)));
     }
 
     #[test]

@@ -89,6 +89,17 @@ impl Fake {
         fake
     }
 
+    /// What the tables of a space map: by address, the number of the frame and the access.
+    pub(crate) fn mapped(&self, vspace: Slot) -> BTreeMap<u64, (u64, Access)> {
+        let space = self.space_of(vspace).ok().and_then(|number| self.spaces.get(&number));
+        space.into_iter().flat_map(|space| &space.pages).map(|(page, found)| (page * PAGE, *found)).collect()
+    }
+
+    /// The number of a frame.
+    pub(crate) fn frame(&self, slot: Slot) -> u64 {
+        self.object_of(slot, Object::Frame).unwrap_or_default()
+    }
+
     /// Slots that hold something.
     pub(crate) fn occupied(&self) -> usize {
         self.slots.len()
@@ -220,6 +231,17 @@ impl Machine for Fake {
         if let Some(entry) = self.slots.get_mut(&table) {
             entry.mapped = Some((number, address >> bits << 8 | u64::from(bits)));
         }
+        Ok(())
+    }
+
+    fn unmap_table(&mut self, table: Slot) -> Result<(), Refused> {
+        self.object_of(table, Object::PageTable)?;
+        let (number, place) = self.slots.get(&table).and_then(|entry| entry.mapped).ok_or(FAILED_LOOKUP)?;
+        let (bits, above) = (place as u32 & 0xff, place >> 8);
+        if let Some(space) = self.spaces.get_mut(&number) {
+            space.pages.retain(|page, _| (page * PAGE) >> bits != above);
+        }
+        self.unmap(table);
         Ok(())
     }
 

@@ -122,6 +122,12 @@ pub trait Machine {
     /// # Errors
     /// What the kernel said.
     fn map_table(&mut self, table: Slot, vspace: Slot, address: u64) -> Result<(), Refused>;
+    /// Takes a table out of the one above, and clears it. What frame capabilities map there is no longer mapped, but they
+    /// still say that they map it; mapping one there again is no change of place.
+    ///
+    /// # Errors
+    /// What the kernel said; nothing has changed.
+    fn unmap_table(&mut self, table: Slot) -> Result<(), Refused>;
     /// Maps a frame, or changes the access of one that this capability maps there.
     ///
     /// # Errors
@@ -223,6 +229,9 @@ pub trait Machine {
 }
 
 impl Access {
+    /// Every right.
+    pub const ALL: Self = Self { read: true, write: true, execute: true };
+
     /// The rights that both have.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

@@ -45,6 +45,8 @@ pub struct Task {
     pub end: Option<TaskEnd>,
     /// Whether it may use the memory that is kept for servers.
     pub is_server: bool,
+    /// Frames that it took as a memory manager since a task would last have got one.
+    pub borrowed: u32,
     /// The priority of its new threads.
     pub priority: u8,
     /// What `task_set_name` called it.
@@ -72,6 +74,7 @@ impl Task {
             watch: None,
             end: None,
             is_server: false,
+            borrowed: 0,
             priority: mach_protocol::boot::priority::TASK,
             name: Text::default(),
             ended_us: 0,

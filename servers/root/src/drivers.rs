@@ -1,18 +1,19 @@
 //! What a driver gets beyond a task: arguments that say where its device is, the device's pages, its interrupts.
 //!
-//! | server | device | in the slots for grants | priority | host port |
-//! |---|---|---|---|---|
-//! | `console` | a serial line | the interrupt's notification, and its handler | server | |
-//! | `block` | every virtio disk | a handler for each disk | driver | privileged |
-//! | `default-pager`, `memory-pager` | none | | default pager | privileged |
-//! | others | none | | server | |
+//! | server | device | in the slots for grants | priority |
+//! |---|---|---|---|
+//! | `console` | a serial line | the interrupt's notification, and its handler | server |
+//! | `block` | every virtio disk | a handler for each disk | driver |
+//! | `default-pager`, `memory-pager` | none | | default pager |
+//! | others | none | | server |
+//!
+//! The privileged host port is granted by the system description.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use libmach::loader::Loaded;
-use libmach::port::{Disposition, mach_port_insert_right};
 use libmach::rpc::call;
 use libmach::thread::thread_grant_cap;
 use mach_protocol::boot::{HOST_PRIV, priority};
@@ -136,10 +137,6 @@ impl Driven<'_> {
                     capabilities.push(kernel.handler(disk.irq)?.word());
                 }
             }
-        }
-        if matches!(self, Self::Disks(_) | Self::Paging) {
-            mach_port_insert_right(server.task, HOST_PRIV, HOST_PRIV, Disposition::COPY_SEND)
-                .map_err(|code| Failure::Call("giving the privileged host port", code))?;
         }
         for (cptr, slot) in capabilities.into_iter().zip(FIRST_GRANT_SLOT..) {
             thread_grant_cap(server.thread, HOST_PRIV, cptr, slot)

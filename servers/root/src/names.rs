@@ -1,13 +1,17 @@
-//! The name service: who offers what. It is behind every task's bootstrap port.
+//! The name service: who offers what. A port of it is behind every task's bootstrap port.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use libmach::msg::{CarriedRight, PortMessage, Timeout, destroy_right, send};
-use libmach::port::{Disposition, PortType, mach_port_deallocate, mach_port_type};
+use libmach::port::{
+    Disposition, PortType, Right, mach_port_allocate, mach_port_deallocate, mach_port_destroy, mach_port_insert_right,
+    mach_port_move_member, mach_port_request_notification, mach_port_type, notify,
+};
 use libmach::task::mach_task_self;
-use libmach::{KernReturn, PortName};
-use mach_protocol::service::{NAMES_LOOKUP, NAMES_NOTE, NAMES_REGISTER, answer, requested_name};
+use libmach::{KernReturn, PortName, Result};
+use mach_protocol::service::{NAMES_DIVIDE, NAMES_LOOKUP, NAMES_NOTE, NAMES_REGISTER, answer, requested_name};
+use root::registry::{Client, ClientId, Registry, Rights};
 
 use crate::log::log;
 
@@ -19,41 +23,106 @@ fn note(request: &PortMessage) -> PortMessage {
     answer(NAMES_NOTE, KernReturn::SUCCESS)
 }
 
-/// Names that can be registered: what bounds the memory that clients can make root use.
-const MAX_NAMES: usize = 256;
+/// Root's own rights.
+struct Own;
 
-/// The names. One whose port has died is free: it is forgotten when it is next asked for, or when room is needed.
+impl Rights for Own {
+    type Right = PortName;
+
+    /// Whether a name of root's is still a send right, and not what is left of one.
+    fn is_alive(&self, right: PortName) -> bool {
+        mach_port_type(mach_task_self(), right).is_ok_and(|is| is.contains(PortType::SEND))
+    }
+
+    fn let_go(&mut self, right: PortName) {
+        // Root's own name of a right that it was given: nothing can be wrong with it.
+        let _ = mach_port_deallocate(mach_task_self(), right);
+    }
+}
+
+/// The names, and the ports by which they are asked for.
 pub(crate) struct Names {
-    rights: BTreeMap<String, PortName>,
+    registry: Registry<Own>,
+    clients: BTreeMap<PortName, Client>,
+    /// The set that clients' ports are in.
+    set: PortName,
 }
 
 impl Names {
-    pub(crate) const fn new() -> Self {
-        Self { rights: BTreeMap::new() }
+    pub(crate) const fn new(set: PortName) -> Self {
+        Self { registry: Registry::new(Own), clients: BTreeMap::new(), set }
     }
 
-    /// Whether somebody has this name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.rights.contains_key(name)
+    /// Keeps a name for the system's servers.
+    pub(crate) fn reserve(&mut self, name: &str) {
+        self.registry.reserve(name);
+    }
+
+    /// Whether somebody who lives has this name.
+    pub(crate) fn has(&mut self, name: &str) -> bool {
+        self.registry.find(name).is_some()
     }
 
     /// The right that somebody gave this name.
-    pub(crate) fn get(&self, name: &str) -> Option<PortName> {
-        self.rights.get(name).copied()
+    pub(crate) fn get(&mut self, name: &str) -> Option<PortName> {
+        self.registry.find(name)
     }
 
-    /// Serves one request.
+    /// Whether this is the port of a client.
+    pub(crate) fn is_client(&self, port: PortName) -> bool {
+        self.clients.contains_key(&port)
+    }
+
+    /// Makes a port for a client. Root keeps a send right to it, which the caller passes on or drops; when the last one is
+    /// gone, so is the client.
+    ///
+    /// # Errors
+    ///
+    /// Those of making ports.
+    pub(crate) fn client(&mut self, client: Client) -> Result<PortName> {
+        let me = mach_task_self();
+        let port = mach_port_allocate(me, Right::RECEIVE)?;
+        let made = mach_port_insert_right(me, port, port, Disposition::MAKE_SEND)
+            .and_then(|()| mach_port_move_member(me, port, self.set))
+            .and_then(|()| {
+                let kind = notify::NO_SENDERS;
+                mach_port_request_notification(me, port, kind, 1, port, Disposition::MAKE_SEND_ONCE).map(drop)
+            });
+        if let Err(code) = made {
+            destroy(port);
+            return Err(code);
+        }
+        self.clients.insert(port, client);
+        Ok(port)
+    }
+
+    /// Serves one message at a client's port.
     pub(crate) fn serve(&mut self, request: &PortMessage) {
+        let port = request.header.local.name;
+        let Some(client) = self.clients.get(&port).copied() else { return };
+        if request.header.is_from_server && request.header.id == notify::NO_SENDERS as i32 {
+            self.clients.remove(&port);
+            self.registry.end(id(port));
+            return destroy(port);
+        }
         let name: String =
             requested_name(request).map(|name| name.bytes().map(char::from).collect()).unwrap_or_default();
         let mut carried = request.rights().iter();
         let answer = match request.header.id {
             NAMES_REGISTER => match carried.next() {
-                Some(right) => answer(NAMES_REGISTER, self.register(name, right)),
+                Some(right) => answer(NAMES_REGISTER, self.register(port, client, name, right)),
                 None => answer(NAMES_REGISTER, KernReturn::INVALID_CAPABILITY),
             },
-            NAMES_LOOKUP => self.lookup(&name),
+            NAMES_LOOKUP => {
+                let found = self.registry.lookup(client, &name);
+                with_right(NAMES_LOOKUP, found.map(|name| (name, Disposition::COPY_SEND)))
+            }
             NAMES_NOTE => note(request),
+            NAMES_DIVIDE if client.is_system => {
+                let made = self.client(Client::default());
+                with_right(NAMES_DIVIDE, made.map(|name| (name, Disposition::MOVE_SEND)))
+            }
+            NAMES_DIVIDE => answer(NAMES_DIVIDE, KernReturn::NO_ACCESS),
             id => answer(id, KernReturn::MIG_BAD_ID),
         };
         // Rights that no request has are let go.
@@ -67,79 +136,50 @@ impl Names {
     /// |---|---------------------------------------------------|----------------------|
     /// | 1 | there is a name, and a right that did not die     | `INVALID_ARGUMENT`   |
     /// | 2 | it is a send right                                | `INVALID_CAPABILITY` |
-    /// | 3 | nobody has the name whose port lives              | `NAME_EXISTS`        |
-    /// | 4 | there are not too many names whose ports live     | `RESOURCE_SHORTAGE`  |
-    fn register(&mut self, name: String, right: &CarriedRight) -> KernReturn {
+    /// | 3 | those of [`Registry::register`]                   |                      |
+    fn register(&mut self, port: PortName, client: Client, name: String, right: &CarriedRight) -> KernReturn {
         let refused = if name.is_empty() || !right.name.is_valid() {
             KernReturn::INVALID_ARGUMENT
         } else if right.disposition != Disposition::PORT_SEND {
             KernReturn::INVALID_CAPABILITY
-        } else if self.find(&name).is_some() {
-            KernReturn::NAME_EXISTS
-        } else if !self.has_room() {
-            KernReturn::RESOURCE_SHORTAGE
         } else {
-            self.rights.insert(name, right.name);
-            return KernReturn::SUCCESS;
+            match self.registry.register(id(port), client, name, right.name) {
+                Ok(()) => return KernReturn::SUCCESS,
+                Err(code) => code,
+            }
         };
         destroy_right(right);
         refused
     }
-
-    fn lookup(&mut self, name: &str) -> PortMessage {
-        let Some(name) = self.find(name) else { return answer(NAMES_LOOKUP, KernReturn::INVALID_NAME) };
-        let mut found = answer(NAMES_LOOKUP, KernReturn::SUCCESS);
-        match found.push_right(CarriedRight { name, disposition: Disposition::COPY_SEND }) {
-            Ok(()) => found,
-            Err(_) => answer(NAMES_LOOKUP, KernReturn::RESOURCE_SHORTAGE),
-        }
-    }
-
-    /// The right behind a name whose port lives.
-    fn find(&mut self, name: &str) -> Option<PortName> {
-        let right = self.get(name)?;
-        if is_alive(right) {
-            return Some(right);
-        }
-        self.rights.remove(name);
-        let_go(right);
-        None
-    }
-
-    /// Whether one more name can be kept; dead ones go if there would be no room otherwise.
-    fn has_room(&mut self) -> bool {
-        if self.rights.len() >= MAX_NAMES {
-            self.rights.retain(|_, right| {
-                let is_alive = is_alive(*right);
-                if !is_alive {
-                    let_go(*right);
-                }
-                is_alive
-            });
-        }
-        self.rights.len() < MAX_NAMES
-    }
 }
 
-/// Whether a name of root's is still a send right, and not what is left of one.
-fn is_alive(right: PortName) -> bool {
-    mach_port_type(mach_task_self(), right).is_ok_and(|is| is.contains(PortType::SEND))
+/// The number of the client with this port.
+const fn id(port: PortName) -> ClientId {
+    port.0
 }
 
-/// Drops the reference that a registered name holds.
-fn let_go(right: PortName) {
-    // Root's own name of a right that it was given: nothing can be wrong with it.
-    let _ = mach_port_deallocate(mach_task_self(), right);
+/// An answer with a right, or with a code alone.
+fn with_right(request: i32, found: Result<(PortName, Disposition)>) -> PortMessage {
+    let mut message = answer(request, found.err().unwrap_or(KernReturn::SUCCESS));
+    if let Ok((name, disposition)) = found {
+        // An answer has room for a right.
+        let _ = message.push_right(CarriedRight { name, disposition });
+    }
+    message
 }
 
-/// Answers a request that carries a reply right; without waiting, since a client may not.
+/// Destroys a port of root's own.
+fn destroy(port: PortName) {
+    // Nothing can be wrong with it.
+    let _ = mach_port_destroy(mach_task_self(), port);
+}
+
+/// Answers a request that carries a reply right; without waiting, since a client may not. Rights that the answer moves go if
+/// it cannot be sent.
 fn reply(request: &PortMessage, mut answer: PortMessage) {
-    let to = request.header.remote;
-    if !to.name.is_valid() {
-        return;
-    }
-    answer.header.remote = to;
-    if send(&answer, Timeout::Millis(0)).is_err() {
-        destroy_right(&to);
+    answer.header.remote = request.header.remote;
+    if !answer.header.remote.name.is_valid() || send(&answer, Timeout::Millis(0)).is_err() {
+        let moved = answer.rights().iter().filter(|right| right.disposition == Disposition::MOVE_SEND);
+        moved.chain([&request.header.remote]).for_each(destroy_right);
     }
 }

@@ -5,11 +5,16 @@
 //! | `server NAME`            | start that entry of the archive as a server, in order; a driver only if its device is there |
 //! | `server NAME if OTHER`   | the same, if the server OTHER was started                        |
 //! | `server NAME if volume`  | the same, if a disk or a partition has files                     |
+//! | `again NAME`             | start that server again when it has ended; a few times           |
+//! | `grant host NAME`        | give that server or task the privileged host port                |
+//! | `grant disks NAME`       | let that server or task open disks                               |
 //! | `task NAME [ARGS…]`      | the task of this run, with its arguments                          |
 //! | `exit semihosting`       | end the emulator with the task's status                           |
 //! | `exit halt`              | stop when the task has ended                                      |
 //! | `exit shell`             | no task: the shell runs, and ends the run                         |
 //! | `# …`, empty             | nothing                                                           |
+//!
+//! `again` and `grant` may stand before or behind the statement that starts whom they are about.
 
 use core::fmt;
 
@@ -25,11 +30,24 @@ pub enum Exit {
     Shell,
 }
 
+/// What a server or a task may have beyond others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// The privileged host port.
+    Host,
+    /// The disks.
+    Disks,
+}
+
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement<'a> {
     /// Start a server, if the one that it needs was started.
     Server(&'a str, Option<&'a str>),
+    /// A server that is started again when it has ended.
+    Again(&'a str),
+    /// What a server or a task may have.
+    Grant(Grant, &'a str),
     /// The task of the run: its name, and its arguments as they stand in the line.
     Task(&'a str, &'a str),
     /// What follows the end of the task.
@@ -71,6 +89,12 @@ fn statement(text: &str) -> Option<Statement<'_>> {
                 _ => None,
             }
         }
+        "again" if !rest.is_empty() && !rest.contains(' ') => Some(Statement::Again(rest)),
+        "grant" => match rest.split_once(' ') {
+            Some(("host", name)) if !name.contains(' ') => Some(Statement::Grant(Grant::Host, name)),
+            Some(("disks", name)) if !name.contains(' ') => Some(Statement::Grant(Grant::Disks, name)),
+            _ => None,
+        },
         "task" if !rest.is_empty() => {
             let (name, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
             Some(Statement::Task(name, arguments.trim()))
@@ -93,13 +117,17 @@ mod tests {
 
     #[test]
     fn reads_every_statement() {
-        let text = "# a run\nserver console\nserver pager if block\n\ntask hello one two\nexit semihosting\n";
+        let text = "# a run\nserver console\nserver pager if block\nagain pager\ngrant host pager\ngrant disks hello\n\n\
+                    task hello one two\nexit semihosting\n";
         let all: Result<Vec<_>, _> = statements(text).collect();
         assert_eq!(
             all.unwrap(),
             [
                 Statement::Server("console", None),
                 Statement::Server("pager", Some("block")),
+                Statement::Again("pager"),
+                Statement::Grant(Grant::Host, "pager"),
+                Statement::Grant(Grant::Disks, "hello"),
                 Statement::Task("hello", "one two"),
                 Statement::Exit(Exit::Semihosting)
             ]
@@ -108,9 +136,9 @@ mod tests {
 
     #[test]
     fn names_the_bad_line() {
-        for (text, line) in
-            [("serve x", 1), ("\nserver", 2), ("exit never", 1), ("task", 1), ("server a b", 1), ("server a if", 1)]
-        {
+        let bad = ["serve x", "server", "exit never", "task", "server a b", "server a if", "again", "again a b"];
+        let bad = bad.into_iter().chain(["grant", "grant host", "grant disks", "grant all a", "grant host a b"]);
+        for (text, line) in bad.map(|text| (text, 1)).chain([("\nserver", 2)]) {
             let bad = statements(text).find_map(Result::err).unwrap();
             assert_eq!(bad.line, line, "{text}");
         }

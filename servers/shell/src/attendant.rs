@@ -1,7 +1,7 @@
 //! What stands between the programs that the shell starts and the rest of the system: their name service and console.
 //!
 //! Each program gets a name service of its own, in which `console` is a port of the shell's; every other request goes on
-//! to root. A write to that console goes on to the real one, or into the file that the user named. A read goes on while the program is in the foreground; in
+//! to a name service of root's that is this program's alone: what it registers there goes with it. A write to that console goes on to the real one, or into the file that the user named. A read goes on while the program is in the foreground; in
 //! the background the input has ended, so that no such program takes what is typed to the shell. Keys and the interrupt
 //! key are for programs in the foreground alone. Requests that go on carry the program's own right for the answer: the
 //! shell has nothing to remember of them, and a program that is gone has nothing of the shell's.
@@ -14,12 +14,12 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use libmach::msg::{CarriedRight, PortMessage, Timeout, mach_msg_destroy, receive, reply, send};
 use libmach::port::{
-    Disposition, Right, mach_port_allocate, mach_port_mod_refs, mach_port_move_member, mach_port_request_notification,
-    notify,
+    Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_mod_refs, mach_port_move_member,
+    mach_port_request_notification, notify,
 };
 use libmach::sync::Mutex;
-use libmach::task::{TASK_BOOTSTRAP_PORT, mach_task_self, task_get_special_port};
-use libmach::{KernReturn, PortName, Result, thread};
+use libmach::task::mach_task_self;
+use libmach::{KernReturn, PortName, Result, names, thread};
 use mach_protocol::service::{CONSOLE, CONSOLE_READ, CONSOLE_WRITE, NAMES_LOOKUP, answer, requested_name};
 
 use crate::sink::Shared;
@@ -53,6 +53,8 @@ struct View {
     program: u64,
     bootstrap: PortName,
     console: PortName,
+    /// Root's name service for it.
+    outside: PortName,
     /// Where its output goes, if not to the console.
     sink: Option<Shared>,
 }
@@ -75,9 +77,8 @@ impl Attendant {
     pub(crate) fn start(console: PortName) -> Result<Self> {
         let me = mach_task_self();
         let set = mach_port_allocate(me, Right::PORT_SET)?;
-        let outside = task_get_special_port(me, TASK_BOOTSTRAP_PORT)?;
         let views: Views = Arc::new(Mutex::new(BTreeMap::new()));
-        let worker = Worker { views: Arc::clone(&views), set, console, outside };
+        let worker = Worker { views: Arc::clone(&views), set, console };
         // The thread lives as long as the shell.
         let _ = thread::spawn(move || worker.serve())?;
         Ok(Self { views, set })
@@ -88,12 +89,13 @@ impl Attendant {
     ///
     /// # Errors
     ///
-    /// Those of making ports.
+    /// Those of making ports, here and in root.
     pub(crate) fn attend(&self, program: u64, sink: Option<Shared>) -> Result<PortName> {
         let me = mach_task_self();
         let bootstrap = mach_port_allocate(me, Right::RECEIVE)?;
         let console = mach_port_allocate(me, Right::RECEIVE).inspect_err(|_| destroy(bootstrap))?;
-        let view = View { program, bootstrap, console, sink };
+        let outside = names::divide().inspect_err(|_| [bootstrap, console].into_iter().for_each(destroy))?;
+        let view = View { program, bootstrap, console, outside, sink };
         let mut views = self.views.lock();
         for port in [bootstrap, console] {
             views.insert(port, view.clone());
@@ -122,7 +124,6 @@ struct Worker {
     views: Views,
     set: PortName,
     console: PortName,
-    outside: PortName,
 }
 
 impl Worker {
@@ -158,6 +159,8 @@ impl Worker {
         let _ = view.sink.as_ref().map(|sink| sink.lock().finish());
         destroy(view.bootstrap);
         destroy(view.console);
+        // The shell's own right: a failure means that root is gone.
+        let _ = mach_port_deallocate(me, view.outside);
     }
 
     /// Shows the user a line.
@@ -174,7 +177,7 @@ impl Worker {
         let wants_console = request.header.id == NAMES_LOOKUP
             && requested_name(request).is_some_and(|name| name.bytes().eq(CONSOLE.bytes()));
         if !wants_console {
-            return forward(request, self.outside);
+            return forward(request, view.outside);
         }
         let mut found = answer(NAMES_LOOKUP, KernReturn::SUCCESS);
         let right = CarriedRight { name: view.console, disposition: Disposition::MAKE_SEND };

@@ -140,6 +140,7 @@ impl Session {
             Command::Volume => files::df(self)?,
             Command::Free => memory::free(self),
             Command::Pagers => memory::pagers(self),
+            Command::Area { disk, add } => memory::area(self, &disk, add),
         }
         if let Some(why) = self.sink.take().and_then(|sink| sink.lock().finish()) {
             self.terminal.say(&why);

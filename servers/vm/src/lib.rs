@@ -72,10 +72,10 @@ pub use object::Object;
 pub use page::{Page, PageState};
 pub use pageout::Evicted;
 pub use pager::Pager;
-pub use pmap::{Fill, FramePool, Pmap, Progress, Shortage};
+pub use pmap::{Fill, FramePool, Others, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
 pub use statistics::Statistics;
-pub use step::{Cancel, Env, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};
+pub use step::{Cancel, Env, FrameFor, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};
 pub use types::{
     AssocId, Family, FrameId, Inherit, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot, SpaceId, flags,
 };

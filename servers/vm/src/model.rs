@@ -40,6 +40,10 @@ pub(crate) struct Machine {
     pub(crate) refuses_init: Option<KernReturn>,
     /// Frames that only the default pager gets, beside those that were promised.
     pub(crate) reserve: u64,
+    /// Frames beside these that new memory does not get.
+    pub(crate) floor: u64,
+    /// How often a frame was freed, or a promise redeemed.
+    pub(crate) freed: u64,
     pub(crate) promised: u64,
     /// It is the default pager's turn.
     pub(crate) is_pager: bool,
@@ -70,6 +74,8 @@ impl Machine {
             next_port: 1000,
             refuses_init: None,
             reserve: 0,
+            floor: 0,
+            freed: 0,
             promised: 0,
             is_pager: false,
             least_free: u64::MAX,
@@ -141,9 +147,19 @@ impl Pmap for Machine {
         Progress { next: all.get(limit).copied().unwrap_or(end), changed }
     }
 
-    fn protect(&mut self, space: SpaceId, start: u64, end: u64, prot: Prot, limit: usize) -> Progress {
+    fn protect(&mut self, space: SpaceId, range: Range, prot: Prot, limit: usize, others: Others) -> Progress {
+        /// Mappings that are forgotten at once, where they may.
+        const MANY: usize = 4;
+        let Range { start, end } = range;
         let mut changed = 0;
         let all: Vec<u64> = self.spaces[&space].range(start..end).map(|(at, _)| *at).collect();
+        let is_losing = |at: &&u64| !prot.contains(self.spaces[&space][*at].1);
+        if others == Others::MayGo && all.iter().filter(is_losing).count() >= MANY {
+            let forgotten = all.len().min(limit);
+            all.iter().take(limit).for_each(|at| self.unmap(space, *at));
+            self.touched += forgotten;
+            return Progress { next: all.get(limit).copied().unwrap_or(end), changed: forgotten };
+        }
         for address in all {
             if changed == limit {
                 return Progress { next: address, changed };
@@ -168,9 +184,26 @@ impl Pmap for Machine {
         self.touched += 1;
         for (space, address) in self.mapped.get(&frame).cloned().unwrap_or_default() {
             let touched = self.touched;
-            self.protect(space, address, address + PAGE_SIZE, prot, 1);
+            let page = Range { start: address, end: address + PAGE_SIZE };
+            self.protect(space, page, prot, 1, Others::Stay);
             self.touched = touched;
         }
+    }
+
+    fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
+        self.mapped.get(&frame).is_some_and(|places| places.iter().eq([&(space, address)]))
+    }
+
+    fn is_free_to_map(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
+        self.mapped.get(&frame).is_none_or(BTreeSet::is_empty) && !self.spaces[&space].contains_key(&address)
+    }
+
+    fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64 {
+        let is_mapped = |page: &u64| {
+            let before = address.checked_sub(page * PAGE_SIZE);
+            before.is_some_and(|before| self.spaces[&space].contains_key(&before))
+        };
+        (1..=most).take_while(is_mapped).count() as u64
     }
 
     fn resident_pages(&self, space: SpaceId) -> u64 {
@@ -186,7 +219,7 @@ impl FramePool for Machine {
     fn allocate_frame(&mut self, fill: Fill) -> Result<FrameId, Shortage> {
         self.refuse()?;
         self.touched += 1;
-        if !self.is_pager && self.free_frames() <= self.reserve + self.promised {
+        if !self.is_pager && self.free_frames() <= self.reserve + self.floor + self.promised {
             return Err(Shortage);
         }
         let number = self.free.pop().ok_or(Shortage)?;
@@ -202,15 +235,17 @@ impl FramePool for Machine {
         assert!(mapped.is_empty(), "a frame is unmapped before it is freed: {mapped:?}");
         assert!(self.frames[frame.0 as usize].take().is_some(), "freed once");
         self.free.push(frame.0);
+        self.freed += 1;
     }
 
     fn free_frames(&self) -> u64 {
         self.free.len() as u64
     }
 
-    fn promise_frame(&mut self) -> Result<(), Shortage> {
+    fn promise_frame(&mut self, may_use_floor: bool) -> Result<(), Shortage> {
         self.refuse()?;
-        if self.free_frames() <= self.reserve + self.promised {
+        let floor = if may_use_floor { 0 } else { self.floor };
+        if self.free_frames() <= self.reserve + floor + self.promised {
             return Err(Shortage);
         }
         self.promised += 1;
@@ -219,6 +254,7 @@ impl FramePool for Machine {
 
     fn redeem_frame(&mut self) {
         self.promised -= 1;
+        self.freed += 1;
     }
 
     fn prepare_step(&mut self) -> Result<(), Shortage> {

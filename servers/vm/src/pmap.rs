@@ -3,6 +3,7 @@
 //! `servers/mach` implements these traits over capabilities, `crate::model` over ordinary memory.
 //! No method waits, and none calls back into the virtual memory.
 
+use crate::range::Range;
 use crate::types::{FrameId, Prot, SpaceId};
 
 /// There is no memory left for the request. Nothing was changed.
@@ -16,6 +17,15 @@ pub struct Progress {
     pub next: u64,
     /// How many mappings the walk changed.
     pub changed: usize,
+}
+
+/// What may become of mappings that lose no right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// They may be forgotten.
+    MayGo,
+    /// They stay: the task has memory that it must be able to touch without a fault.
+    Stay,
 }
 
 /// Hardware address spaces.
@@ -48,13 +58,25 @@ pub trait Pmap {
     /// to nothing, however large they are.
     fn remove(&mut self, space: SpaceId, start: u64, end: u64, limit: usize) -> Progress;
 
-    /// Takes every right outside `prot` from the mappings in `[start, end)`, changing at most `limit` of
-    /// them. Never adds a right. A mapping that keeps nothing usable is removed.
-    fn protect(&mut self, space: SpaceId, start: u64, end: u64, prot: Prot, limit: usize) -> Progress;
+    /// Takes every right outside `prot` from the mappings in `[start, end)`, changing about `limit` of
+    /// them. Never adds a right. A mapping that keeps nothing usable is removed. Where many lose a right it may be cheaper
+    /// to forget them all, and others around them: `others` says whether those may go.
+    fn protect(&mut self, space: SpaceId, range: Range, prot: Prot, limit: usize, others: Others) -> Progress;
 
     /// Takes every right outside `prot` from all mappings of a frame, in all spaces; with
     /// [`Prot::NONE`] removes them.
     fn page_protect(&mut self, frame: FrameId, prot: Prot);
+
+    /// Whether a frame is mapped at this address of a space, and nowhere else. One that was mapped there until its mapping
+    /// was forgotten may count.
+    fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool;
+
+    /// Whether nobody has a frame mapped: then a mapping of it costs no more than itself. One that was mapped at this address
+    /// until its mapping was forgotten counts as such, one that is mapped there does not.
+    fn is_free_to_map(&self, frame: FrameId, space: SpaceId, address: u64) -> bool;
+
+    /// How many pages are mapped in a row that ends in front of `address`: `most` at the most.
+    fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64;
 
     /// How many pages are mapped in a space.
     fn resident_pages(&self, space: SpaceId) -> u64;
@@ -87,11 +109,11 @@ pub trait FramePool {
     fn free_frames(&self) -> u64;
 
     /// Keeps a frame for a page that is on its way in, until [`FramePool::redeem_frame`]: requests that may not use the
-    /// reserve do not get it.
+    /// reserve do not get it. With `may_use_floor` it may be one of those that new memory does not get.
     ///
     /// # Errors
     /// [`Shortage`]: there is no frame beside the reserve and those that were promised.
-    fn promise_frame(&mut self) -> Result<(), Shortage>;
+    fn promise_frame(&mut self, may_use_floor: bool) -> Result<(), Shortage>;
 
     /// The page is here, or will not come.
     fn redeem_frame(&mut self);

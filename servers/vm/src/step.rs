@@ -33,9 +33,18 @@ pub enum WaitOn {
     Manager(AssocId),
     /// A manager does not take its messages.
     Room(AssocId),
-    /// There are no frames but those that are kept, until page-out has freed some. The server lets nobody wait here for
-    /// long without anybody getting one.
-    Frames,
+    /// There are no frames but those that are kept, until page-out has freed some. The server keeps the line, and gives
+    /// frames to who came first; it says when the wait is over, and the core never does.
+    Frames(FrameFor),
+}
+
+/// What a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FrameFor {
+    /// Memory that nobody has yet: zeros, or a copy. Who waits for that may be refused.
+    New,
+    /// Memory that somebody has, and that was paged out. Who waits for that is not refused.
+    PageIn,
 }
 
 /// How a wait ended.

@@ -121,6 +121,12 @@ impl Vm {
         self.wakeups.pop_front()
     }
 
+    /// Whether there is one.
+    #[must_use]
+    pub fn has_wakeups(&self) -> bool {
+        !self.wakeups.is_empty()
+    }
+
     /// Says how the wait of the operation that takes the next steps ended. After a failed one, an access that would have to
     /// wait for a manager again gets the error instead.
     pub fn wait_ended(&mut self, wake: Wake) {

@@ -6,7 +6,11 @@ use alloc::vec;
 
 use libmach::KernReturn;
 use libmach::block::{self, DISK as WHOLE, Disk, Op, Request, SECTOR, Status};
-use libmach::msg::Timeout;
+use libmach::msg::{CarriedRight, Timeout, rpc};
+use libmach::port::Disposition;
+use libmach::task::mach_task_self;
+use mach_protocol::block::{BLOCK, BLOCK_OPEN, DISKS, OpenRequest, message as packed};
+use mach_protocol::service::answer_code;
 
 use crate::traffic::{each, holds, pieces, well};
 use crate::{DISK, Outcome, hostile, open};
@@ -14,6 +18,8 @@ use crate::{DISK, Outcome, hostile, open};
 pub(crate) const CASES: &[(&str, &dyn Fn() -> Outcome)] = &[
     ("block.list", &disks_are_listed),
     ("block.open", &a_disk_is_open_once),
+    ("block.open.part", &parts_are_open_beside_each_other),
+    ("block.open.port", &only_the_granted_port_opens),
     ("block.read", &many_reads_are_in_flight),
     ("block.read.unaligned", &a_request_may_begin_in_the_middle_of_a_page),
     ("block.errors", &errors_are_of_the_request),
@@ -37,20 +43,73 @@ fn disks_are_listed() -> Outcome {
 
 fn a_disk_is_open_once() -> Outcome {
     let disk = open(1)?;
-    for (name, pages, wanted) in [
-        (DISK, 1, KernReturn::NO_ACCESS),
-        ("disk0", 1, KernReturn::NO_ACCESS),
-        ("no-disk", 1, KernReturn::INVALID_NAME),
-        (DISK, 0, KernReturn::INVALID_ARGUMENT),
-        (DISK, 257, KernReturn::INVALID_ARGUMENT),
+    let sectors = disk.sectors();
+    for (name, start, part, pages, wanted) in [
+        (DISK, 0, 0, 1, KernReturn::NO_ACCESS),
+        ("disk0", 0, 0, 1, KernReturn::NO_ACCESS),
+        (DISK, 100, 1, 1, KernReturn::NO_ACCESS),
+        (DISK, sectors, 0, 1, KernReturn::INVALID_ARGUMENT),
+        (DISK, 1, sectors, 1, KernReturn::INVALID_ARGUMENT),
+        ("no-disk", 0, 0, 1, KernReturn::INVALID_NAME),
+        (DISK, 0, 0, 0, KernReturn::INVALID_ARGUMENT),
+        (DISK, 0, 0, 257, KernReturn::INVALID_ARGUMENT),
     ] {
-        match Disk::open(name, pages) {
+        match Disk::open_part(name, start, part, pages) {
             Err(code) if code == wanted => {}
-            other => return Err(format!("opening {name} with {pages} pages: {:?}", other.err())),
+            other => return Err(format!("opening {part} sectors of {name} with {pages} pages: {:?}", other.err())),
         }
     }
     drop(disk);
     open(1).map(drop)
+}
+
+/// Two parts of the disk are two sessions; in each, sectors are counted from its beginning.
+fn parts_are_open_beside_each_other() -> Outcome {
+    drop(open(1)?);
+    let said = |code: KernReturn| format!("{code:?}");
+    let mut parts = [Disk::open_part(DISK, 8, 16, 1).map_err(said)?, Disk::open_part(DISK, 24, 0, 1).map_err(said)?];
+    if parts[0].sectors() != 16 {
+        return Err(format!("a part of 16 sectors has {}", parts[0].sectors()));
+    }
+    for (part, first) in parts.iter_mut().zip([8_u64, 24]) {
+        let mut bytes = [0; SECTOR as usize];
+        part.read(3, &mut bytes).map_err(|status| format!("{status:?}"))?;
+        if bytes.first_chunk() != Some(&(first + 3).to_le_bytes()) {
+            return Err(format!("the fourth sector of the part from {first} on holds {:?}", bytes.first_chunk::<8>()));
+        }
+    }
+    match parts[0].read(16, &mut [0; SECTOR as usize]) {
+        Err(Status::OutOfRange) => Ok(()),
+        other => Err(format!("reading behind the part: {other:?}")),
+    }
+}
+
+/// The port that tells of disks opens none, and a request of another shape is refused.
+fn only_the_granted_port_opens() -> Outcome {
+    for (server, rights, wanted) in [
+        (BLOCK, 1, KernReturn::INVALID_CAPABILITY),
+        (DISKS, 0, KernReturn::INVALID_ARGUMENT),
+        (DISKS, 2, KernReturn::INVALID_ARGUMENT),
+    ] {
+        refused(server, rights, wanted)?;
+    }
+    Ok(())
+}
+
+/// Asks a port of the server's to open the disk, with so many rights, and wants to be refused.
+fn refused(server: &str, rights: usize, wanted: KernReturn) -> Outcome {
+    let said = |code: KernReturn| format!("{code:?}");
+    let server = libmach::names::lookup(server).map_err(said)?;
+    let request = OpenRequest { name: block::DiskName::new(DISK), start: 0, sectors: 0, pages: 1 };
+    let mut message = packed(BLOCK_OPEN, &request);
+    for _ in 0..rights {
+        let right = CarriedRight { name: mach_task_self(), disposition: Disposition::COPY_SEND };
+        message.push_right(right).map_err(|_| "the right does not fit")?;
+    }
+    match answer_code(BLOCK_OPEN, &rpc(server, &message).map_err(said)?) {
+        Err(code) if code == wanted => Ok(()),
+        other => Err(format!("with {rights} rights: {other:?}")),
+    }
 }
 
 fn many_reads_are_in_flight() -> Outcome {
@@ -151,6 +210,15 @@ fn bytes_are_read_and_written() -> Outcome {
     match disk.read(beyond, &mut read) {
         Err(Status::OutOfRange) => Ok(()),
         other => Err(format!("reading beyond the end: {other:?}")),
+    }
+}
+
+/// A task to which the disks are not granted sees what there is, and opens nothing.
+pub(crate) fn nothing_is_opened() -> Outcome {
+    disks_are_listed()?;
+    match Disk::open(DISK, 1) {
+        Err(KernReturn::INVALID_CAPABILITY) => refused(BLOCK, 1, KernReturn::INVALID_CAPABILITY),
+        other => Err(format!("opening the disk: {:?}", other.err())),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Tests of the block server, on disks that the harness made: in each sector every word holds the sector's number.
 //!
 //! Arguments: `disk`, all cases on the disk of that serial number, of whose second half every word is inverted in the end, which
-//! the harness checks; or `failing` and numbers of sectors, on a disk of which these sectors fail.
+//! the harness checks; `failing` and numbers of sectors, on a disk of which these sectors fail; or `refused`, in a task that
+//! may not open disks.
 #![no_std]
 #![no_main]
 
@@ -47,6 +48,7 @@ fn main() -> i32 {
             case("block.failing.read", &|| failing::reads(&sectors));
             case("block.failing.write", &|| failing::writes(&sectors));
         }
+        Some("refused") => case("block.refused", &cases::nothing_is_opened),
         _ => {
             for (name, run) in cases::CASES {
                 case(name, run);

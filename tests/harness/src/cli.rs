@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::board::Board;
-use crate::qemu::{Level, Options};
+use crate::qemu::{Level, Options, Shift};
+use crate::suite::Machine;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,6 +27,12 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Count the instructions of operations, beside what they cost on seL4 and Linux
     Bench(BenchArgs),
+    /// Write down what the kernel's cases see on the kernel that TESSERA_KERNEL names
+    Golden(GoldenArgs),
+    /// Feed the kernel random bytes as system calls, guided by what they reach
+    Fuzz(FuzzArgs),
+    /// Run the kernel's host tests in Miri, where the toolchain has it
+    Miri(MiriArgs),
     /// Check form, lints, documentation and the direction of dependency
     Check,
     /// Run a task, or the shell, under a debugger
@@ -70,6 +77,9 @@ pub(crate) struct TestArgs {
     /// Only the tests that run here, or only those that boot a machine
     #[arg(long, value_enum)]
     pub(crate) ring: Option<Ring>,
+    /// Machine for the suites in place of their own, as in tests/suites.toml: "virt cpu=max gic=3 ram=2G"
+    #[arg(long, value_name = "MACHINE")]
+    pub(crate) on: Option<Machine>,
     /// Only tests and suites whose name holds this
     #[arg(default_value = "")]
     pub(crate) filter: String,
@@ -85,6 +95,36 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
     /// Only operations whose name holds this
+    #[arg(default_value = "")]
+    pub(crate) filter: String,
+}
+
+/// What `golden` takes.
+#[derive(Args)]
+pub(crate) struct GoldenArgs {
+    /// Version and configuration of that kernel, as the files shall say them
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) from: String,
+    /// Only suites whose name holds this
+    #[arg(default_value = "")]
+    pub(crate) filter: String,
+}
+
+/// What `fuzz` takes.
+#[derive(Args)]
+pub(crate) struct FuzzArgs {
+    /// For how long
+    #[arg(default_value_t = 60)]
+    pub(crate) seconds: u64,
+    /// Repeat this input instead: a file of kernel/fuzz/artifacts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+}
+
+/// What `miri` takes.
+#[derive(Args)]
+pub(crate) struct MiriArgs {
+    /// Only tests whose name holds this
     #[arg(default_value = "")]
     pub(crate) filter: String,
 }
@@ -130,12 +170,18 @@ pub(crate) struct MachineArgs {
     /// Board, a file of board-configs
     #[arg(long, value_name = "NAME", default_value = "virt")]
     pub(crate) board: String,
+    /// Processor, in QEMU's notation, such as cortex-a53 or max
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cpu: Option<String>,
     /// Version of the interrupt controller
     #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
     pub(crate) gic: Option<u8>,
     /// Exception level the machine starts at
     #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) el: Option<u8>,
+    /// Let virtual time count instructions (4 ns each), so that this computer's load does not disturb timing
+    #[arg(long)]
+    pub(crate) counted: bool,
     /// Show the log of boot, kernel and servers
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -162,10 +208,12 @@ impl MachineArgs {
     pub(crate) fn options(&self) -> Options {
         Options {
             ram: self.ram.clone(),
+            cpu: self.cpu.clone(),
             gic: self.gic,
             level: self.el.map(|el| if el == 2 { Level::El2 } else { Level::El1 }),
             disk: self.disk.clone(),
             volume: self.volume.clone(),
+            count_instructions: self.counted.then_some(Shift::TEST),
             ..Options::default()
         }
     }

@@ -19,6 +19,9 @@ pub(crate) struct Disk {
     /// Sectors that fail, whatever is done to them.
     #[serde(default)]
     pub(crate) failing: Vec<u64>,
+    /// It is attached a second time, as the disk `test`.
+    #[serde(default)]
+    pub(crate) twin: bool,
     /// What it must hold afterwards; nothing is looked at by default.
     after: Option<After>,
 }
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_disk_is_judged_by_its_sectors() {
-        let disk = Disk { megabytes: 1, failing: Vec::new(), after: Some(After::HalfInverted) };
+        let disk = Disk { megabytes: 1, failing: Vec::new(), twin: false, after: Some(After::HalfInverted) };
         let image = disk.make("disk-test").expect("is made");
         let error = disk.check(&image).expect_err("is not inverted").to_string();
         assert!(error.starts_with("sector 1024 of"), "{error}");

@@ -1,5 +1,6 @@
 //! Whether what a machine printed is what its suite wants.
 
+use crate::golden::{self, Golden};
 use crate::qemu::{End, Outcome};
 use crate::run::Watch;
 use crate::suite::Suite;
@@ -31,6 +32,11 @@ pub(crate) fn judge(name: &str, suite: &Suite, watch: &Watch, outcome: &Outcome)
     let mut complete = true;
     if suite.report {
         complete = reported(name, outcome, &mut cases);
+    }
+    if let Some(file) = &suite.golden {
+        let differences = Golden::load(file)?.differences(&golden::results(outcome), &golden::allowed()?);
+        let failed = |(case, why)| Case::failed(format!("{name}: {case}"), why);
+        cases.extend(differences.into_iter().map(failed));
     }
     let failure = match whole(suite, watch, outcome)? {
         None if !complete => Some("the image never said that it was done".to_owned()),
@@ -113,6 +119,8 @@ fn reported(name: &str, outcome: &Outcome, cases: &mut Vec<Case>) -> bool {
             }
             Line::Pass(case) => Case::passed(full(case)),
             Line::Fail(case, why) => Case::failed(full(case), why),
+            // Of interest to the golden files only.
+            Line::Result(..) => continue,
             Line::Done => {
                 done = true;
                 continue;

@@ -44,6 +44,8 @@ impl Shift {
 pub(crate) struct Options {
     /// Memory, in QEMU's notation; the board's own by default.
     pub(crate) ram: Option<String>,
+    /// Processor, in QEMU's notation; the board's own by default.
+    pub(crate) cpu: Option<String>,
     /// Version of the interrupt controller.
     pub(crate) gic: Option<u8>,
     pub(crate) level: Option<Level>,
@@ -140,7 +142,7 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     }
     let mut command = dies_with_us();
     command.args(["-M", &machine, "-m", ram, "-display", "none", "-monitor", "none", "-nodefaults", "-no-reboot"]);
-    if let Some(cpu) = &board.qemu.cpu {
+    if let Some(cpu) = options.cpu.as_ref().or(board.qemu.cpu.as_ref()) {
         command.args(["-cpu", cpu]);
     }
     if let Some(accel) = &board.qemu.accel {
@@ -163,9 +165,10 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     let events: &[&str] = if options.only_writes_fail { &disk::WRITES } else { &disk::ALL_EVENTS };
     let files =
         [(&options.disk, "disk", failing), (&options.tested, "test", failing), (&options.volume, "volume", &none)];
+    let is_twin = options.disk.is_some() && options.disk == options.tested;
     for (file, id, failing) in files {
         if let Some(file) = file {
-            drive(&mut command, board, file, id, (failing, events))?;
+            drive(&mut command, board, file, id, (failing, events), is_twin)?;
         }
     }
     if let Some(Shift(shift)) = options.count_instructions {
@@ -185,6 +188,7 @@ fn drive(
     file: &Path,
     id: &str,
     (failing, events): (&[u64], &[&str]),
+    is_twin: bool,
 ) -> Result<()> {
     if !file.is_file() {
         bail!("{} is no file", file.display());
@@ -199,7 +203,9 @@ fn drive(
     if board.qemu.sd_card {
         command.arg("-drive").arg(format!("if=sd,format=raw,file={name}"));
     } else {
-        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}"));
+        // An image that is attached twice cannot be locked.
+        let lock = if is_twin { ",file.locking=off" } else { "" };
+        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}{lock}"));
         // Merged requests would fail together.
         let alone = if failing.is_empty() { "" } else { ",request-merging=off" };
         command.arg("-device").arg(format!("virtio-blk-device,drive={id},serial={id}{alone}"));

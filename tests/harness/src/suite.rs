@@ -48,7 +48,11 @@ pub(crate) struct Suite {
     pub(crate) faulty: Option<String>,
     pub(crate) server: Option<String>,
     #[serde(default)]
+    pub(crate) grants: Vec<String>,
+    #[serde(default)]
     pub(crate) report: bool,
+    /// File with what the cases saw on another kernel, in the project.
+    pub(crate) golden: Option<PathBuf>,
     #[serde(default = "a_minute")]
     pub(crate) seconds: u64,
     #[serde(default)]
@@ -90,7 +94,7 @@ fn a_minute() -> u64 {
 impl Suite {
     /// What its system has that others have not.
     pub(crate) fn parts(&self) -> Parts<'_> {
-        Parts { faulty: self.faulty.as_deref(), server: self.server.as_deref() }
+        Parts { faulty: self.faulty.as_deref(), server: self.server.as_deref(), grants: &self.grants }
     }
 
     /// What to boot.
@@ -118,6 +122,8 @@ impl Suite {
 /// A machine that a suite runs on, written as `virt gic=3 ram=128M`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
+    /// As it was written.
+    pub(crate) name: String,
     pub(crate) board: String,
     pub(crate) options: Options,
 }
@@ -133,12 +139,14 @@ impl FromStr for Machine {
             match word.split_once('=') {
                 Some(("gic", version)) => options.gic = Some(version.parse()?),
                 Some(("ram", size)) => options.ram = Some(size.to_owned()),
+                Some(("cpu", name)) => options.cpu = Some(name.to_owned()),
                 Some(("el", "1")) => options.level = Some(Level::El1),
                 Some(("el", "2")) => options.level = Some(Level::El2),
-                _ => bail!("`{word}` says nothing about a machine; known are gic=2|3, el=1|2, ram=SIZE"),
+                _ => bail!("`{word}` says nothing about a machine; known are cpu=NAME, gic=2|3, el=1|2, ram=SIZE"),
             }
         }
-        Ok(Self { board, options })
+        Board::load(&board)?;
+        Ok(Self { name: text.to_owned(), board, options })
     }
 }
 
@@ -157,9 +165,11 @@ fn parse(text: &str) -> Result<Vec<Suite>> {
             bail!("two suites are named {}", suite.name);
         }
         suite.image()?;
+        if let Some(unknown) = suite.grants.iter().find(|what| !matches!(what.as_str(), "host" | "disks")) {
+            bail!("suite {}: nothing called `{unknown}` can be granted; known are host, disks", suite.name);
+        }
         for machine in &suite.on {
-            let machine: Machine = machine.parse().with_context(|| format!("suite {}", suite.name))?;
-            Board::load(&machine.board).with_context(|| format!("suite {}", suite.name))?;
+            machine.parse::<Machine>().with_context(|| format!("suite {}", suite.name))?;
         }
     }
     Ok(table.suite)
@@ -176,8 +186,9 @@ mod tests {
 
     #[test]
     fn machines_are_read() {
-        let machine: Machine = "virt gic=3 el=2 ram=128M".parse().expect("is right");
+        let machine: Machine = "virt cpu=cortex-a53 gic=3 el=2 ram=128M".parse().expect("is right");
         assert_eq!(machine.board, "virt");
+        assert_eq!(machine.options.cpu.as_deref(), Some("cortex-a53"));
         assert_eq!(machine.options.gic, Some(3));
         assert_eq!(machine.options.level, Some(Level::El2));
         assert_eq!(machine.options.ram.as_deref(), Some("128M"));
@@ -192,6 +203,7 @@ mod tests {
             ("[[suite]]\nname = \"a\"\nexample = \"x\"\nroot = \"y\"", "exactly one of"),
             ("[[suite]]\nname = \"a\"\nexample = \"x\"\nminutes = 3", "unknown field `minutes`"),
             ("[[suite]]\nname = \"a\"\nexample = \"x\"\non = [\"vrit\"]", "no board `vrit`"),
+            ("[[suite]]\nname = \"a\"\nexample = \"x\"\ngrants = [\"disk\"]", "nothing called `disk`"),
             (
                 "[[suite]]\nname = \"a\"\nexample = \"x\"\n[[suite]]\nname = \"a\"\nexample = \"x\"",
                 "two suites are named a",

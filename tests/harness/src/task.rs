@@ -10,10 +10,21 @@ use std::path::{Path, PathBuf};
 /// What runs on every boot: root itself, the two programs it starts by hand, and the servers it starts as
 /// tasks, in that order.
 const ROOT: &str = "root";
-const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
+const MACH: &str = "mach";
+const KERNEL_SIDE: [&str; 2] = [MACH, "ticker"];
 const SERVERS: [&str; 4] = ["console", "block", "default-pager", "file-pager"];
 /// Servers that are started only if something is there, and what that is.
 const CONDITIONS: [(&str, &str); 2] = [("default-pager", "block"), ("file-pager", "volume")];
+/// Servers that are started again when they have ended.
+const AGAIN: [&str; 1] = ["default-pager"];
+/// What the system's own programs have beyond others.
+const GRANTS: [(&str, &str); 5] = [
+    ("host", "block"),
+    ("host", "default-pager"),
+    ("disks", "default-pager"),
+    ("disks", "file-pager"),
+    ("host", SHELL),
+];
 /// What runs when there is no task.
 const SHELL: &str = "shell";
 
@@ -102,8 +113,10 @@ fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
 pub(crate) struct Parts<'a> {
     /// A program that begins with a write to address 0x120.
     pub(crate) faulty: Option<&'a str>,
-    /// One more server.
+    /// One more server, which gets the privileged host port.
     pub(crate) server: Option<&'a str>,
+    /// What the task has beyond others.
+    pub(crate) grants: &'a [String],
 }
 
 /// The user land of an image, built.
@@ -116,7 +129,7 @@ impl System {
     /// Builds root, the servers and these tasks.
     pub(crate) fn build(tasks: &[Task]) -> Result<Self> {
         let mut build = Build::release(cargo::USER).package(ROOT);
-        for name in KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]) {
+        for name in KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]).filter(|name| **name != MACH) {
             build = build.package(name);
         }
         for task in tasks {
@@ -126,7 +139,9 @@ impl System {
                 Task::Folder(_) | Task::Elf(_) => build,
             };
         }
-        let executables = build.run()?;
+        let mut executables = build.run()?;
+        // Everybody calls it: without floating point, the kernel need not exchange those registers each time.
+        executables.extend(Build::release(cargo::PRIVILEGED).package(MACH).run()?);
         let programs = tasks.iter().map(|task| program(task, &executables)).collect::<Result<_>>()?;
         Ok(Self { executables, programs })
     }
@@ -152,7 +167,7 @@ impl System {
         for program in &self.programs {
             archive.add(&program.name, &elf::strip(&program.elf).with_context(|| program.name.clone())?);
         }
-        archive.add("system", description(task.map(|(name, _)| name), then, parts.server).as_bytes());
+        archive.add("system", description(task.map(|(name, _)| name), then, parts).as_bytes());
         if let Some((_, arguments)) = task {
             archive.add("system/args", &arguments.iter().flat_map(|a| a.bytes().chain([0])).collect::<Vec<_>>());
         }
@@ -171,19 +186,26 @@ impl System {
     }
 }
 
-/// The text of the archive's entry `system`: one line per thing to start, then how to end.
-fn description(task: Option<&str>, then: Then, server: Option<&str>) -> String {
+/// The text of the archive's entry `system`: who may have what, one line per thing to start, then how to end.
+fn description(task: Option<&str>, then: Then, parts: Parts<'_>) -> String {
     let mut text = String::new();
+    for (what, name) in GRANTS.iter().filter(|(_, name)| then == Then::Shell || *name != SHELL) {
+        text += &format!("grant {what} {name}\n");
+    }
+    for name in AGAIN {
+        text += &format!("again {name}\n");
+    }
     for name in SERVERS {
         text += &match CONDITIONS.iter().find(|(server, _)| *server == name) {
             Some((_, needed)) => format!("server {name} if {needed}\n"),
             None => format!("server {name}\n"),
         };
     }
-    if let Some(name) = server {
-        text += &format!("server {name}\n");
+    if let Some(name) = parts.server {
+        text += &format!("grant host {name}\nserver {name}\n");
     }
     if let Some(name) = task {
+        parts.grants.iter().for_each(|what| text += &format!("grant {what} {name}\n"));
         text += &format!("task {name}\n");
     }
     text + match then {
@@ -232,13 +254,19 @@ mod tests {
 
     #[test]
     fn the_description_names_servers_first() {
+        const SYSTEM: &str =
+            "grant host block\ngrant host default-pager\ngrant disks default-pager\ngrant disks file-pager\n";
+        const SERVERS: &str = "again default-pager\nserver console\nserver block\nserver default-pager if block\nserver file-pager if volume\n";
+        let parts = Parts { server: Some("pager"), grants: &["disks".into()], ..Parts::default() };
         assert_eq!(
-            description(Some("hello"), Then::Semihosting, Some("pager")),
-            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\nserver pager\ntask hello\nexit semihosting\n"
+            description(Some("hello"), Then::Semihosting, parts),
+            format!(
+                "{SYSTEM}{SERVERS}grant host pager\nserver pager\ngrant disks hello\ntask hello\nexit semihosting\n"
+            )
         );
         assert_eq!(
-            description(None, Then::Shell, None),
-            "server console\nserver block\nserver default-pager if block\nserver file-pager if volume\nexit shell\n"
+            description(None, Then::Shell, Parts::default()),
+            format!("{SYSTEM}grant host shell\n{SERVERS}exit shell\n")
         );
     }
 

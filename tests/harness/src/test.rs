@@ -32,7 +32,12 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
     }
     if arguments.ring != Some(Ring::Host) {
         match suite::load(filter) {
-            Ok(suites) => machines(&suites, &mut score),
+            Ok(mut suites) => {
+                if let Some(machine) = &arguments.on {
+                    suites.iter_mut().for_each(|suite| suite.on = vec![machine.name.clone()]);
+                }
+                machines(&suites, &mut score);
+            }
             Err(error) => score.one(&Case::failed("suites", format!("{error:#}")), None),
         }
         for (name, run) in [
@@ -173,6 +178,9 @@ fn boot(job: &Job) -> Result<Judged> {
             *image = Some(disk.make(&format!("{} {role}", job.name))?);
             options.failing.extend(&disk.failing);
         }
+    }
+    if suite.paging.as_ref().is_some_and(|disk| disk.twin) {
+        options.tested.clone_from(&options.disk);
     }
     let volume = match &job.suite.volume {
         Some(volume) => Some((volume, volume.make(&job.name)?)),

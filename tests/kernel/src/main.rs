@@ -1,53 +1,74 @@
 //! What the kernel answers on a machine, asked by a root task: there is nothing between it and the system calls.
 //!
-//! Most of the kernel is tested on the host (`kernel/src`); here is what depends on boot stage and board. Lines go to
-//! the kernel's console, so this needs a kernel with the debug calls.
+//! One case for each row of each operation's table of checks, and cases for what operations do. The same program runs
+//! on any kernel with seL4's interface; what the cases saw on seL4 itself is kept in `tests/golden`. Lines go to the
+//! kernel's console, so this needs a kernel with the debug calls.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 
 #[cfg(target_os = "none")]
+mod agent;
+#[cfg(target_os = "none")]
+mod asid;
+#[cfg(target_os = "none")]
+mod bootinfo;
+#[cfg(target_os = "none")]
+mod call;
+#[cfg(target_os = "none")]
+mod case;
+#[cfg(target_os = "none")]
+mod cnode;
+#[cfg(target_os = "none")]
+mod endpoint;
+#[cfg(target_os = "none")]
+mod fault;
+#[cfg(target_os = "none")]
+mod frame;
+#[cfg(target_os = "none")]
 mod irq;
 #[cfg(target_os = "none")]
-#[expect(unsafe_code, reason = "entry and the thread block")]
-mod start;
-
+mod notification;
 #[cfg(target_os = "none")]
-mod cases {
-    use core::fmt::{self, Write};
+mod page_table;
+#[cfg(target_os = "none")]
+mod registers;
+#[cfg(target_os = "none")]
+mod reply;
+#[cfg(target_os = "none")]
+mod sched;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "entry and the thread block, words of pages that cases map")]
+mod start;
+#[cfg(target_os = "none")]
+mod tcb;
+#[cfg(target_os = "none")]
+mod trace;
+#[cfg(target_os = "none")]
+mod untyped;
+#[cfg(target_os = "none")]
+mod vspace;
+#[cfg(target_os = "none")]
+mod world;
 
-    use mach_sys::bootinfo::Boot;
-    use mach_sys::debug::{DebugConsole, semihosting_exit};
-    use test_report::Line;
-
-    /// What a case wanted and did not see.
-    pub(crate) type Outcome = Result<(), &'static str>;
-
-    /// A case: its name and what it does.
-    pub(crate) type Case = (&'static str, fn(&Boot) -> Outcome);
-
-    /// Writes a line to the kernel's console.
-    pub(crate) fn say(line: fmt::Arguments<'_>) {
-        // The console takes everything.
-        let _ = writeln!(DebugConsole, "{line}");
-    }
-
-    /// Runs every case, and ends the machine.
-    pub(crate) fn run(boot: &Boot) -> ! {
-        let mut failed = 0;
-        for (name, case) in crate::irq::CASES {
-            say(format_args!("{}", Line::Start(name)));
-            match case(boot) {
-                Ok(()) => say(format_args!("{}", Line::Pass(name))),
-                Err(why) => {
-                    failed = 1;
-                    say(format_args!("{}", Line::Fail(name, why)));
-                }
-            }
-        }
-        say(format_args!("{}", Line::Done));
-        semihosting_exit(failed)
-    }
-}
+/// All cases, by the object that they are about.
+#[cfg(target_os = "none")]
+const GROUPS: &[&[case::Case]] = &[
+    untyped::CASES,
+    cnode::CASES,
+    tcb::CASES,
+    sched::CASES,
+    endpoint::CASES,
+    notification::CASES,
+    reply::CASES,
+    fault::CASES,
+    frame::CASES,
+    page_table::CASES,
+    vspace::CASES,
+    asid::CASES,
+    irq::CASES,
+    registers::CASES,
+    bootinfo::CASES,
+];
 
 #[cfg(not(target_os = "none"))]
 fn main() {}

@@ -8,9 +8,9 @@ use mach_sys::bootinfo::Boot;
 use mach_sys::debug;
 use mach_sys::ipc_buffer::{self, ThreadBlock};
 
-use crate::cases::{run, say};
+use crate::case::{run, say};
 
-const STACK_BYTES: usize = 16 * 1024;
+const STACK_BYTES: usize = 64 * 1024;
 /// The status when the test itself panics.
 const STATUS_PANIC: i32 = 101;
 
@@ -56,4 +56,66 @@ extern "C" fn main(boot_info: usize) -> ! {
 fn panic(info: &PanicInfo<'_>) -> ! {
     say(format_args!("kernel-tests: {info}"));
     debug::semihosting_exit(STATUS_PANIC)
+}
+
+/// The word at `address`, which the caller has mapped.
+pub(crate) fn peek(address: u64) -> u64 {
+    let place = core::ptr::with_exposed_provenance::<u64>(address as usize);
+    // SAFETY: the address lies in a window that no Rust object lies in; at worst the thread takes a fault.
+    unsafe { place.read_volatile() }
+}
+
+/// Sets the word at `address`, which the caller has mapped.
+pub(crate) fn poke(address: u64, word: u64) {
+    let place = core::ptr::with_exposed_provenance_mut::<u64>(address as usize);
+    // SAFETY: as above: no Rust object lies there.
+    unsafe { place.write_volatile(word) }
+}
+
+/// Goes on at `address`, where the caller wants to see what happens.
+pub(crate) fn jump(address: u64) -> ! {
+    // SAFETY: the thread exists for this and executes no Rust afterwards.
+    unsafe { core::arch::asm!("br {}", in(reg) address, options(noreturn)) }
+}
+
+/// One system call with the registers that the thread has, then a breakpoint: its handler can look.
+#[unsafe(naked)]
+pub(crate) extern "C" fn bare_call() -> ! {
+    naked_asm!("svc #0", "brk #1", "b .")
+}
+
+/// One load from `x0`, then a breakpoint.
+#[unsafe(naked)]
+pub(crate) extern "C" fn bare_load() -> ! {
+    naked_asm!("ldr x1, [x0]", "brk #1", "b .")
+}
+
+/// An instruction that is none, then a breakpoint.
+#[unsafe(naked)]
+pub(crate) extern "C" fn bare_undefined() -> ! {
+    naked_asm!("udf #7", "brk #1", "b .")
+}
+
+/// A breakpoint, then another.
+#[unsafe(naked)]
+pub(crate) extern "C" fn bare_break() -> ! {
+    naked_asm!("brk #3", "brk #1", "b .")
+}
+
+/// An instruction that needs the floating-point registers, then a breakpoint.
+#[unsafe(naked)]
+pub(crate) extern "C" fn bare_float() -> ! {
+    naked_asm!(".arch_extension fp", "fmov d0, d1", ".arch_extension nofp", "brk #1", "b .")
+}
+
+/// Calls that EL0 may not make: to a hypervisor, to the firmware, to a system register; then a breakpoint.
+#[unsafe(naked)]
+pub(crate) extern "C" fn bare_privileged() -> ! {
+    naked_asm!("mrs x0, sctlr_el1", "brk #1", "b .")
+}
+
+/// The same.
+#[unsafe(naked)]
+pub(crate) extern "C" fn bare_mask() -> ! {
+    naked_asm!("msr daifset, #2", "brk #1", "b .")
 }

@@ -4,8 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use libmach::block::Disk;
 use libmach::msg::{CarriedRight, PortMessage, Timeout, receive, rpc, send};
-use libmach::names::{lookup, register};
+use libmach::names::{divide, lookup, register};
 use libmach::port::{Disposition, PortType, ReceivePort, mach_port_deallocate};
 use libmach::task::{TASK_BOOTSTRAP_PORT, fork, task_get_special_port, task_terminate};
 use libmach::thread::sleep;
@@ -23,12 +24,14 @@ pub(crate) const CASES: &[Case] = &[
     ("names.live_ones_are_limited", live_names_are_limited),
     ("names.of_a_dead_port_is_free", the_name_of_a_dead_port_is_free),
     ("names.keeps_send_rights_only", only_send_rights_are_kept),
+    ("names.of_the_system_are_reserved", the_systems_names_are_reserved),
+    ("names.grants_are_asked_for", what_is_not_granted_is_not_found),
     ("console.keeps_no_rights", the_console_keeps_no_rights),
     ("console.forgets_a_dead_reader", a_dead_reader_blocks_nobody),
 ];
 
-/// Names that root keeps at a time, and some more.
-const MANY: usize = 300;
+/// Names that root keeps for a task at a time, and some more.
+const MANY: usize = 100;
 
 fn port() -> Result<ReceivePort, String> {
     ok("make a port", ReceivePort::new())
@@ -68,6 +71,21 @@ fn the_name_of_a_dead_port_is_free() -> Outcome {
     drop(first);
     fails("lookup of the dead", KernReturn::INVALID_NAME, lookup("a name"))?;
     ok("register after that", register("a name", second.name()))
+}
+
+/// Those of servers that run, and of servers that do not.
+fn the_systems_names_are_reserved() -> Outcome {
+    let port = port()?;
+    for name in ["console", "block", "disks", "default-pager", "file-pager", "mach", "shell"] {
+        fails(&format!("register {name}"), KernReturn::NO_ACCESS, register(name, port.name()))?;
+    }
+    fails("lookup of a server that does not run", KernReturn::INVALID_NAME, lookup("default-pager"))
+}
+
+fn what_is_not_granted_is_not_found() -> Outcome {
+    fails("lookup of the disks", KernReturn::INVALID_CAPABILITY, lookup("disks"))?;
+    fails("opening a disk", KernReturn::INVALID_CAPABILITY, Disk::open("disk0", 1))?;
+    fails("a name service of its own", KernReturn::NO_ACCESS, divide())
 }
 
 /// Sends a request to a server; answers the return code.

@@ -13,6 +13,13 @@
 //! A case that starts and never ends, or an image that never says `done`, is a failure: [`crate::Line::Done`]
 //! is what tells a complete run from a hang.
 //!
+//! What a case saw can be held against what it saw elsewhere: before its end it prints one line with its observations,
+//! words in hexadecimal ([`Observed`] writes it).
+//!
+//! ```text
+//! TEST result untyped.retype.err04 4 0 3f
+//! ```
+//!
 //! An image that measures prints one [`Sample`] for each time that it measured an operation:
 //!
 //! ```text
@@ -38,6 +45,8 @@ pub enum Line<'a> {
     Pass(&'a str),
     /// The named case did not, and why.
     Fail(&'a str, &'a str),
+    /// What the named case saw: words in hexadecimal, a blank between two.
+    Result(&'a str, &'a str),
     /// The image has no more cases.
     Done,
 }
@@ -55,6 +64,10 @@ impl<'a> Line<'a> {
         match verb {
             "start" => name(what).map(Line::Start),
             "pass" => name(what).map(Line::Pass),
+            "result" => {
+                let (case, words) = what.split_once(' ').unwrap_or((what, ""));
+                name(case).map(|case| Line::Result(case, words))
+            }
             "fail" => {
                 let (case, why) = what.split_once(": ").unwrap_or((what, "no reason given"));
                 name(case).map(|case| Line::Fail(case, why))
@@ -76,8 +89,26 @@ impl fmt::Display for Line<'_> {
             Line::Start(case) => write!(f, "{PREFIX}start {case}"),
             Line::Pass(case) => write!(f, "{PREFIX}pass {case}"),
             Line::Fail(case, why) => write!(f, "{PREFIX}fail {case}: {why}"),
+            Line::Result(case, "") => write!(f, "{PREFIX}result {case}"),
+            Line::Result(case, words) => write!(f, "{PREFIX}result {case} {words}"),
             Line::Done => write!(f, "{PREFIX}done"),
         }
+    }
+}
+
+/// Writes the line that [`Line::Result`] is read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The name of the case.
+    pub case: &'a str,
+    /// What it saw.
+    pub words: &'a [u64],
+}
+
+impl fmt::Display for Observed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}result {}", self.case)?;
+        self.words.iter().try_for_each(|word| write!(f, " {word:x}"))
     }
 }
 
@@ -89,10 +120,24 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let lines =
-            [Line::Start("a.b"), Line::Pass("untyped.retype.err04"), Line::Fail("c", "wanted 1: got 2"), Line::Done];
+        let lines = [
+            Line::Start("a.b"),
+            Line::Pass("untyped.retype.err04"),
+            Line::Fail("c", "wanted 1: got 2"),
+            Line::Result("d", "1 ff"),
+            Line::Result("e", ""),
+            Line::Done,
+        ];
         for line in lines {
             assert_eq!(Line::parse(&line.to_string()), Some(line));
+        }
+    }
+
+    #[test]
+    fn observations_are_words_in_hexadecimal() {
+        for (words, text) in [(&[][..], ""), (&[0, 0xff, u64::MAX], "0 ff ffffffffffffffff")] {
+            let line = Observed { case: "a.b", words }.to_string();
+            assert_eq!(Line::parse(&line), Some(Line::Result("a.b", text)));
         }
     }
 

@@ -1,9 +1,6 @@
 //! Tests of paging to a disk, from a task. Argument: `whole`, `small` or `failing`, which says what the paging area is.
 //!
 //! Cases with a number are those of the specification (`spec/mach-memory-objects.md` I-DP).
-//!
-//! `small`, for an area of 8 MiB that runs full (I-DP 15), is in no suite yet: the task is killed when it wants a page of
-//! its own back (`docs/paging.md`, "Space"). Host tests show that case.
 #![no_std]
 #![no_main]
 

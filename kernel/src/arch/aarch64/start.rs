@@ -112,7 +112,7 @@ fn init_core() {
         // SAFETY: the core has a PMU; this keeps EL0 from it.
         unsafe { asm!("msr pmuserenr_el0, xzr", options(nomem, nostack, preserves_flags)) }
     }
-    fpu::enable();
+    fpu::disable();
     barrier::isb(barrier::SY);
 }
 

@@ -27,6 +27,8 @@ const EC_SVC64: u64 = 0x15;
 const EC_INSTRUCTION_ABORT: u64 = 0x20;
 /// Exception class: data abort from a lower level.
 const EC_DATA_ABORT: u64 = 0x24;
+/// Exception class: use of floating point that `CPACR_EL1` does not allow.
+const EC_FPU: u64 = 0x07;
 /// Size of the `svc` instruction.
 const SVC_SIZE: u64 = 4;
 
@@ -192,6 +194,7 @@ fn synchronous(context: &Context) -> Trap {
         }
         EC_DATA_ABORT => Trap::DataAbort { address: FAR_EL1.get(), esr },
         EC_INSTRUCTION_ABORT => Trap::InstructionAbort { address: context.resume_pc.get(), esr },
+        EC_FPU => Trap::FpuAccess { esr },
         _ => Trap::Exception { esr },
     }
 }

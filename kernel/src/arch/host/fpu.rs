@@ -29,6 +29,19 @@ impl FpuState {
     }
 }
 
+impl FpuState {
+    /// For tests: what tells one state from another.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.words.first().map_or(0, Cell::get)
+    }
+}
+
+/// For tests: user mode changes a register.
+pub fn set_mark(mark: u64) {
+    REGISTERS.with(|registers| registers.words.first().map(|word| word.set(mark)));
+}
+
 /// Stores the registers of the core into `state`.
 pub fn save(state: &FpuState) {
     REGISTERS.with(|registers| state.copy_from(registers));

@@ -248,7 +248,7 @@ impl Both {
                 if !matches!(node.object, Object::Endpoint(_)) {
                     return;
                 }
-                let cap = with_badge(self.slot(from).cap(&self.m.kernel), badge, Preserve::No);
+                let cap = with_badge(self.slot(from).raw(&self.m.kernel), badge, Preserve::No);
                 assert_eq!(cap.is_null(), node.badge != 0);
                 if node.badge == 0 {
                     cdt::insert(&self.m.kernel, self.slot(from), self.slot(to), cap);

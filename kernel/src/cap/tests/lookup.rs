@@ -1,10 +1,15 @@
 //! Addresses resolve as chapter 2.4 of the interface says, its measured examples included.
 
-use super::super::lookup::{empty_slot, resolve, target_slot};
+use proptest::prelude::*;
+
+use super::super::lookup::{empty_slot, find_slot, lookup_slot, resolve, target_slot};
 use super::super::{Cap, cdt};
 use super::{at, cnode_cap, make_endpoint, make_slots};
 use crate::arch::Machine;
 use crate::error::{LookupFault, LookupSide, SyscallError};
+use crate::kobj::KRef;
+use crate::object::{Tcb, TcbSlot};
+use sel4_abi::object::TCB_BITS;
 
 #[test]
 fn root_of_radix_13_with_guard_of_51_zeros() {
@@ -87,4 +92,53 @@ fn a_guard_longer_than_what_is_left_is_a_mismatch() {
         resolve(&m.kernel, root, 0, 9),
         Err(LookupFault::GuardMismatch { bits_left: 9, guard_found: 0, bits_found: 10 })
     );
+}
+
+/// One level of a CSpace: radix, bits of the guard, the guard, and which slot leads on.
+type Shape = (u32, u32, u64, usize);
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let guard_size = prop_oneof![0u32..8, 0u32..64];
+    (1u32..6, guard_size, any::<u64>(), any::<usize>())
+}
+
+proptest! {
+    /// The short way to a slot is the long one, wherever it leads.
+    #[test]
+    fn a_cptr_finds_what_it_resolves_to(
+        shapes in proptest::collection::vec(shape(), 0..5),
+        addresses in proptest::collection::vec(any::<u64>(), 1..20),
+    ) {
+        let mut m = Machine::new(17);
+        let region = m.take(TCB_BITS);
+        let t: KRef<Tcb> = region.place(&mut m.kernel).unwrap();
+        let root = t.slot(&m.kernel, TcbSlot::CSpaceRoot);
+        let mut parent = root;
+        let mut right = 0u64;
+        let mut used = 0;
+        for (radix, guard_size, guard, next) in &shapes {
+            let slots = make_slots(&mut m, *radix);
+            let guard_size = (*guard_size).min(64 - radix);
+            let guard = if guard_size == 0 { 0 } else { guard >> (64 - guard_size) };
+            let index = next % (1 << radix);
+            cdt::insert_root(&m.kernel, parent, cnode_cap(slots, guard, guard_size));
+            parent = at(slots, index);
+            // The address that goes down all the way.
+            for (bits, value) in [(guard_size, guard), (*radix, index as u64)] {
+                if used + bits <= 64 && bits > 0 {
+                    used += bits;
+                    right |= value << (64 - used);
+                }
+            }
+        }
+        let k = &m.kernel;
+        for address in addresses {
+            // Any address, the right one, and some that leave the way somewhere.
+            for cptr in [address, right, right ^ (1 << (address % 64)), right | address >> (address % 64)] {
+                let resolved = resolve(k, root.cap(k), cptr, 64);
+                prop_assert_eq!(lookup_slot(k, t, cptr), resolved.map(|found| found.slot));
+                prop_assert_eq!(find_slot(k, t, cptr), resolved.ok().map(|found| found.slot));
+            }
+        }
+    }
 }

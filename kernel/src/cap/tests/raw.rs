@@ -12,6 +12,7 @@ use sel4_abi::object::{HUGE_PAGE_BITS, LARGE_PAGE_BITS, PAGE_BITS};
 fn roundtrip(cap: Cap) {
     assert_eq!(RawCap::pack(cap).unpack(), cap);
     assert_eq!(RawCap::pack(cap).is_null(), cap.is_null());
+    assert_eq!(RawCap::pack(cap).kind(), cap.kind());
 }
 
 fn mapping() -> impl Strategy<Value = Option<Mapping>> {

@@ -2,12 +2,11 @@
 
 use sel4_abi::message::IPC_BUFFER_BITS;
 use sel4_abi::registers::CONTEXT_REGISTERS;
-use sel4_abi::{CNodeCapData, CapRights, InvocationLabel};
+use sel4_abi::{CNodeCapData, CapKind, CapRights, InvocationLabel};
 
 use super::{Tcb, TcbSlot};
-use crate::cap::{Cap, delete, derive};
+use crate::cap::{EndpointCap, RawCap, delete, derive};
 use crate::error::SyscallError;
-use crate::ipc::fault;
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
 use crate::mem::UserVa;
@@ -22,7 +21,7 @@ pub struct NewCap {
     /// What was given: the slot and what was in it.
     pub source: ExtraCap,
     /// What is installed; null removes what was there.
-    pub cap: Cap,
+    pub cap: RawCap,
 }
 
 /// A new IPC buffer.
@@ -72,10 +71,8 @@ pub enum TcbInvocation {
     WriteRegisters {
         /// Whether the thread is resumed then.
         resume: bool,
-        /// How many.
+        /// How many; their values are the message's words from [`FIRST_VALUE`] on.
         count: usize,
-        /// Their values.
-        values: [u64; CONTEXT_REGISTERS],
     },
     /// Copies registers from another thread.
     CopyRegisters {
@@ -135,6 +132,9 @@ pub enum TcbInvocation {
     SetFlags(u64),
 }
 
+/// The word of `WriteRegisters` that is the first register's value.
+pub const FIRST_VALUE: usize = 2;
+
 /// The flags that exist: bit 0, `fpuDisabled`.
 const FLAGS_MASK: u64 = 1;
 
@@ -158,15 +158,15 @@ pub fn decode(k: &Kernel, target: KRef<Tcb>, inv: &Invocation) -> Result<TcbInvo
     match label {
         InvocationLabel::TcbReadRegisters => read_registers(k, target, args),
         InvocationLabel::TcbWriteRegisters => write_registers(k, target, args),
-        InvocationLabel::TcbCopyRegisters => copy_registers(args),
+        InvocationLabel::TcbCopyRegisters => copy_registers(k, args),
         InvocationLabel::TcbConfigure => configure(k, target, args),
         InvocationLabel::TcbSetPriority => Ok(TcbInvocation::SetPriority(authorised_priority(k, args)?)),
         InvocationLabel::TcbSetMcPriority => Ok(TcbInvocation::SetMcp(authorised_priority(k, args)?)),
         InvocationLabel::TcbSetSchedParams => set_sched_params(k, target, args),
-        InvocationLabel::TcbSetTimeoutEndpoint => Ok(TcbInvocation::SetTimeoutEndpoint(handler(args.cap(0)?, 1)?)),
+        InvocationLabel::TcbSetTimeoutEndpoint => Ok(TcbInvocation::SetTimeoutEndpoint(handler(args.cap(k, 0)?, 1)?)),
         InvocationLabel::TcbSetIpcBuffer => {
             args.require(1, 1)?;
-            let buffer = new_buffer(k, args.word(0).any(), args.cap(0)?)?;
+            let buffer = new_buffer(k, args.word(k, 0).any(), args.cap(k, 0)?)?;
             Ok(TcbInvocation::SetIpcBuffer(buffer))
         }
         InvocationLabel::TcbSetSpace => set_space(k, target, args),
@@ -179,11 +179,11 @@ pub fn decode(k: &Kernel, target: KRef<Tcb>, inv: &Invocation) -> Result<TcbInvo
         },
         InvocationLabel::TcbSetTlsBase => {
             args.require(1, 0)?;
-            Ok(TcbInvocation::SetTlsBase(args.word(0).any()))
+            Ok(TcbInvocation::SetTlsBase(args.word(k, 0).any()))
         }
         InvocationLabel::TcbSetFlags => {
             args.require(2, 0)?;
-            let (clear, set) = (args.word(0).any(), args.word(1).any());
+            let (clear, set) = (args.word(k, 0).any(), args.word(k, 1).any());
             Ok(TcbInvocation::SetFlags(target.get(k).flags.get() & !clear | set & FLAGS_MASK))
         }
         _ => Err(SyscallError::IllegalOperation),
@@ -197,9 +197,9 @@ pub fn decode(k: &Kernel, target: KRef<Tcb>, inv: &Invocation) -> Result<TcbInvo
 /// | 3 | not the current thread | `IllegalOperation` |
 fn read_registers(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvocation, SyscallError> {
     args.require(2, 0)?;
-    let count = args.word(1).in_range(1, CONTEXT_REGISTERS as u64)? as usize;
+    let count = args.word(k, 1).in_range(1, CONTEXT_REGISTERS as u64)? as usize;
     refuse_current(k, target)?;
-    Ok(TcbInvocation::ReadRegisters { suspend: args.word(0).any() & 1 != 0, count })
+    Ok(TcbInvocation::ReadRegisters { suspend: args.word(k, 0).any() & 1 != 0, count })
 }
 
 /// | # | check | error |
@@ -209,17 +209,13 @@ fn read_registers(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvoc
 /// | 3 | not the current thread | `IllegalOperation` |
 fn write_registers(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvocation, SyscallError> {
     args.require(2, 0)?;
-    let count = args.word(1).any();
-    if args.length() as u64 - 2 < count {
+    let count = args.word(k, 1).any();
+    if ((args.length() - FIRST_VALUE) as u64) < count {
         return Err(SyscallError::TruncatedMessage);
     }
     refuse_current(k, target)?;
-    let mut values = [0; CONTEXT_REGISTERS];
-    for (i, value) in values.iter_mut().enumerate() {
-        *value = args.word(i + 2).any();
-    }
-    let count = values.len().min(count as usize);
-    Ok(TcbInvocation::WriteRegisters { resume: args.word(0).any() & 1 != 0, count, values })
+    let count = count.min(CONTEXT_REGISTERS as u64) as usize;
+    Ok(TcbInvocation::WriteRegisters { resume: args.word(k, 0).any() & 1 != 0, count })
 }
 
 fn refuse_current(k: &Kernel, target: KRef<Tcb>) -> Result<(), SyscallError> {
@@ -230,10 +226,10 @@ fn refuse_current(k: &Kernel, target: KRef<Tcb>) -> Result<(), SyscallError> {
 /// |---|---|---|
 /// | 1 | a word and a capability | `TruncatedMessage` |
 /// | 2 | it is a TCB | `InvalidCapability(1)` |
-fn copy_registers(args: &Args) -> Result<TcbInvocation, SyscallError> {
+fn copy_registers(k: &Kernel, args: &Args) -> Result<TcbInvocation, SyscallError> {
     args.require(1, 1)?;
-    let source = thread_of(args.cap(0)?, 1)?;
-    let bits = args.word(0).any();
+    let source = thread_of(args.cap(k, 0)?, 1)?;
+    let bits = args.word(k, 0).any();
     let flags = CopyFlags {
         suspend_source: bits & 1 != 0,
         resume_target: bits & 2 != 0,
@@ -244,10 +240,7 @@ fn copy_registers(args: &Args) -> Result<TcbInvocation, SyscallError> {
 }
 
 fn thread_of(extra: ExtraCap, index: u64) -> Result<KRef<Tcb>, SyscallError> {
-    match extra.cap {
-        Cap::Thread(t) => Ok(t),
-        _ => Err(SyscallError::InvalidCapability { index }),
-    }
+    extra.cap.thread().ok_or(SyscallError::InvalidCapability { index })
 }
 
 /// | # | check | error |
@@ -259,10 +252,10 @@ fn thread_of(extra: ExtraCap, index: u64) -> Result<KRef<Tcb>, SyscallError> {
 /// | 9, 10 | the VSpace root, see [`new_vspace`] | |
 fn configure(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvocation, SyscallError> {
     args.require(3, 3)?;
-    let buffer = new_buffer(k, args.word(2).any(), args.cap(2)?)?;
+    let buffer = new_buffer(k, args.word(k, 2).any(), args.cap(k, 2)?)?;
     check_roots_removable(k, target)?;
-    let cspace = new_cspace(k, args.word(0).any(), args.cap(0)?)?;
-    let vspace = new_vspace(k, args.cap(1)?)?;
+    let cspace = new_cspace(k, args.word(k, 0).any(), args.cap(k, 0)?)?;
+    let vspace = new_vspace(k, args.cap(k, 1)?)?;
     Ok(TcbInvocation::Configure { cspace, vspace, buffer })
 }
 
@@ -275,9 +268,9 @@ fn configure(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvocation
 fn set_space(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvocation, SyscallError> {
     args.require(2, 3)?;
     check_roots_removable(k, target)?;
-    let cspace = new_cspace(k, args.word(0).any(), args.cap(1)?)?;
-    let vspace = new_vspace(k, args.cap(2)?)?;
-    let fault_handler = handler(args.cap(0)?, 1)?;
+    let cspace = new_cspace(k, args.word(k, 0).any(), args.cap(k, 1)?)?;
+    let vspace = new_vspace(k, args.cap(k, 2)?)?;
+    let fault_handler = handler(args.cap(k, 0)?, 1)?;
     Ok(TcbInvocation::SetSpace { fault_handler, cspace, vspace })
 }
 
@@ -295,9 +288,8 @@ fn new_buffer(k: &Kernel, vaddr: u64, source: ExtraCap) -> Result<NewBuffer, Sys
         return Ok(NewBuffer { vaddr, frame: None });
     }
     let cap = derive::derive(k, source.slot, source.cap)?;
-    match cap {
-        Cap::Frame(frame) if !frame.region.is_device() => {}
-        _ => return Err(SyscallError::IllegalOperation),
+    if cap.frame().is_none_or(|frame| frame.region.is_device()) {
+        return Err(SyscallError::IllegalOperation);
     }
     if !vaddr.is_aligned(IPC_BUFFER_BITS) {
         return Err(SyscallError::AlignmentError);
@@ -321,15 +313,12 @@ fn check_roots_removable(k: &Kernel, target: KRef<Tcb>) -> Result<(), SyscallErr
 /// | 7 | the capability, with the guard data unless that is 0, can be derived | error of deriving |
 /// | 8 | the result is a CNode | `IllegalOperation` |
 fn new_cspace(k: &Kernel, data: u64, source: ExtraCap) -> Result<NewCap, SyscallError> {
-    let guarded = match source.cap {
-        Cap::CNode(cnode) if data != 0 => derive::with_guard(cnode, CNodeCapData(data)),
-        other => other,
+    let guarded = match source.cap.cnode() {
+        Some(cnode) if data != 0 => derive::with_guard(cnode, CNodeCapData(data)),
+        _ => source.cap,
     };
     let cap = derive::derive(k, source.slot, guarded)?;
-    match cap {
-        Cap::CNode(_) => Ok(NewCap { source, cap }),
-        _ => Err(SyscallError::IllegalOperation),
-    }
+    if cap.kind() == CapKind::CNode { Ok(NewCap { source, cap }) } else { Err(SyscallError::IllegalOperation) }
 }
 
 /// | # | check | error |
@@ -338,16 +327,17 @@ fn new_cspace(k: &Kernel, data: u64, source: ExtraCap) -> Result<NewCap, Syscall
 /// | 10 | the result is a VSpace with an ASID | `IllegalOperation` |
 fn new_vspace(k: &Kernel, source: ExtraCap) -> Result<NewCap, SyscallError> {
     let cap = derive::derive(k, source.slot, source.cap)?;
-    match cap {
-        Cap::VSpace(vspace) if vspace.asid.is_some() => Ok(NewCap { source, cap }),
-        _ => Err(SyscallError::IllegalOperation),
+    if cap.vspace().is_some_and(|vspace| vspace.asid.is_some()) {
+        Ok(NewCap { source, cap })
+    } else {
+        Err(SyscallError::IllegalOperation)
     }
 }
 
 /// A fault handler: null, or an endpoint that can be sent to and that can reply. It is copied as it
 /// is, not derived.
 fn handler(source: ExtraCap, index: u64) -> Result<NewCap, SyscallError> {
-    if source.cap.is_null() || fault::is_handler(source.cap) {
+    if source.cap.is_null() || source.cap.endpoint().is_some_and(EndpointCap::is_fault_handler) {
         Ok(NewCap { source, cap: source.cap })
     } else {
         Err(SyscallError::InvalidCapability { index })
@@ -363,13 +353,13 @@ fn handler(source: ExtraCap, index: u64) -> Result<NewCap, SyscallError> {
 /// | 3 | the value is not above its MCP | `RangeError(0, MCP)` |
 fn authorised_priority(k: &Kernel, args: &Args) -> Result<Priority, SyscallError> {
     args.require(1, 1)?;
-    let authority = thread_of(args.cap(0)?, 1)?;
+    let authority = thread_of(args.cap(k, 0)?, 1)?;
     checked_priority(k, authority, args, 0)
 }
 
 fn checked_priority(k: &Kernel, authority: KRef<Tcb>, args: &Args, word: usize) -> Result<Priority, SyscallError> {
     let mcp = authority.get(k).mcp.get();
-    args.word(word).in_range(0, u64::from(mcp.0)).map(|value| Priority(value as u8))
+    args.word(k, word).in_range(0, u64::from(mcp.0)).map(|value| Priority(value as u8))
 }
 
 /// | # | check | error |
@@ -386,12 +376,13 @@ fn checked_priority(k: &Kernel, authority: KRef<Tcb>, args: &Args, word: usize) 
 /// | 10 | the third is a valid fault handler | `InvalidCapability(3)` |
 fn set_sched_params(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvocation, SyscallError> {
     args.require(2, 3)?;
-    let authority = thread_of(args.cap(0)?, 1)?;
+    let authority = thread_of(args.cap(k, 0)?, 1)?;
     let mcp = checked_priority(k, authority, args, 0)?;
     let priority = checked_priority(k, authority, args, 1)?;
     let present = target.get(k).sched_context.get();
-    let sched_context = match args.cap(1)?.cap {
-        Cap::SchedContext(cap) => {
+    let given = args.cap(k, 1)?.cap;
+    let sched_context = match given.sched_context() {
+        Some(cap) => {
             let sc = cap.sched_context;
             let own = present == Some(sc);
             if !own && (present.is_some() || sc.get(k).tcb.get().is_some()) {
@@ -402,13 +393,13 @@ fn set_sched_params(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInv
             }
             if own { NewSchedContext::Keep } else { NewSchedContext::Bind(sc) }
         }
-        Cap::Null => {
+        None if given.is_null() => {
             refuse_current(k, target)?;
             NewSchedContext::Unbind
         }
-        _ => return Err(SyscallError::InvalidCapability { index: 2 }),
+        None => return Err(SyscallError::InvalidCapability { index: 2 }),
     };
-    let fault_handler = handler(args.cap(2)?, 3)?;
+    let fault_handler = handler(args.cap(k, 2)?, 3)?;
     Ok(TcbInvocation::SetSchedParams { mcp, priority, sched_context, fault_handler })
 }
 
@@ -420,9 +411,7 @@ fn set_sched_params(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInv
 /// | 4 | with the Read right | `IllegalOperation` |
 /// | 5 | without waiters, and not bound to a TCB | `IllegalOperation` |
 fn bind_notification(k: &Kernel, target: KRef<Tcb>, args: &Args) -> Result<TcbInvocation, SyscallError> {
-    let Cap::Notification(cap) = args.cap(0)?.cap else {
-        return Err(SyscallError::IllegalOperation);
-    };
+    let cap = args.cap(k, 0)?.cap.notification().ok_or(SyscallError::IllegalOperation)?;
     let n = cap.notification.get(k);
     let is_free = target.get(k).bound_notification.get().is_none()
         && cap.rights.contains(CapRights::READ)

@@ -4,33 +4,35 @@ use sel4_abi::registers::{CONTEXT, FRAME_REGISTERS, Register};
 
 use super::decode::{self, CopyFlags, NewBuffer, NewCap, NewSchedContext, TcbInvocation};
 use super::{Tcb, TcbSlot, thread};
-use crate::cap::{Cap, SlotRef, cdt, delete};
+use crate::arch::context::{SPSR_INDEX, sanitise_spsr};
+use crate::cap::{SlotRef, cdt, delete};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
 use crate::object::{notification, sched_context};
 use crate::sched;
-use crate::syscall::{Invocation, InvokeResult, Outcome};
+use crate::syscall::{Args, Invocation, InvokeResult, Outcome};
 
 /// Invokes the thread `target`.
 ///
 /// # Errors
 ///
 /// As [`decode::decode`] says.
-pub fn invoke(k: &Kernel, target: KRef<Tcb>, inv: &Invocation) -> InvokeResult {
+pub fn invoke(k: &Kernel, target: KRef<Tcb>, inv: &Invocation<'_>) -> InvokeResult {
     let operation = decode::decode(k, target, inv)?;
-    Ok(perform(k, target, inv.slot, operation))
+    Ok(perform(k, target, inv, operation))
 }
 
-/// Carries out `operation`; `invoked` is the slot through which the thread was invoked.
+/// Carries out `operation`, which `inv` was decoded to.
 ///
 /// Not preemptible: decoding has made sure that replacing a capability does not take long.
-fn perform(k: &Kernel, target: KRef<Tcb>, invoked: SlotRef, operation: TcbInvocation) -> Outcome {
+fn perform(k: &Kernel, target: KRef<Tcb>, inv: &Invocation<'_>, operation: TcbInvocation) -> Outcome {
+    let invoked = inv.slot;
     match operation {
         TcbInvocation::ReadRegisters { suspend, count } => {
             return read_registers(k, target, suspend, count);
         }
-        TcbInvocation::WriteRegisters { resume, count, values } => {
-            write_registers(k, target, values.get(..count).unwrap_or(&values));
+        TcbInvocation::WriteRegisters { resume, count } => {
+            write_registers(k, target, inv.args, count);
             if resume {
                 thread::resume(k, target);
             }
@@ -81,10 +83,13 @@ fn read_registers(k: &Kernel, target: KRef<Tcb>, suspend: bool, count: usize) ->
 }
 
 /// Writes registers in the order of the list; the thread will continue at its restart PC in any case.
-fn write_registers(k: &Kernel, target: KRef<Tcb>, values: &[u64]) {
+fn write_registers(k: &Kernel, target: KRef<Tcb>, args: &Args, count: usize) {
     let context = &target.get(k).context;
-    for (value, register) in values.iter().zip(CONTEXT) {
-        context.set(register, *value);
+    for (word, register) in (decode::FIRST_VALUE..).zip(context.in_message_order().into_iter().take(count)) {
+        register.set(args.word(k, word).any());
+    }
+    if count > SPSR_INDEX {
+        context.spsr.set(sanitise_spsr(context.spsr.get()));
     }
     context.resume_pc.set(context.restart_pc.get());
 }
@@ -115,7 +120,7 @@ fn copy_registers(k: &Kernel, source: KRef<Tcb>, target: KRef<Tcb>, flags: CopyF
 fn install(k: &Kernel, target: KRef<Tcb>, invoked: SlotRef, which: TcbSlot, new: NewCap) {
     let slot = target.slot(k, which);
     delete::delete_one(k, slot);
-    let still_there = new.source.slot.cap(k) == new.source.cap && invoked.cap(k) == Cap::Thread(target);
+    let still_there = new.source.slot.raw(k) == new.source.cap && invoked.raw(k).thread() == Some(target);
     if !new.cap.is_null() && still_there && slot.is_empty(k) {
         cdt::insert(k, new.source.slot, slot, new.cap);
     }

@@ -73,9 +73,7 @@ pub fn resume(k: &Kernel, t: KRef<Tcb>) {
 
 /// The last capability is gone: the thread ends. Its capability slots are emptied by the caller.
 pub fn finalise(k: &Kernel, t: KRef<Tcb>) {
-    if k.cpu.fpu_owner.get() == Some(t) {
-        k.cpu.fpu_owner.set(None);
-    }
+    k.cpu.fpu.forget(t);
     notification::unbind_tcb(k, t);
     if let Some(sc) = t.get(k).sched_context.get() {
         sched_context::complete_yield_from(k, sc);

@@ -14,6 +14,7 @@ use crate::cap::{CNodeCap, Cap, SlotRef, UntypedCap, cdt};
 use crate::error::{InvocationError, SyscallError};
 use crate::kobj::SlotArray;
 use crate::syscall::{Args, Invocation, InvokeResult, Phase, invoke};
+use crate::world::Scribe;
 use sel4_abi::InvocationLabel;
 use sel4_abi::object::SLOT_BITS;
 
@@ -24,6 +25,7 @@ const RADIX: u32 = 4;
 struct Bench {
     m: Machine,
     slots: SlotArray,
+    scribe: Scribe,
 }
 
 const ROOT: usize = 0;
@@ -35,7 +37,8 @@ impl Bench {
         let region = m.take(RADIX + SLOT_BITS);
         let Some(slots) = region.place_slots(&mut m.kernel) else { panic!("the region has the slots' size") };
         let memory = m.take(untyped_bits);
-        let bench = Bench { m, slots };
+        let scribe = Scribe::new(&mut m);
+        let bench = Bench { m, slots, scribe };
         let root = CNodeCap { slots, guard: 0, guard_size: 64 - RADIX };
         cdt::insert_root(&bench.m.kernel, bench.slot(ROOT), Cap::CNode(root));
         cdt::insert_root(&bench.m.kernel, bench.slot(UNTYPED), Cap::Untyped(UntypedCap::full(memory)));
@@ -60,17 +63,13 @@ impl Bench {
 
     /// The arguments of an invocation; extra caps are slots, too.
     fn args(&self, words: &[u64], caps: &[usize]) -> Args {
-        let mut args = Args::new(words.iter().copied(), words.len());
-        for cap in caps {
-            args.push_cap(&self.m.kernel, self.slot(*cap));
-        }
-        args
+        self.scribe.args(&self.m.kernel, words, caps.iter().map(|cap| self.slot(*cap)))
     }
 
     /// The invocation of a slot's capability.
     fn invocation<'a>(&self, slot: usize, label: InvocationLabel, args: &'a Args) -> Invocation<'a> {
-        let (slot, cap) = (self.slot(slot), self.cap(slot));
-        Invocation { label: label.number(), slot, cap, args, phase: Phase::Only }
+        let slot = self.slot(slot);
+        Invocation { label: label.number(), slot, cap: slot.raw(&self.m.kernel), args, phase: Phase::Only }
     }
 
     fn invoke(&mut self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) -> InvokeResult {
@@ -81,8 +80,10 @@ impl Bench {
 
     /// Performs an invocation that must be refused, and checks that memory is as before.
     fn refused(&mut self, slot: usize, label: InvocationLabel, words: &[u64], caps: &[usize]) -> SyscallError {
+        let args = self.args(words, caps);
+        let inv = self.invocation(slot, label, &args);
         let before = self.m.snapshot();
-        match self.invoke(slot, label, words, caps) {
+        match invoke(&mut self.m.kernel, &inv) {
             Err(InvocationError::Refused(error)) => {
                 assert!(before == self.m.snapshot(), "a refused invocation left a trace");
                 error

@@ -224,22 +224,27 @@ fn deleting_the_last_vspace_capability_frees_its_asid() {
 
 // ---- which address space user mode has ----
 
+fn activate_slot(b: &super::Bench, slot: usize) {
+    let k = &b.m.kernel;
+    crate::vspace::activate(k, crate::vspace::root_in(k, b.slot(slot)));
+}
+
 #[test]
 fn a_thread_runs_in_its_vspace() {
     let b = bench();
-    let events = record(|| crate::vspace::activate(&b.m.kernel, b.cap(VSPACE)));
+    let events = record(|| activate_slot(&b, VSPACE));
     assert_eq!(events, [Event::UserRoot(Some((b.root(VSPACE).addr().to_phys(), Asid(1))))]);
 }
 
 #[test]
 fn a_thread_without_a_valid_vspace_runs_in_an_empty_one() {
     let b = bench();
-    let activate = |cap| record(|| crate::vspace::activate(&b.m.kernel, cap));
+    let activate = |slot| record(|| activate_slot(&b, slot));
     // No VSpace at all, one that never had an ASID, one whose ASID is another's, one whose ASID is gone.
-    assert_eq!(activate(Cap::Null), [Event::UserRoot(None)]);
-    assert_eq!(activate(b.cap(OTHER_SPACE)), [Event::UserRoot(None)]);
+    assert_eq!(activate(COPY), [Event::UserRoot(None)]);
+    assert_eq!(activate(OTHER_SPACE), [Event::UserRoot(None)]);
     b.give_asid_away();
-    assert_eq!(activate(b.cap(VSPACE)), [Event::UserRoot(None)]);
+    assert_eq!(activate(VSPACE), [Event::UserRoot(None)]);
     b.lose_asid();
-    assert_eq!(activate(b.cap(VSPACE)), [Event::UserRoot(None)]);
+    assert_eq!(activate(VSPACE), [Event::UserRoot(None)]);
 }

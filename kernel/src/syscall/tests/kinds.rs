@@ -16,9 +16,9 @@ use crate::irq::{Irq, IrqState};
 use crate::kobj::MemRegion;
 use crate::mem::{PhysAddr, UserVa};
 use crate::object::{AsidPool, PageTable};
-use crate::syscall::{Args, Invocation, Phase, invoke};
+use crate::syscall::{Invocation, Phase, invoke};
 use crate::vspace::Asid;
-use crate::world::{Named, World};
+use crate::world::{Named, Scribe, World};
 use sel4_abi::message::IpcBuffer;
 use sel4_abi::object::{ASID_POOL_BITS, PAGE_BITS, SLOT_BITS, VSPACE_BITS};
 use sel4_abi::{CapRights, InvocationLabel, MessageInfo, Syscall};
@@ -29,6 +29,7 @@ const HANDLED: [u16; 2] = [40, 41];
 /// One of every kind of capability, and a few threads that may run.
 struct Zoo {
     w: World,
+    scribe: Scribe,
     threads: Vec<Named<crate::object::Tcb>>,
     /// CPtrs, empty slots included.
     cptrs: Vec<u64>,
@@ -63,7 +64,8 @@ impl Zoo {
             w.k().irqs.set_state(irq, IrqState::Handled);
             cptrs.push(w.copy(control, Cap::IrqHandler(irq)));
         }
-        let mut zoo = Zoo { w, threads, cptrs };
+        let scribe = Scribe::new(&mut w.m);
+        let mut zoo = Zoo { w, scribe, threads, cptrs };
         zoo.add_memory();
         let slots = zoo.w.m.take(3 + SLOT_BITS).place_slots(&mut zoo.w.m.kernel).unwrap();
         zoo.add(Cap::CNode(CNodeCap { slots, guard: 0, guard_size: 0 }));
@@ -210,12 +212,11 @@ proptest! {
             let slot = zoo.w.slot(zoo.cptr(target));
             let cap = slot.cap(zoo.w.k());
             let words: Vec<u64> = message.words.iter().map(|w| zoo.word(*w)).collect();
-            let mut args = Args::new(words.iter().copied(), words.len());
-            for cap in &message.caps {
-                args.push_cap(zoo.w.k(), zoo.w.slot(zoo.cptr(*cap)));
-            }
+            let caps = message.caps.iter().map(|cap| zoo.w.slot(zoo.cptr(*cap)));
+            let args = zoo.scribe.args(zoo.w.k(), &words, caps);
             let label = fitting_label(cap, message.label);
-            let inv = Invocation { label, slot, cap, args: &args, phase: Phase::Only };
+            let raw = slot.raw(zoo.w.k());
+            let inv = Invocation { label, slot, cap: raw, args: &args, phase: Phase::Only };
             let before = (zoo.w.m.snapshot(), format!("{:?}", zoo.w.k()));
             let mut result = None;
             let events = record(|| result = Some(invoke(&mut zoo.w.m.kernel, &inv)));

@@ -1,22 +1,27 @@
 //! Disks: the messages of the block server, and the memory that it shares with a client ([`ring`]).
 //!
-//! Whatever the device is, a client sees a *disk*: a whole one, or a partition of one. It opens a *session* with it, which is
-//! exclusive, and gets memory that the driver and the device see as well: a page with two rings of words ([`ring`]) and the
-//! data pages. Requests go into the one ring, completions come out of the other; a message is needed only to wake who
-//! sleeps.
+//! Whatever the device is, a client sees a *disk*: a whole one, or a partition of one. It opens a *session* with it, or with
+//! a part of it, which is exclusive, and gets memory that the driver and the device see as well: a page with two rings of words
+//! ([`ring`]) and the data pages. Requests go into the one ring, completions come out of the other; a message is needed only to
+//! wake who sleeps.
 //!
 //! | message | from, to | data | rights |
 //! |---|---|---|---|
-//! | [`BLOCK_INFO`] | client, the server's port ([`BLOCK`]) | the index of a disk | |
+//! | [`BLOCK_INFO`] | client, either of the server's ports | the index of a disk | |
 //! | answer | | code, [`DiskInfo`]; INVALID_ARGUMENT beyond the last | |
-//! | [`BLOCK_OPEN`] | client, the server's port | [`OpenRequest`] | client's task (send), notify port (send) |
-//! | answer | | code, [`OpenReply`] | the session port (send) |
+//! | [`BLOCK_OPEN`] | client, the port [`DISKS`] | [`OpenRequest`] | notify port (send) |
+//! | answer | | code, [`OpenReply`] | the session port (send), the memory (send) |
 //! | [`BLOCK_KICK`] | client, session port | | |
 //! | [`BLOCK_DONE`] | server, notify port | | |
 //!
-//! Codes of an open: INVALID_NAME, there is no such disk; NO_ACCESS, it or a part of it is open; INVALID_ARGUMENT, for rights
-//! that are none or a number of pages out of range; RESOURCE_SHORTAGE. A session ends when nobody has a send right to its port
-//! any more, and with it the driver's interest in the memory; the client's mapping is the client's own.
+//! Everybody finds the port [`BLOCK`] at the name service, which tells what disks there are. The port [`DISKS`] is found by those
+//! alone to whom the system description grants the disks.
+//!
+//! Codes of an open, in the order of the checks: INVALID_CAPABILITY, it came to the port [`BLOCK`]; INVALID_ARGUMENT, the request is
+//! none, its right is none, or the number of pages is out of range; RESOURCE_SHORTAGE, there are too many sessions or data pages;
+//! INVALID_NAME, there is no such disk; INVALID_ARGUMENT, the part does not lie on it; NO_ACCESS, some of it is open. The client maps
+//! the memory by its right, a proxy (`vm_map`). A session ends when nobody has a send right to its port any more, and with it
+//! the driver's interest in the memory; the client's mapping is the client's own.
 
 pub mod ring;
 
@@ -35,6 +40,8 @@ pub const BLOCK_DONE: i32 = 7403;
 
 /// The block server's name at the name service.
 pub const BLOCK: &str = "block";
+/// The name there of the port by which disks are opened, for those who may.
+pub const DISKS: &str = "disks";
 
 /// Bytes of a sector, the unit of all positions on a disk.
 pub const SECTOR: u64 = 512;
@@ -87,6 +94,10 @@ wire_struct! {
     OpenRequest {
         /// The disk.
         name: DiskName,
+        /// The first sector of the part that is wanted.
+        start: u64,
+        /// The sectors of the part; 0 for all behind the first.
+        sectors: u64,
         /// Data pages to share, 1 to [`MAX_DATA_PAGES`].
         pages: u64,
     }
@@ -95,9 +106,7 @@ wire_struct! {
 wire_struct! {
     /// The session that a client got.
     OpenReply {
-        /// Where the shared memory is in the client's map: the page of the rings, then the data pages.
-        address: u64,
-        /// The disk's size.
+        /// The size of what was opened.
         sectors: u64,
         /// Whether writing is refused.
         is_read_only: bool,
@@ -134,7 +143,7 @@ mod tests {
 
     #[test]
     fn bodies_come_back() {
-        let request = OpenRequest { name: DiskName::new("disk0p1"), pages: 17 };
+        let request = OpenRequest { name: DiskName::new("disk0p1"), start: 8, sectors: 0, pages: 17 };
         assert_eq!(body(&message(BLOCK_OPEN, &request), 0), Some(request));
         assert_eq!(body::<OpenRequest>(&message(BLOCK_OPEN, &7_u64), 0), None);
         assert_eq!(body::<OpenRequest>(&PortMessage::new(BLOCK_OPEN), 1), None);

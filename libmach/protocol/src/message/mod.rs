@@ -36,6 +36,8 @@ mod tests;
 
 pub use request::{MsgReceive, MsgReply, MsgRequest, MsgSend};
 
+use smallvec::SmallVec;
+
 use crate::PortName;
 use crate::port::Disposition;
 use crate::wire::{MAX_WORDS, Malformed, Reader, Words};
@@ -106,6 +108,9 @@ pub struct MsgHeader {
     pub is_from_server: bool,
 }
 
+/// Words of data that a message holds in place; what is longer is on the heap.
+const IN_PLACE: usize = 8;
+
 /// A message: header, rights and data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortMessage {
@@ -113,7 +118,8 @@ pub struct PortMessage {
     pub header: MsgHeader,
     rights: [CarriedRight; MAX_RIGHTS],
     right_count: usize,
-    data: [u64; MAX_BODY_WORDS],
+    /// The last word is filled up with zeros.
+    data: SmallVec<[u64; IN_PLACE]>,
     bytes: usize,
 }
 
@@ -129,7 +135,7 @@ impl PortMessage {
             header: MsgHeader { id, ..MsgHeader::default() },
             rights: [CarriedRight::default(); MAX_RIGHTS],
             right_count: 0,
-            data: [0; MAX_BODY_WORDS],
+            data: SmallVec::new(),
             bytes: 0,
         }
     }
@@ -138,8 +144,9 @@ impl PortMessage {
     #[must_use]
     pub fn with_words(id: i32, words: &[u64]) -> Self {
         let mut message = Self::new(id);
-        message.data.iter_mut().zip(words).for_each(|(to, from)| *to = *from);
-        message.bytes = 8 * words.len().min(MAX_BODY_WORDS);
+        let words = words.get(..words.len().min(MAX_BODY_WORDS)).unwrap_or_default();
+        message.data = SmallVec::from_slice(words);
+        message.bytes = 8 * words.len();
         message
     }
 
@@ -167,7 +174,7 @@ impl PortMessage {
         if self.right_count + index >= MAX_BODY_WORDS {
             return Err(Full);
         }
-        *self.data.get_mut(index).ok_or(Full)? = word;
+        self.data.push(word);
         self.bytes = 8 * (index + 1);
         Ok(())
     }
@@ -177,11 +184,11 @@ impl PortMessage {
         let start = self.data_len_words();
         let room = 8 * MAX_BODY_WORDS.saturating_sub(self.right_count + start);
         let bytes = bytes.get(..bytes.len().min(room)).unwrap_or_default();
-        for (word, chunk) in self.data.iter_mut().skip(start).zip(bytes.chunks(8)) {
+        self.data.extend(bytes.chunks(8).map(|chunk| {
             let mut all = [0; 8];
             all.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-            *word = u64::from_le_bytes(all);
-        }
+            u64::from_le_bytes(all)
+        }));
         self.bytes = 8 * start + bytes.len();
         bytes.len()
     }
@@ -200,12 +207,13 @@ impl PortMessage {
     /// The data as words; the last may be filled up with zeros.
     #[must_use]
     pub fn data_words(&self) -> &[u64] {
-        self.data.get(..self.data_len_words()).unwrap_or_default()
+        &self.data
     }
 
     /// Cuts the data to `bytes`, if it is longer.
     pub fn truncate(&mut self, bytes: usize) {
         self.bytes = self.bytes.min(bytes);
+        self.data.truncate(self.bytes.div_ceil(8));
     }
 
     /// The bytes of data.
@@ -252,7 +260,7 @@ impl PortMessage {
         }
         self.right_count = rights;
         let data = reader.words(bytes.div_ceil(8))?;
-        self.data.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+        self.data = SmallVec::from_slice(data);
         self.bytes = bytes;
         Ok(())
     }

@@ -129,6 +129,17 @@ pub(crate) fn yield_now() {
     unsafe { asm!("svc #0", in("x7") Syscall::Yield.number(), options(nostack, preserves_flags)) }
 }
 
+/// Executes `svc` with these values in `x0` to `x8`, and leaves there what the kernel left.
+pub(crate) fn raw(x: &mut [u64; 9]) {
+    // SAFETY: the kernel reads x0 to x8 and changes no other register; the memory it uses is the caller's IPC buffer,
+    // which only this thread uses. What a call does to mappings and threads is its own affair, as with every other stub.
+    unsafe {
+        asm!("svc #0", inlateout("x0") x[0], inlateout("x1") x[1], inlateout("x2") x[2], inlateout("x3") x[3],
+             inlateout("x4") x[4], inlateout("x5") x[5], inlateout("x6") x[6], inlateout("x7") x[7],
+             inlateout("x8") x[8], options(nostack, preserves_flags));
+    }
+}
+
 /// Prints the low eight bits of `byte` on the kernel's console.
 pub(crate) fn debug_put_char(byte: u64) {
     // SAFETY: the call reads x0 and x7 and changes nothing.

@@ -4,6 +4,7 @@
 //! |----------------------------|-------------------------------------------------------------|
 //! | [`Registers`]              | the words that a message system call passes in registers    |
 //! | [`send`], [`recv`], [`wait`], … | one function per system call, with its exact registers |
+//! | [`raw`]                    | any system call, with all registers that one can use       |
 //! | [`thread_pointer`], [`set_thread_pointer`] | the thread register of user code            |
 //! | [`read_only_thread_register`] | the thread register that only the kernel sets        |
 //! | [`load_byte`]              | a load that the compiler knows nothing of                   |
@@ -26,7 +27,7 @@ mod imp;
 
 pub(crate) use imp::{
     call, counter_frequency, debug_cap_identify, debug_name_thread, debug_put_char, halt, load_byte, nb_recv, nb_send,
-    nb_send_recv, nb_send_wait, nb_wait, read_only_thread_register, recv, reply_recv, semihosting_call, send,
+    nb_send_recv, nb_send_wait, nb_wait, raw, read_only_thread_register, recv, reply_recv, semihosting_call, send,
     set_thread_pointer, thread_pointer, virtual_counter, wait, yield_now,
 };
 

@@ -159,7 +159,8 @@ impl Answer {
     }
 }
 
-/// Invokes the object at `cptr`.
+/// Invokes the object at `cptr`. Where it is called the lengths are known, and little is left of all this.
+#[inline(always)]
 pub(crate) fn invoke(cptr: CPtr, label: InvocationLabel, words: &[u64], caps: &[CPtr]) -> Result<Answer> {
     let mut registers = Message { label: label.number(), words, caps }.load();
     arch::call(cptr, &mut registers);
@@ -177,6 +178,7 @@ impl<T> Cap<T> {
     }
 
     /// Invokes with an operation that answers nothing.
+    #[inline(always)]
     pub(crate) fn perform(self, label: InvocationLabel, words: &[u64], caps: &[CPtr]) -> Result<()> {
         self.invoke(label, words, caps).map(|_| ())
     }

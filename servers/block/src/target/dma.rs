@@ -1,7 +1,8 @@
 //! Memory that devices read and write: wired, so that its physical addresses stay what they are.
 //!
-//! Invariant **DMA-1**: the addresses in `AREAS` are those of memory that this task has mapped and wired. An area leaves the
-//! table before its memory is given back.
+//! Invariants. **DMA-1**: the addresses in `AREAS` are those of memory that this task has mapped and wired. An area leaves the
+//! table before its memory is given back. **DMA-2**: a [`Piece`] lies in an area, which stays as long as whoever holds the piece
+//! needs it. Every buffer that a device is told of is a piece or memory of `contiguous`, so its address is known.
 
 use alloc::vec::Vec;
 use core::ptr::NonNull;
@@ -28,8 +29,32 @@ struct Area {
 /// All of it. One thread uses the lock.
 static AREAS: SpinMutex<Vec<Area>> = SpinMutex::new(Vec::new());
 
+/// Bytes that a device can be told of, in a row in physical memory (DMA-2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    address: u64,
+    length: usize,
+}
+
+impl Piece {
+    /// These bytes. `None`: they are not memory for devices.
+    pub(crate) fn new(address: u64, length: usize) -> Option<Self> {
+        physical(address, length).map(|_| Self { address, length })
+    }
+
+    /// Where they are in this task.
+    pub(crate) const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// How many.
+    pub(crate) const fn length(&self) -> usize {
+        self.length
+    }
+}
+
 /// The physical address of `length` bytes; `None` if they are not one area's, or not contiguous.
-pub(crate) fn physical(address: u64, length: usize) -> Option<u64> {
+fn physical(address: u64, length: usize) -> Option<u64> {
     let areas = AREAS.lock();
     let inside = |area: &&Area| address >= area.start && address - area.start < area.pages.len() as u64 * PAGE_SIZE;
     let area = areas.iter().find(inside)?;
@@ -145,10 +170,14 @@ unsafe impl Hal for Wired {
         NonNull::dangling()
     }
 
-    /// Only addresses: the memory is neither read nor written. Whoever makes a buffer has asked [`physical`] before; 0, where no
-    /// device reaches anything, stands for one who has not.
+    /// Only addresses: the memory is neither read nor written. Other memory than DMA-2 says has none: rather than tell a device of
+    /// somebody else's memory, the driver ends.
     unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
-        physical(buffer.cast::<u8>().as_ptr().expose_provenance() as u64, buffer.len()).unwrap_or(0)
+        let address = buffer.cast::<u8>().as_ptr().expose_provenance() as u64;
+        match physical(address, buffer.len()) {
+            Some(address) => address,
+            None => panic!("a device was to be told of {address:#x}, which is no memory for devices"),
+        }
     }
 
     /// Nothing: devices are coherent with the processor's caches on the machines that have virtio.

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use block::disks::{Device, Disks};
+use block::disks::{Device, Disks, Part};
 use block::mbr::partitions;
 use block::traffic::{Place, Traffic};
-use libmach::memory_object::{Doorbell, port_doorbell};
+use libmach::memory_object::{Doorbell, port_doorbell, vm_region_create_proxy};
 use libmach::msg::{
     CarriedRight, PortMessage, Timeout, destroy_right, mach_msg_destroy, receive, reply_or_destroy, send,
 };
@@ -15,10 +15,11 @@ use libmach::port::{
     mach_port_move_member, mach_port_request_notification, notify,
 };
 use libmach::task::mach_task_self;
-use libmach::vm::{PAGE_SIZE, RemapRequest, VmInherit, vm_remap};
+use libmach::vm::{PAGE_SIZE, VmProt};
 use libmach::{KernReturn, PortName, Result, names};
 use mach_protocol::block::ring::Bounds;
-use mach_protocol::block::{BLOCK, BLOCK_DONE, BLOCK_INFO, BLOCK_OPEN, MAX_DATA_PAGES, OpenReply, OpenRequest, body};
+use mach_protocol::block::{BLOCK, DISKS, MAX_DATA_PAGES, OpenReply, OpenRequest, body};
+use mach_protocol::block::{BLOCK_DONE, BLOCK_INFO, BLOCK_OPEN};
 use mach_protocol::private::FIRST_GRANT_SLOT;
 use mach_protocol::service::answer;
 use mach_protocol::wire::{Wire, Words};
@@ -51,13 +52,16 @@ struct Client {
     port: PortName,
     /// A send right to the client's notify port.
     notify: PortName,
-    /// Its disk.
-    disk: usize,
+    /// What it has open.
+    part: Part,
     pages: u64,
 }
 
 struct Server {
+    /// Where everybody asks what disks there are.
     service: ReceivePort,
+    /// Where those open them who may.
+    opening: ReceivePort,
     set: PortName,
     devices: Vec<Virtio>,
     disks: Disks,
@@ -69,13 +73,18 @@ struct Server {
 /// Serves for ever.
 pub(crate) fn main() -> core::result::Result<(), Problem> {
     let me = mach_task_self();
-    let service = ReceivePort::new()?;
+    let (service, opening) = (ReceivePort::new()?, ReceivePort::new()?);
     let set = mach_port_allocate(me, Right::PORT_SET)?;
-    mach_port_move_member(me, service.name(), set)?;
+    for port in [&service, &opening] {
+        mach_port_move_member(me, port.name(), set)?;
+    }
     let bell = port_doorbell(set)?;
     let (devices, disks) = (Vec::new(), Disks::default());
-    let mut server = Server { service, set, devices, disks, traffic: Traffic::default(), clients: Vec::new() };
+    let traffic = Traffic::default();
+    let mut server = Server { service, opening, set, devices, disks, traffic, clients: Vec::new() };
     server.find_disks(bell);
+    // Whoever finds the server finds the way to open disks as well, if it may.
+    names::register(DISKS, server.opening.name())?;
     names::register(BLOCK, server.service.name())?;
     loop {
         server.work();
@@ -140,14 +149,15 @@ impl Server {
                 // Both rights are the server's own; the session port may be gone already.
                 let _ = mach_port_destroy(mach_task_self(), client.port);
                 let _ = mach_port_deallocate(mach_task_self(), client.notify);
-                self.disks.close(client.disk);
+                self.disks.close(&client.part);
             }
         }
     }
 
     fn serve(&mut self, message: &PortMessage) {
         let port = message.header.local.name;
-        if port != self.service.name() {
+        let may_open = port == self.opening.name();
+        if port != self.service.name() && !may_open {
             // A kick needs nothing but that the server looks at the rings. Whoever pretends that its session has no senders
             // any more ends it.
             let is_port = |client: &Option<Client>| client.as_ref().is_some_and(|client| client.port == port);
@@ -163,7 +173,8 @@ impl Server {
                 let info = message.data_words().first().and_then(|index| self.disks.info(*index));
                 Ok(with(BLOCK_INFO, info.ok_or(KernReturn::INVALID_ARGUMENT)))
             }
-            BLOCK_OPEN => self.open(message),
+            BLOCK_OPEN if may_open => self.open(message),
+            BLOCK_OPEN => Err(KernReturn::INVALID_CAPABILITY),
             id => Ok(answer(id, KernReturn::MIG_BAD_ID)),
         };
         match answered {
@@ -195,30 +206,50 @@ impl Server {
     /// Begins a session.
     fn open(&mut self, message: &PortMessage) -> Result<PortMessage> {
         let request: OpenRequest = body(message, 0).ok_or(KernReturn::INVALID_ARGUMENT)?;
-        let &[task, notify] = message.rights() else { return Err(KernReturn::INVALID_ARGUMENT) };
-        let are_sends = [task, notify].iter().all(|right| right.disposition == Disposition::PORT_SEND);
-        if !are_sends || !(1..=MAX_DATA_PAGES).contains(&request.pages) {
+        let &[notify] = message.rights() else { return Err(KernReturn::INVALID_ARGUMENT) };
+        if notify.disposition != Disposition::PORT_SEND || !(1..=MAX_DATA_PAGES).contains(&request.pages) {
             return Err(KernReturn::INVALID_ARGUMENT);
         }
         let used: u64 = self.clients.iter().flatten().map(|client| client.pages).sum();
         if !self.traffic.has_room() || used + request.pages > MAX_PAGES {
             return Err(KernReturn::RESOURCE_SHORTAGE);
         }
-        let disk = self.disks.open(&request.name)?;
-        self.begin(disk, request.pages, task.name, notify.name).inspect_err(|_| self.disks.close(disk))
+        let part = self.disks.open(&request.name, request.start, request.sectors)?;
+        self.begin(part, request.pages, notify.name).inspect_err(|_| self.disks.close(&part))
     }
 
-    fn begin(&mut self, disk: usize, pages: u64, task: PortName, notify: PortName) -> Result<PortMessage> {
+    /// Every call here is about the server's own task: nothing waits for a client.
+    fn begin(&mut self, part: Part, pages: u64, notify: PortName) -> Result<PortMessage> {
         let me = mach_task_self();
-        let about = self.disks.get(disk).ok_or(KernReturn::INVALID_NAME)?;
-        let place = Place { device: about.device, start: about.start };
-        let bounds = Bounds { sectors: about.sectors, data: pages * PAGE_SIZE, is_read_only: about.is_read_only };
+        let Part { device, start, sectors, is_read_only } = part;
         let memory = Shared::new(pages + 1)?;
-        let request = RemapRequest {
-            inheritance: VmInherit::NONE,
-            ..RemapRequest::anywhere(me, memory.address(), memory.size())
+        let proxy = vm_region_create_proxy(me, memory.address(), VmProt::DEFAULT, memory.size())?;
+        let port = match self.session_port() {
+            Ok(port) => port,
+            Err(code) => {
+                destroy_right(&CarriedRight { name: proxy, disposition: Disposition::PORT_SEND });
+                return Err(code);
+            }
         };
-        let address = vm_remap(task, &request)?.address;
+        let bounds = Bounds { sectors, data: pages * PAGE_SIZE, is_read_only };
+        let session = self.traffic.begin(memory, Place { device, start }, bounds);
+        if self.clients.len() <= session {
+            self.clients.resize_with(session + 1, || None);
+        }
+        if let Some(client) = self.clients.get_mut(session) {
+            *client = Some(Client { port, notify, part, pages });
+        }
+        let mut answer = with(BLOCK_OPEN, Ok(OpenReply { sectors, is_read_only }));
+        for (name, disposition) in [(port, Disposition::MAKE_SEND), (proxy, Disposition::MOVE_SEND)] {
+            // Two rights and three words fit.
+            let _ = answer.push_right(CarriedRight { name, disposition });
+        }
+        Ok(answer)
+    }
+
+    /// A port for a session, which says when its client is gone.
+    fn session_port(&self) -> Result<PortName> {
+        let me = mach_task_self();
         let port = mach_port_allocate(me, Right::RECEIVE)?;
         // The notification comes when the right that goes with the answer is gone: it is the first.
         let told = mach_port_move_member(me, port, self.set).and_then(|()| {
@@ -226,26 +257,16 @@ impl Server {
             mach_port_request_notification(me, port, kind, 1, port, Disposition::MAKE_SEND_ONCE)
         });
         if let Err(code) = told {
+            // The server's own port, which nobody else has heard of: the failure above is what is reported.
             let _ = mach_port_destroy(me, port);
             return Err(code);
         }
-        let session = self.traffic.begin(memory, place, bounds);
-        if self.clients.len() <= session {
-            self.clients.resize_with(session + 1, || None);
-        }
-        if let Some(client) = self.clients.get_mut(session) {
-            *client = Some(Client { port, notify, disk, pages });
-        }
-        let reply = OpenReply { address, sectors: bounds.sectors, is_read_only: bounds.is_read_only };
-        let mut answer = with(BLOCK_OPEN, Ok(reply));
-        // One right and four words fit.
-        let _ = answer.push_right(CarriedRight { name: port, disposition: Disposition::MAKE_SEND });
-        Ok(answer)
+        Ok(port)
     }
 }
 
 /// The right to the notify port in a request to open.
-const NOTIFY: usize = 1;
+const NOTIFY: usize = 0;
 
 /// The answer to a request, with outs if it went well.
 fn with<T: Wire>(id: i32, outs: Result<T>) -> PortMessage {

@@ -23,14 +23,16 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 use virtio_drivers::transport::{DeviceType, InterruptStatus, Transport};
 
-use super::dma::{Shared, Wired, physical};
+use super::dma::{Piece, Shared, Wired};
 
 /// Bytes of a device's registers.
 const REGISTERS: usize = 0x200;
 /// Descriptors of the queue.
 const QUEUE: usize = 128;
-/// The most buffers of one request: its head, its status, and data pages that need not begin at a page's start.
-const BUFFERS: usize = 2 + MAX_REQUEST.div_ceil(PAGE_SIZE) as usize + 1;
+/// The most pieces of one request's data: its pages need not begin at a page's start.
+const PIECES: usize = MAX_REQUEST.div_ceil(PAGE_SIZE) as usize + 1;
+/// The most buffers of one request: its head, its data, its status.
+const BUFFERS: usize = 1 + PIECES + 1;
 /// Requests under way at a time.
 const FLIGHTS: usize = 32;
 /// Bytes of a place: the head (16), the status (1), the serial number that is asked for (20).
@@ -101,7 +103,32 @@ struct Flight {
     /// The crate's name for it.
     token: u16,
     kind: Kind,
-    data: (u64, usize),
+    buffers: Buffers,
+}
+
+/// The memory of a request.
+#[derive(Clone, Copy, Debug)]
+struct Buffers {
+    head: Piece,
+    data: [Option<Piece>; PIECES],
+    status: Piece,
+}
+
+impl Buffers {
+    /// The memory of the request in the place at `place`, with this data. `None`: some of it is no memory for devices.
+    fn new(place: u64, (address, length): (u64, usize)) -> Option<Self> {
+        let (head, status) = (Piece::new(place, STATUS)?, Piece::new(place + STATUS as u64, 1)?);
+        let (mut at, end) = (address, address.checked_add(length as u64)?);
+        let mut data = [None; PIECES];
+        for piece in &mut data {
+            let next = ((at / PAGE_SIZE + 1) * PAGE_SIZE).min(end);
+            if at < end {
+                *piece = Some(Piece::new(at, (next - at) as usize)?);
+            }
+            at = next;
+        }
+        (at == end).then_some(Self { head, data, status })
+    }
 }
 
 /// A disk.
@@ -163,9 +190,7 @@ impl Virtio {
 
     /// Asks for something of sector 0, into a part of the own page, and waits for it: for the start alone.
     fn now(&mut self, kind: Kind, (at, length): (usize, usize)) -> Result<Status, Problem> {
-        let address = self.own_address(at);
-        let flight = Flight { id: 0, token: 0, kind, data: (address, length) };
-        self.add(0, flight).ok_or(Problem::Silent)?;
+        self.add(0, kind, 0, (self.own_address(at), length)).ok_or(Problem::Silent)?;
         for _ in 0..PATIENCE {
             if let Some((_, status)) = self.finished() {
                 self.take_interrupt();
@@ -176,26 +201,23 @@ impl Virtio {
     }
 
     /// Puts a request into the queue. `None`: it has no room, or the memory is none that a device may have.
-    fn add(&mut self, sector: u64, mut flight: Flight) -> Option<()> {
+    fn add(&mut self, id: u32, kind: Kind, sector: u64, data: (u64, usize)) -> Option<()> {
         let place = self.flights.iter().position(Option::is_none)?;
-        if pieces(flight.data).any(|(address, length)| physical(address, length).is_none()) {
-            return None;
-        }
-        let (head, status) = (self.own_address(place * PLACE), self.own_address(place * PLACE + STATUS));
-        let words = core::ptr::with_exposed_provenance_mut::<[u64; 2]>(head as usize);
+        let buffers = Buffers::new(self.own_address(place * PLACE), data)?;
+        let words = core::ptr::with_exposed_provenance_mut::<[u64; 2]>(buffers.head.address() as usize);
         // SAFETY: VIO-1, the place is free, so the device does not have it; the page is the driver's own, mapped for good
         // and aligned. (Head: the kind in 32 bits, 32 bits of zeros, the sector.)
-        unsafe { words.write_volatile([flight.kind as u64, sector]) };
-        let byte = core::ptr::with_exposed_provenance_mut::<u8>(status as usize);
+        unsafe { words.write_volatile([kind as u64, sector]) };
+        let byte = core::ptr::with_exposed_provenance_mut::<u8>(buffers.status.address() as usize);
         // SAFETY: as above.
         unsafe { byte.write_volatile(u8::MAX) };
-        flight.token = buffers(&flight, head, status, |inputs, outputs| {
+        let token = slices(kind, &buffers, |inputs, outputs| {
             // SAFETY: VIO-1: nothing here touches the buffers until `pop_used`. The crate takes only their addresses and
             // lengths, so that a client which writes to its pages meanwhile changes what the device sees and nothing else.
             unsafe { self.queue.add(inputs, outputs) }
         })
         .ok()?;
-        *self.flights.get_mut(place)? = Some(flight);
+        *self.flights.get_mut(place)? = Some(Flight { id, token, kind, buffers });
         if self.queue.should_notify() {
             self.transport.notify(0);
         }
@@ -225,28 +247,26 @@ impl Device for Virtio {
             Op::Flush if !self.features.contains(Features::FLUSH) => return Err(Status::Ok),
             Op::Flush => Kind::Flush,
         };
-        let flight = Flight { id: job.id, token: 0, kind, data: (job.address, job.length as usize) };
-        self.add(job.sector, flight).ok_or(Status::Io)
+        self.add(job.id, kind, job.sector, (job.address, job.length as usize)).ok_or(Status::Io)
     }
 
     fn finished(&mut self) -> Option<(u32, Status)> {
         let token = self.queue.peek_used()?;
         let is_it = |flight: &Option<Flight>| flight.is_some_and(|flight| flight.token == token);
         let place = self.flights.iter().position(is_it)?;
-        let flight = self.flights.get_mut(place)?.take()?;
-        let (head, status) = (self.own_address(place * PLACE), self.own_address(place * PLACE + STATUS));
-        let popped = buffers(&flight, head, status, |inputs, outputs| {
-            // SAFETY: the buffers are made of the same flight as when `add` answered this token.
+        let Flight { id, kind, buffers, .. } = self.flights.get_mut(place)?.take()?;
+        let popped = slices(kind, &buffers, |inputs, outputs| {
+            // SAFETY: these are the buffers with which `add` got this token.
             unsafe { self.queue.pop_used(token, inputs, outputs) }
         });
-        let byte = core::ptr::with_exposed_provenance::<u8>(status as usize);
+        let byte = core::ptr::with_exposed_provenance::<u8>(buffers.status.address() as usize);
         // SAFETY: the place is the driver's again, in its own page.
         let status = match (popped, unsafe { byte.read_volatile() }) {
             (Ok(_), 0) => Status::Ok,
             (Ok(_), 2) => Status::Unsupported,
             _ => Status::Io,
         };
-        Some((flight.id, status))
+        Some((id, status))
     }
 }
 
@@ -263,50 +283,38 @@ fn transport(address: u64) -> Option<MmioTransport<'static>> {
     (transport.device_type() == DeviceType::Block).then_some(transport)
 }
 
-/// The parts of a range that lie in one page each.
-fn pieces((address, length): (u64, usize)) -> impl Iterator<Item = (u64, usize)> {
-    let (mut at, end) = (address, address + length as u64);
-    core::iter::from_fn(move || {
-        let next = (at / PAGE_SIZE + 1) * PAGE_SIZE;
-        let piece = (at, (end.min(next) - at) as usize);
-        at = end.min(next);
-        (piece.1 > 0).then_some(piece)
-    })
-}
-
 /// Hands the buffers of a request to `then`: what the device reads, and what it writes.
-fn buffers<T>(
-    flight: &Flight,
-    head: u64,
-    status: u64,
+fn slices<T>(
+    kind: Kind,
+    buffers: &Buffers,
     then: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T,
 ) -> T {
     let mut inputs: [&[u8]; BUFFERS] = [&[]; BUFFERS];
     let mut outputs: [&mut [u8]; BUFFERS] = core::array::from_fn(|_| &mut [][..]);
     let (mut reads, mut writes) = (0, 0);
-    let mut read = |address, length| {
+    let mut read = |piece: Piece| {
         if let Some(input) = inputs.get_mut(reads) {
-            // SAFETY: VIO-1: mapped memory that the device has, which this thread does not touch.
-            *input = unsafe { core::slice::from_raw_parts(pointer(address), length) };
+            // SAFETY: DMA-2 and VIO-1: mapped memory that the device has, which this thread does not touch.
+            *input = unsafe { core::slice::from_raw_parts(pointer(piece.address()), piece.length()) };
             reads += 1;
         }
     };
-    let mut write = |address, length| {
+    let mut write = |piece: Piece| {
         if let Some(output) = outputs.get_mut(writes) {
             // SAFETY: as above.
-            *output = unsafe { core::slice::from_raw_parts_mut(pointer(address), length) };
+            *output = unsafe { core::slice::from_raw_parts_mut(pointer(piece.address()), piece.length()) };
             writes += 1;
         }
     };
-    read(head, STATUS);
-    for (address, length) in pieces(flight.data) {
-        match flight.kind {
-            Kind::Write => read(address, length),
-            Kind::Read | Kind::Serial => write(address, length),
+    read(buffers.head);
+    for piece in buffers.data.iter().flatten() {
+        match kind {
+            Kind::Write => read(*piece),
+            Kind::Read | Kind::Serial => write(*piece),
             Kind::Flush => {}
         }
     }
-    write(status, 1);
+    write(buffers.status);
     then(inputs.get(..reads).unwrap_or_default(), outputs.get_mut(..writes).unwrap_or_default())
 }
 

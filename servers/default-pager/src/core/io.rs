@@ -1,9 +1,11 @@
 //! Transfers under way, and their ends.
 
+use core::ops::Range;
+
 use super::Core;
 use crate::held::{CLUSTER, Held, Place};
 use crate::sum;
-use crate::world::{At, Io, ObjectId, Pages, World};
+use crate::world::{At, Io, ObjectId, Pages, Space, World};
 
 /// What a transfer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +31,13 @@ pub(super) struct Flight {
     sums: [u32; CLUSTER as usize],
     /// Which of the slots nobody holds any more (CORE-3).
     pub(super) orphans: u16,
+    /// Nobody waits for the pages any more: they may be old when they are there.
+    pub(super) is_vain: bool,
 }
 
 impl Flight {
     pub(super) const fn new(kind: Kind, at: At, slot: u32, (object, page): (ObjectId, u64), count: u32) -> Self {
-        Self { kind, at, slot, object, page, count, sums: [0; CLUSTER as usize], orphans: 0 }
+        Self { kind, at, slot, object, page, count, sums: [0; CLUSTER as usize], orphans: 0, is_vain: false }
     }
 
     pub(super) fn set_sum(&mut self, index: u32, sum: u32) {
@@ -63,6 +67,7 @@ impl Flight {
         );
         part.sums[0] = self.sums.get(index as usize).copied().unwrap_or_default();
         part.orphans = self.orphans >> index & 1;
+        part.is_vain = self.is_vain;
         part
     }
 
@@ -115,13 +120,13 @@ impl<D: Pages> Core<D> {
 
     fn read_done(&mut self, world: &mut impl World<Data = D>, flight: &Flight, is_well: bool) {
         let Flight { object, page, at, count, .. } = *flight;
-        let is_wanted = self.objects.contains_key(&object);
+        let is_wanted = !flight.is_vain && self.objects.contains_key(&object);
         let mut good = 0;
         // Good pages in a row go in one supply.
-        let flush = |world: &mut _, end: u32, good: &mut u32| {
+        let mut flush = |world: &mut _, end: u32, good: &mut u32| {
             let first = end - *good;
             if *good > 0 && is_wanted {
-                World::supply(world, object, page + u64::from(first), at.plus(first), u64::from(*good));
+                self.supply_read(world, flight, first..end);
             }
             *good = 0;
         };
@@ -146,6 +151,29 @@ impl<D: Pages> Core<D> {
         }
     }
 
+    /// Supplies a part of what was read. While there is no space the pages go for good, so that others can come for them.
+    fn supply_read(&mut self, world: &mut impl World<Data = D>, flight: &Flight, part: Range<u32>) {
+        let Flight { object, page, at, .. } = *flight;
+        let (first, at, count) = (page + u64::from(part.start), at.plus(part.start), u64::from(part.end - part.start));
+        let is_anonymous = self.objects.get(&object).is_some_and(|object| object.limit.is_none());
+        if !is_anonymous || self.told != Some(Space::Full) {
+            return world.supply(object, first, at, count);
+        }
+        if world.hand_over(object, first, at, count) {
+            for index in part {
+                if self.is_held_at(object, page + u64::from(index), flight.place(index)) {
+                    let held = self.set_held(object, page + u64::from(index), Held::Nothing);
+                    self.release(held);
+                }
+            }
+        }
+    }
+
+    /// Whether a page is in this slot.
+    fn is_held_at(&self, object: ObjectId, page: u64, place: Place) -> bool {
+        matches!(self.held(object, page), Held::Stored(is, _) if is == place)
+    }
+
     fn write_done(&mut self, flight: &Flight, is_well: bool) {
         let Some(area) = self.area_mut(flight.at.area) else { return };
         if is_well {
@@ -154,8 +182,7 @@ impl<D: Pages> Core<D> {
         }
         area.counts.pages_out_failed += 1;
         area.slots.retire();
-        let is_there = |held| matches!(held, Held::Stored(place, _) if place == flight.place(0));
-        if !flight.is_orphan(0) && is_there(self.held(flight.object, flight.page)) {
+        if !flight.is_orphan(0) && self.is_held_at(flight.object, flight.page, flight.place(0)) {
             self.set_held(flight.object, flight.page, Held::Lost);
         }
     }

@@ -33,6 +33,12 @@ impl Managers {
         self.outbox.pop_front()
     }
 
+    /// Whether there is one.
+    #[must_use]
+    pub fn has_told(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// A port is associated. Two places in its queue must be free, for `init` and `terminate`.
     fn init(&mut self, manager: ManagerId, assoc: AssocId) -> KernResult<()> {
         if self.accounts.port_messages(manager) + 2 > PORT_MESSAGES {

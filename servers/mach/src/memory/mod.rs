@@ -87,6 +87,10 @@ impl Need {
     }
 }
 
+/// This part of all frames, and no more than so many, new memory does not get: they are kept for what was paged out, so that
+/// it can come in when everything else is used up.
+const FLOOR: (u32, u32) = (256, 256);
+
 /// Reply objects that one unit holds.
 const REPLIES: u32 = 128;
 
@@ -113,6 +117,17 @@ pub struct Usage {
     pub slots: u32,
 }
 
+/// How often something happened, to be compared with what it was before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// A unit was taken, or a frame promised.
+    pub taken: u64,
+    /// A unit or a slot was given back, or a promise redeemed: who was refused may be luckier now.
+    pub freed: u64,
+    /// A manager took a frame that a task would not have got.
+    pub beyond: u64,
+}
+
 /// All ordinary memory.
 #[derive(Debug)]
 pub struct Memory {
@@ -121,8 +136,13 @@ pub struct Memory {
     slots: Slots,
     zeroed: Vec<u16>,
     replies: Vec<Slot>,
-    /// Frames kept for pages that are on their way in.
+    /// Frames kept for pages that are on their way in, and for who is next in the line.
     promised: u32,
+    /// Frames that new memory does not get, beside the reserve.
+    floor: u32,
+    counts: Counts,
+    /// Frames that a manager may still take beyond what a task gets.
+    allowance: u32,
     usage: Usage,
 }
 
@@ -137,6 +157,9 @@ impl Memory {
             zeroed: vec![0; layout.chunks as usize],
             replies: Vec::new(),
             promised: 0,
+            floor: (layout.chunks * UNITS / FLOOR.0).min(FLOOR.1),
+            counts: Counts::default(),
+            allowance: 0,
             usage: Usage::default(),
         }
     }
@@ -165,21 +188,79 @@ impl Memory {
         }
     }
 
-    /// Keeps a frame for a page that is on its way in. Whoever may not use the reserve gets one less.
+    /// Keeps a frame for a page that is on its way in, or for who is next in the line. Whoever may not use the reserve gets
+    /// one less. With `may_use_floor` it may be one that new memory does not get.
     ///
     /// # Errors
     /// [`Shortage`]: none is left for this need.
-    pub fn promise_frame(&mut self, need: Need) -> Result<(), Shortage> {
-        if self.obtainable(Kind::Frames, need) <= need.kept() + self.promised {
+    pub fn promise_frame(&mut self, need: Need, may_use_floor: bool) -> Result<(), Shortage> {
+        let floor = if may_use_floor { 0 } else { self.floor(need) };
+        let is_beyond = self.is_beyond(need);
+        let is_there = self.obtainable(Kind::Frames, need) > need.kept() + floor + self.promised;
+        if !is_there || (is_beyond && self.allowance == 0) {
             return Err(Shortage);
         }
         self.promised += 1;
+        self.counts.taken += 1;
+        self.count_beyond(is_beyond);
         Ok(())
     }
 
     /// The page is here, or will not come.
     pub fn redeem_frame(&mut self) {
         self.promised = self.promised.saturating_sub(1);
+        self.counts.freed += 1;
+    }
+
+    /// Who was next in the line takes the frame now that was kept for it.
+    pub fn use_promise(&mut self) {
+        self.promised = self.promised.saturating_sub(1);
+    }
+
+    /// Frames that new memory of this need does not get, beside the reserve.
+    fn floor(&self, need: Need) -> u32 {
+        if need == Need::Reserved { 0 } else { self.floor }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Notes that who was refused may be luckier now.
+    pub fn note_freed(&mut self) {
+        self.counts.freed += 1;
+    }
+
+    /// Sets how many frames the next manager may take beyond what a task gets.
+    pub fn set_allowance(&mut self, frames: u32) {
+        self.allowance = frames;
+    }
+
+    /// What a need is that has taken its share: that of any task.
+    #[must_use]
+    pub fn need_left(&self, need: Need) -> Need {
+        if need == Need::Manager && self.allowance == 0 { Need::Ordinary } else { need }
+    }
+
+    /// Whether a frame for this need is a manager's, and no task would get one.
+    fn is_beyond(&self, need: Need) -> bool {
+        need == Need::Manager && !self.has_ordinary()
+    }
+
+    fn count_beyond(&mut self, is_beyond: bool) {
+        if is_beyond {
+            self.allowance -= 1;
+            self.counts.beyond += 1;
+        }
+    }
+
+    /// Whether a task gets a frame.
+    #[must_use]
+    pub fn has_ordinary(&self) -> bool {
+        let kept = Need::Ordinary.kept() + self.floor(Need::Ordinary) + self.promised;
+        self.obtainable(Kind::Frames, Need::Ordinary) > kept
     }
 
     /// Number of frames that were promised.
@@ -202,14 +283,20 @@ impl Memory {
 
     /// Takes a frame. Its contents are whatever it held before, unless [`is_zeroed`](Self::is_zeroed) says so.
     pub fn take_frame(&mut self, machine: &mut impl Machine, need: Need) -> Option<Unit> {
+        let is_beyond = self.is_beyond(need);
+        if is_beyond && self.allowance == 0 {
+            return None;
+        }
         let unit = self.take(machine, Kind::Frames, need)?;
         self.usage.frames += 1;
+        self.count_beyond(is_beyond);
         Some(unit)
     }
 
     /// Gives a frame back. No task maps it any more.
     pub fn put_frame(&mut self, unit: Unit) {
         self.forget_zeroed(unit);
+        self.counts.freed += 1;
         if self.pools.put(unit) {
             self.usage.frames -= 1;
         }
@@ -287,6 +374,7 @@ impl Memory {
 
     fn put_object(&mut self, machine: &mut impl Machine, unit: Unit) -> bool {
         machine.revoke(self.layout.first(unit));
+        self.counts.freed += 1;
         self.pools.put(unit)
     }
 
@@ -317,6 +405,7 @@ impl Memory {
         for slot in [kit.tcb, kit.cnode, kit.sched_context] {
             self.slots.put(slot);
         }
+        self.counts.freed += 1;
         if self.pools.put(kit.unit) {
             self.usage.threads -= 1;
         }
@@ -362,13 +451,14 @@ impl Memory {
     /// Empties a slot and gives it back.
     pub fn put_slot(&mut self, machine: &mut impl Machine, slot: Slot) {
         machine.delete(slot);
+        self.counts.freed += 1;
         self.slots.put(slot);
     }
 
     fn take(&mut self, machine: &mut impl Machine, kind: Kind, need: Need) -> Option<Unit> {
         let kept = match (need, kind) {
             (Need::Reserved, _) => 0,
-            (_, Kind::Frames) => need.kept() + self.promised,
+            (_, Kind::Frames) => need.kept() + self.floor(need) + self.promised,
             (_, Kind::Objects) => need.kept(),
         };
         if kept > 0 && self.obtainable(kind, need) <= kept {
@@ -389,6 +479,7 @@ impl Memory {
             self.pools.cannot_make(unit);
             return None;
         }
+        self.counts.taken += 1;
         Some(unit)
     }
 

@@ -4,79 +4,44 @@
 //! frame where it is mapped. So a mapping is found from both sides without asking the kernel, and a table goes as
 //! soon as nothing is in it.
 //!
-//! Invariants: **PMAP-1** a page is in its space's `pages` if and only if a capability of the server maps it there.
+//! A lowest table can be *taken away* with everything in it, by one call of the kernel's instead of one for each page: a
+//! task that was copied loses write access so. What the server holds stays: the capabilities still say where they map
+//! their frames, and the table is put back, empty, when a page is entered again. Mappings of before are *gone* then; each
+//! carries the number of the table's life in which it was made.
+//!
+//! Invariants: **PMAP-1** a page is in its space's records if and only if a capability of the server maps it there, or
+//! did until its table was taken away.
 //! **PMAP-2** `(space, page)` is among the places of its frame if and only if PMAP-1's capability is of that frame.
 //! **PMAP-3** a table's count is the number of its children; no table stands with a count of 0. **PMAP-4** the space
-//! of a root table is destroyed only when its `pages` and `tables` are empty, so its address-space number never comes
-//! back while a frame capability still believes to be mapped with it.
+//! of a root table is destroyed only when it has no tables, so its address-space number never comes
+//! back while a frame capability still believes to be mapped with it. **PMAP-5** a mapping is in the hardware's tables if and
+//! only if its life is its table's, which then is not taken away; a table counts these, and those of them that are
+//! writable.
 
 mod asids;
 mod places;
+mod space;
+mod tables;
+#[cfg(test)]
+mod tests;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::machine::{Access, Machine, Object, Slot};
 use crate::memory::{Memory, Need, PAGE, Shortage, Unit};
-use arena::PageMap;
 use asids::Asids;
 use places::Places;
+use space::{AtOnce, Root, Space};
+use tables::{Mapping, Tables};
+use vm::Others;
 
 /// The first address that belongs to no map: IPC buffers lie from here on.
 pub const IPC_BASE: u64 = 0x7f00_0000_0000;
 /// Stands for a frame that is no unit: device memory.
 const NO_UNIT: Unit = Unit(u32::MAX);
-/// Levels of tables below the root, and how many address bits an entry of their parent covers.
-const LEVELS: [u32; 3] = [39, 30, 21];
-
-/// What the lowest table for an address is kept under.
-const fn lowest(address: u64) -> (u32, u64) {
-    let bits = LEVELS[LEVELS.len() - 1];
-    (bits, address >> bits)
-}
-
 /// The number of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpaceId(pub u32);
-
-#[derive(Clone, Copy, Debug)]
-struct Mapping {
-    unit: Unit,
-    slot: Slot,
-    access: Access,
-}
-
-#[derive(Debug)]
-struct Table {
-    unit: Unit,
-    children: u32,
-}
-
-/// The root table of a space.
-#[derive(Clone, Copy, Debug)]
-enum Root {
-    /// Made here.
-    Own(Unit),
-    /// There before; it stays when the space goes.
-    Adopted(Slot),
-}
-
-impl Root {
-    const fn slot(self, memory: &Memory) -> Slot {
-        match self {
-            Self::Own(unit) => memory.layout().second(unit),
-            Self::Adopted(slot) => slot,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Space {
-    root: Root,
-    /// By address.
-    pages: PageMap<Mapping>,
-    tables: BTreeMap<(u32, u64), Table>,
-}
 
 /// All spaces.
 #[derive(Debug)]
@@ -118,7 +83,7 @@ impl Pmaps {
     }
 
     fn enlist(&mut self, root: Root) -> SpaceId {
-        let space = Space { root, pages: PageMap::new(), tables: BTreeMap::new() };
+        let space = Space { root, tables: Tables::default() };
         match self.free.pop() {
             Some(index) => {
                 if let Some(place) = self.spaces.get_mut(index as usize) {
@@ -140,7 +105,7 @@ impl Pmaps {
         let Some(place) = self.spaces.get_mut(id.0 as usize) else {
             return false;
         };
-        match place.take_if(|space| space.pages.is_empty()) {
+        match place.take_if(|space| space.tables.is_empty()) {
             Some(space) => {
                 if let Root::Own(root) = space.root {
                     memory.put_table(machine, root);
@@ -172,14 +137,14 @@ impl Pmaps {
         access: Access,
     ) -> Result<(), Shortage> {
         let page = page_of(address);
-        let old = self.space(id).ok_or(Shortage)?.pages.get(&(page * PAGE)).copied();
-        if let Some(old) = old {
-            if old.unit == unit {
-                return self.change(memory, machine, id, page, Mapping { access, ..old });
-            }
-            self.remove_page(memory, machine, id, page);
+        let old = self.space(id).ok_or(Shortage)?.tables.get(page * PAGE).copied();
+        if let Some(old) = old.filter(|old| old.unit != unit) {
+            self.forget(machine, memory, id, page, old);
         }
-        self.grow(memory, machine, id, address)?;
+        let life = self.grow(memory, machine, id, address)?;
+        if let Some(old) = old.filter(|old| old.unit == unit) {
+            return self.change(memory, machine, id, page, Mapping { access, life, ..old });
+        }
         let first = self.places.is_unmapped(unit);
         let slot = if first {
             Some(memory.layout().second(unit))
@@ -193,7 +158,7 @@ impl Pmaps {
             })
         };
         let entered = slot.ok_or(Shortage).and_then(|slot| {
-            let mapping = Mapping { unit, slot, access };
+            let mapping = Mapping { unit, slot, access, life };
             self.change(memory, machine, id, page, mapping).inspect_err(|_| {
                 if !first {
                     memory.put_slot(machine, slot);
@@ -202,7 +167,7 @@ impl Pmaps {
         });
         match entered {
             Ok(()) => self.places.insert(unit, id, page, first),
-            Err(Shortage) => self.shrink_by_one(memory, machine, id, address),
+            Err(Shortage) => self.drop_empty(memory, machine, id, address),
         }
         entered
     }
@@ -221,16 +186,16 @@ impl Pmaps {
         slot: Slot,
         access: Access,
     ) -> Result<(), Shortage> {
-        let entered = self.grow(memory, machine, id, address).and_then(|()| {
+        let entered = self.grow(memory, machine, id, address).and_then(|life| {
             let space = self.space_mut(id).ok_or(Shortage)?;
             let root = space.root.slot(memory);
             machine.map_device(slot, root, address, access).map_err(|_| Shortage)?;
-            space.pages.insert(page_of(address) * PAGE, Mapping { unit: NO_UNIT, slot, access });
+            space.tables.record(page_of(address) * PAGE, Mapping { unit: NO_UNIT, slot, access, life });
             Ok(())
         });
         if entered.is_err() {
             memory.put_slot(machine, slot);
-            self.shrink_by_one(memory, machine, id, address);
+            self.drop_empty(memory, machine, id, address);
         }
         entered
     }
@@ -255,8 +220,8 @@ impl Pmaps {
         (self.next(id, start, end).map_or(end, |(page, _)| page * PAGE), limit)
     }
 
-    /// Takes the rights outside `allowed` from at most `limit` mappings in `[start, end)`. The answer is as for
-    /// [`remove`](Self::remove).
+    /// Takes the rights outside `allowed` from about `limit` mappings in `[start, end)`; how many tables are taken away for
+    /// that, and so others' mappings, is up to `others`. The answer is as for [`remove`](Self::remove).
     pub fn protect(
         &mut self,
         memory: &mut Memory,
@@ -264,18 +229,32 @@ impl Pmaps {
         id: SpaceId,
         (start, end): (u64, u64),
         allowed: Access,
-        limit: usize,
+        (limit, others): (usize, Others),
     ) -> (u64, usize) {
         let (mut at, mut changed, mut seen) = (start, 0, 0);
+        // Up to here pages are looked at one by one.
+        let mut singly = start;
         while let Some((page, mapping)) = self.next(id, at, end) {
+            let address = page * PAGE;
             if changed >= limit || seen >= SCAN * limit {
-                return (page * PAGE, changed);
+                return (address, changed);
             }
             seen += 1;
+            if address >= singly {
+                singly = tables::end_of_lowest(address).min(end);
+                let how = self.space(id).map_or(AtOnce::Nothing, |space| space.at_once(address, singly, allowed));
+                let may_go = how == AtOnce::TakeAway && others == Others::MayGo;
+                let is_taken = may_go && self.take_away(memory, machine, id, address);
+                changed += if is_taken { TABLE_COST } else { 0 };
+                if is_taken || how == AtOnce::Nothing {
+                    at = singly;
+                    continue;
+                }
+            }
             if self.narrow(memory, machine, id, page, mapping, allowed) {
                 changed += 1;
             }
-            at = (page + 1) * PAGE;
+            at = address + PAGE;
         }
         (end, changed)
     }
@@ -283,8 +262,13 @@ impl Pmaps {
     /// Takes the rights outside `allowed` from all mappings of a frame.
     pub fn page_protect(&mut self, memory: &mut Memory, machine: &mut impl Machine, unit: Unit, allowed: Access) {
         for (id, page) in self.places.of(unit) {
-            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&(page * PAGE))).copied() {
-                self.narrow(memory, machine, id, page, mapping, allowed);
+            let found = self.space(id).and_then(|space| space.tables.get(page * PAGE)).copied();
+            match found {
+                Some(_) if allowed.is_nothing() => self.remove_page(memory, machine, id, page),
+                Some(mapping) => {
+                    self.narrow(memory, machine, id, page, mapping, allowed);
+                }
+                None => {}
             }
         }
     }
@@ -297,17 +281,43 @@ impl Pmaps {
     /// Makes instruction fetch see what was written to a frame, wherever it is mapped.
     pub fn sync_instructions(&mut self, machine: &mut impl Machine, unit: Unit) {
         for (id, page) in self.places.of(unit) {
-            if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&(page * PAGE))) {
+            if let Some(space) = self.space(id)
+                && let Some(mapping) =
+                    space.tables.get(page * PAGE).filter(|mapping| space.tables.is_live(page * PAGE, mapping))
+            {
                 machine.unify(mapping.slot);
             }
         }
         self.places.set_stale(unit, true);
     }
 
+    /// Whether a frame is mapped at this address of a space, or was until its table was taken away, and nowhere else.
+    #[must_use]
+    pub fn is_only_mapped_at(&self, unit: Unit, id: SpaceId, address: u64) -> bool {
+        self.places.is_only(unit, id, page_of(address))
+    }
+
+    /// Whether a frame's own second capability can map it at an address, where nothing is mapped: it maps it nowhere, or did
+    /// there until the table was taken away.
+    #[must_use]
+    pub fn is_free_to_map(&self, unit: Unit, id: SpaceId, address: u64) -> bool {
+        let is_mapped = || self.space(id).is_none_or(|space| space.tables.is_mapped(page_of(address) * PAGE));
+        (self.places.is_unmapped(unit) || self.places.is_first(unit, id, page_of(address))) && !is_mapped()
+    }
+
+    /// How many pages are mapped in a row that ends in front of `address`: `most` at the most.
+    #[must_use]
+    pub fn mapped_before(&self, id: SpaceId, address: u64, most: u64) -> u64 {
+        let Some(space) = self.space(id) else { return 0 };
+        let end = page_of(address);
+        let is_mapped = |back: &u64| end.checked_sub(*back).is_some_and(|page| space.tables.is_mapped(page * PAGE));
+        (1..=most).take_while(is_mapped).count() as u64
+    }
+
     /// Number of pages mapped in a space below the IPC buffers.
     #[must_use]
     pub fn resident_pages(&self, id: SpaceId) -> u64 {
-        self.space(id).map_or(0, |space| (space.pages.len() - space.pages.range(IPC_BASE..).count()) as u64)
+        self.space(id).map_or(0, |space| space.tables.pages_below(IPC_BASE))
     }
 
     fn space(&self, id: SpaceId) -> Option<&Space> {
@@ -319,7 +329,7 @@ impl Pmaps {
     }
 
     fn next(&self, id: SpaceId, start: u64, end: u64) -> Option<(u64, Mapping)> {
-        self.space(id)?.pages.first(start, end).map(|(address, &mapping)| (page_of(address), mapping))
+        self.space(id)?.tables.next(start, end).map(|(address, mapping)| (page_of(address), mapping))
     }
 
     /// Carries a mapping out and records it; the tables exist.
@@ -332,9 +342,9 @@ impl Pmaps {
         mapping: Mapping,
     ) -> Result<(), Shortage> {
         let space = self.space_mut(id).ok_or(Shortage)?;
-        let root = space.root.slot(memory);
-        machine.map_frame(mapping.slot, root, page * PAGE, mapping.access).map_err(|_| Shortage)?;
-        space.pages.insert(page * PAGE, mapping);
+        let (address, root) = (page * PAGE, space.root.slot(memory));
+        machine.map_frame(mapping.slot, root, address, mapping.access).map_err(|_| Shortage)?;
+        space.tables.record(address, mapping);
         if mapping.access.execute && self.places.is_stale(mapping.unit) {
             machine.unify(mapping.slot);
             self.places.set_stale(mapping.unit, false);
@@ -356,7 +366,9 @@ impl Pmaps {
         allowed: Access,
     ) -> bool {
         let access = mapping.access.and(allowed);
-        if access == mapping.access {
+        // One that is gone already gives no access.
+        if access == mapping.access || !self.space(id).is_some_and(|space| space.tables.is_live(page * PAGE, &mapping))
+        {
             return false;
         }
         // A mapping that the kernel will not change is removed: the task faults again, and nothing is granted.
@@ -367,93 +379,69 @@ impl Pmaps {
     }
 
     fn remove_page(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, page: u64) {
-        let Some(mapping) = self.space_mut(id).and_then(|space| space.pages.remove(&(page * PAGE))) else {
-            return;
-        };
+        if let Some(mapping) = self.space(id).and_then(|space| space.tables.get(page * PAGE)).copied()
+            && self.forget(machine, memory, id, page, mapping) == 0
+        {
+            self.drop_empty(memory, machine, id, page * PAGE);
+        }
+    }
+
+    /// Ends a mapping and forgets it. Answers how many pages its table has left.
+    fn forget(
+        &mut self,
+        machine: &mut impl Machine,
+        memory: &mut Memory,
+        id: SpaceId,
+        page: u64,
+        mapping: Mapping,
+    ) -> u32 {
         if self.places.remove(mapping.unit, id, page) {
             machine.unmap_frame(mapping.slot);
         } else {
             memory.put_slot(machine, mapping.slot);
         }
-        self.shrink_by_one(memory, machine, id, page * PAGE);
+        self.space_mut(id).map_or(0, |space| space.tables.forget(page * PAGE))
     }
 
-    /// Makes the tables for an address and counts one more page in the lowest.
+    /// Takes the lowest table for an address away, with all that it maps. Answers whether the kernel did.
+    fn take_away(&mut self, memory: &Memory, machine: &mut impl Machine, id: SpaceId, address: u64) -> bool {
+        let Some(space) = self.space_mut(id) else { return false };
+        let table = space.tables.present(address).map(|unit| memory.layout().second(unit));
+        let is_taken = table.is_some_and(|table| machine.unmap_table(table).is_ok());
+        if is_taken {
+            space.tables.take_away(address);
+        }
+        is_taken
+    }
+
+    /// Makes the tables for an address that are missing, and answers the life of the lowest. On failure those that were
+    /// made for it are gone again.
     fn grow(
         &mut self,
         memory: &mut Memory,
         machine: &mut impl Machine,
         id: SpaceId,
         address: u64,
-    ) -> Result<(), Shortage> {
+    ) -> Result<u32, Shortage> {
         let space = self.space_mut(id).ok_or(Shortage)?;
-        if let Some(table) = space.tables.get_mut(&lowest(address)) {
-            table.children += 1;
-            return Ok(());
+        if let Some(life) = space.tables.ready(address) {
+            return Ok(life);
         }
         let root = space.root.slot(memory);
-        for (depth, bits) in LEVELS.into_iter().enumerate() {
-            if space.tables.contains_key(&(bits, address >> bits)) {
-                continue;
-            }
-            let made = memory.take_table(machine, Object::PageTable, Need::Reserved).and_then(|unit| {
-                let mapped = machine.map_table(memory.layout().second(unit), root, address);
-                mapped.map(|()| unit).map_err(|_| {
-                    memory.put_table(machine, unit);
-                    Shortage
-                })
-            });
-            match made {
-                Ok(unit) => {
-                    space.tables.insert((bits, address >> bits), Table { unit, children: 0 });
-                    count(space, depth.checked_sub(1), address, 1);
-                }
-                Err(Shortage) => {
-                    self.shrink(memory, machine, id, address);
-                    return Err(Shortage);
-                }
-            }
-        }
-        count(space, Some(LEVELS.len() - 1), address, 1);
-        Ok(())
+        space.tables.grow(memory, machine, root, address).inspect_err(|_| {
+            self.drop_empty(memory, machine, id, address);
+        })
     }
 
-    /// Takes back the count of a page that was not entered after all.
-    fn shrink_by_one(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
-        if let Some(table) = self.space_mut(id).and_then(|space| space.tables.get_mut(&lowest(address))) {
-            table.children = table.children.saturating_sub(1);
-            if table.children > 0 {
-                return;
-            }
-        }
-        self.shrink(memory, machine, id, address);
-    }
-
-    /// Removes the tables for an address that have nothing in them, from the lowest up.
-    fn shrink(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
-        let Some(space) = self.space_mut(id) else {
-            return;
-        };
-        for (depth, bits) in LEVELS.into_iter().enumerate().rev() {
-            let key = (bits, address >> bits);
-            match space.tables.get(&key) {
-                Some(table) if table.children == 0 => memory.put_table(machine, table.unit),
-                Some(_) => return,
-                None => continue,
-            }
-            space.tables.remove(&key);
-            count(space, depth.checked_sub(1), address, -1);
+    /// Removes the tables for an address that have nothing in them.
+    fn drop_empty(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
+        if let Some(space) = self.space_mut(id) {
+            space.tables.drop_empty(memory, machine, address);
         }
     }
 }
 
 /// Mappings that [`Pmaps::protect`] looks at for each that it may change.
 const SCAN: usize = 16;
-
-/// Changes the number of children of the table at a depth.
-fn count(space: &mut Space, depth: Option<usize>, address: u64, by: i32) {
-    let bits = depth.and_then(|depth| LEVELS.get(depth));
-    if let Some(table) = bits.and_then(|&bits| space.tables.get_mut(&(bits, address >> bits))) {
-        table.children = table.children.saturating_add_signed(by);
-    }
-}
+/// Mappings that may be changed for as much as it costs to take a table away.
+const TABLE_COST: usize = 4;

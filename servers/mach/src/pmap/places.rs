@@ -18,6 +18,8 @@ struct Frame {
     /// Page of the first place; the top bit says that instructions may be stale.
     page: u64,
     space: u32,
+    /// Number of further places.
+    more: u32,
 }
 
 const STALE: u64 = 1 << 63;
@@ -32,7 +34,7 @@ pub(super) struct Places {
 impl Places {
     /// `count` frames, mapped nowhere, with instructions that were never made visible.
     pub(super) fn new(count: u32) -> Self {
-        Self { frames: vec![Frame { page: STALE, space: NOWHERE }; count as usize], more: BTreeSet::new() }
+        Self { frames: vec![Frame { page: STALE, space: NOWHERE, more: 0 }; count as usize], more: BTreeSet::new() }
     }
 
     /// Whether the frame's second capability is unused.
@@ -42,10 +44,11 @@ impl Places {
 
     /// Records a place; `first` if the frame's second capability makes it.
     pub(super) fn insert(&mut self, unit: Unit, space: SpaceId, page: u64, first: bool) {
-        if !first {
-            self.more.insert((unit, space, page));
-        } else if let Some(frame) = self.frames.get_mut(unit.0 as usize) {
-            *frame = Frame { page: page | frame.page & STALE, space: space.0 };
+        let Some(frame) = self.frames.get_mut(unit.0 as usize) else { return };
+        if first {
+            *frame = Frame { page: page | frame.page & STALE, space: space.0, ..*frame };
+        } else {
+            frame.more += u32::from(self.more.insert((unit, space, page)));
         }
     }
 
@@ -56,21 +59,33 @@ impl Places {
                 frame.space = NOWHERE;
                 true
             }
-            _ => {
-                self.more.remove(&(unit, space, page));
+            Some(frame) => {
+                frame.more -= u32::from(self.more.remove(&(unit, space, page)));
                 false
             }
+            None => false,
         }
+    }
+
+    /// Whether this is the first place of a frame.
+    pub(super) fn is_first(&self, unit: Unit, space: SpaceId, page: u64) -> bool {
+        self.frame(unit).is_some_and(|frame| (frame.space, frame.page & !STALE) == (space.0, page))
+    }
+
+    /// Whether this is the first place of a frame, and its only one.
+    pub(super) fn is_only(&self, unit: Unit, space: SpaceId, page: u64) -> bool {
+        self.is_first(unit, space, page) && self.frame(unit).is_some_and(|frame| frame.more == 0)
     }
 
     /// All places of a frame.
     pub(super) fn of(&self, unit: Unit) -> Vec<(SpaceId, u64)> {
         let first = self.frame(unit).filter(|frame| frame.space != NOWHERE);
         let range = (unit, SpaceId(0), 0)..=(unit, SpaceId(u32::MAX), u64::MAX);
+        let more = self.frame(unit).filter(|frame| frame.more > 0).map(|_| self.more.range(range));
         first
             .map(|frame| (SpaceId(frame.space), frame.page & !STALE))
             .into_iter()
-            .chain(self.more.range(range).map(|&(_, space, page)| (space, page)))
+            .chain(more.into_iter().flatten().map(|&(_, space, page)| (space, page)))
             .collect()
     }
 

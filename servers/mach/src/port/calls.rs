@@ -10,7 +10,6 @@ use super::{KernReturn, Name, Ports, ReceiveStatus, RequestKind, Right, SpaceId}
 
 /// What a call answers.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub enum Answer {
     /// The words of the reply.
     Words(Words),

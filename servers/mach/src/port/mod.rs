@@ -53,7 +53,8 @@ use alloc::vec::Vec;
 pub use bell::{Bell, Hook};
 pub use calls::{Answer, serve};
 pub use message::{
-    BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Mark, Message, Origin, Received, Sent,
+    BODY_RIGHTS_MAX, BODY_WORDS_MAX, Data, Delivered, DeliveredRight, Header, Mark, Message, Origin, Received, Rights,
+    Sent,
 };
 pub use notify::{Notification, RequestKind};
 pub use operation::{MessageOperation, Progress};
@@ -266,6 +267,11 @@ impl Ports {
     /// What the server must still act on; call until it gives `None`.
     pub fn next_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether there is any of it.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Where a send right of `space` leads, without using it up: the first step of every call.

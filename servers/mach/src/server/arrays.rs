@@ -1,5 +1,6 @@
 //! Answers that are arrays: each goes into new memory of the caller's, and the reply says where.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -104,6 +105,6 @@ impl<M: Machine> Server<M> {
             count,
             state: State::Between,
         };
-        self.begin(Op::new(Some(caller.thread), request, Work::Arrays(work)));
+        self.begin(Op::new(Some(caller.thread), request, Work::Arrays(Box::new(work))));
     }
 }

@@ -8,7 +8,6 @@ use mach_protocol::wire::{Ints, Text};
 use mach_protocol::{KernReturn, PortName};
 use vm::{Host, Limits};
 
-use super::operation::{Op, Work};
 use super::work::{VmWork, family};
 use super::{Caller, Server};
 use crate::machine::Machine;
@@ -48,12 +47,12 @@ impl<M: Machine> Server<M> {
             HostRequest::VmWire(c) => {
                 let map = self.map_argument(caller.space, c.task);
                 let wire = vm::Wire::new(host, map, c.address, c.size, c.access, family(request));
-                self.begin(Op::new(Some(caller.thread), request, Work::Vm(VmWork::Wire(wire))));
+                self.perform_work(caller, request, VmWork::Wire(wire));
             }
             HostRequest::VmWireAll(c) => {
                 let map = self.map_argument(caller.space, c.task);
                 let wire = vm::WireAll::new(host, map, c.flags);
-                self.begin(Op::new(Some(caller.thread), request, Work::Vm(VmWork::WireAll(wire))));
+                self.perform_work(caller, request, VmWork::WireAll(wire));
             }
             HostRequest::HostKernelVersion(_) => {
                 let answer = match host {

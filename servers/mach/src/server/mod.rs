@@ -10,6 +10,7 @@
 //! | `work` | calls on maps |
 //! | `host`, `tasks`, `threads`, `ports`, `private` | the other calls, a subsystem each |
 //! | `processors` | the processor set, and which tasks are in it |
+//! | `frames` | the line of those who wait for frames |
 //! | `managers` | what memory managers are told |
 //! | `paging` | who the default pager is |
 //! | `memory_object`, `proxies` | calls of memory managers; what `vm_map` maps |
@@ -24,6 +25,7 @@ mod dispatch;
 mod doorbells;
 mod end;
 mod faults;
+mod frames;
 mod host;
 mod lists;
 mod managers;
@@ -60,7 +62,7 @@ use crate::task::{Task, TaskId};
 use crate::thread::{Thread, ThreadId};
 pub use doorbells::{Doorbell, DoorbellId};
 pub(crate) use operation::OpId;
-use operation::{Op, Ops, Progress, Work};
+use operation::{Op, Ops, Progress, Turn};
 
 /// Tasks at a time.
 const MAX_TASKS: usize = 2048;
@@ -102,8 +104,11 @@ pub struct Server<M> {
     proxies: Arena<proxies::Proxy>,
     names: names::Names,
     default_pager: Option<paging::DefaultPager>,
-    /// When those who wait for frames are refused.
-    frames_deadline: Option<u64>,
+    /// What the log says of the default pager's space.
+    logged_space: mach_protocol::private::PagingSpace,
+    frame_line: frames::FrameLine,
+    /// The manager for whom memory is taken now.
+    borrower: Option<frames::Borrower>,
     /// The reply object of the next receive.
     spare: Slot,
     /// A tick was asked for and has not come.
@@ -150,7 +155,9 @@ impl<M: Machine> Server<M> {
             proxies: Arena::new(),
             names: names::Names::default(),
             default_pager: None,
-            frames_deadline: None,
+            logged_space: mach_protocol::private::PagingSpace::Ok,
+            frame_line: frames::FrameLine::default(),
+            borrower: None,
             spare: start.reply,
             is_ticking: false,
             is_untidy: false,
@@ -169,6 +176,8 @@ impl<M: Machine> Server<M> {
         self.hw.next_space = Some(start.root_table);
         let (first, end) = start.root_map;
         let map = self.vm.create_map(&mut self.hw, vm::Range { start: first, end }).ok()?;
+        // Root stays in memory, whatever becomes of the default pager.
+        self.vm.keep_resident(map);
         let task = self.enter_task(map)?;
         self.root = task;
         self.tasks.get_mut(task)?.is_server = true;
@@ -221,38 +230,26 @@ impl<M: Machine> Server<M> {
 
     /// Asks for a tick if something has a time limit.
     fn arm(&mut self) {
-        let has_deadline = self.ops.has_deadline() || self.hw.managers.has_deadline() || self.frames_deadline.is_some();
+        let has_deadline = self.ops.has_deadline() || self.hw.managers.has_deadline() || self.frame_line.has_deadline();
         if has_deadline && !self.is_ticking {
             self.is_ticking = true;
             self.hw.machine.wake_ticker();
         }
     }
 
-    /// Takes the first step of an operation of a thread, and enters what is left of it. A fault or a call on a map is
-    /// mostly over with that one step, so it is not entered before.
-    fn begin(&mut self, mut op: Op) {
+    /// Enters an operation of a thread and takes its first step.
+    fn begin(&mut self, op: Op) {
         let (caller, request) = (op.caller, op.request);
-        if !self.ops.has_room() {
-            return self.refuse(caller, request);
+        self.begin_with(caller, request, |_| op);
+    }
+
+    /// Enters what is left of an operation after its first step, which was taken before: a fault or a call on a map is
+    /// mostly over with that.
+    fn begin_kept(&mut self, op: Op, progress: &Progress) {
+        let caller = op.caller;
+        if let Some(id) = self.enter(caller, |_| op) {
+            self.keep(id, progress, false, None);
         }
-        self.set_need(caller);
-        let progress = match &mut op.work {
-            Work::Fault(fault, exception) => {
-                let exception = *exception;
-                self.advance_fault(caller, fault, exception)
-            }
-            Work::Vm(work) => work.step(&mut self.vm, &mut self.hw),
-            _ => return self.begin_with(caller, request, |_| op),
-        };
-        match progress {
-            Progress::Done(_) | Progress::Silent => self.finish(caller, request, progress),
-            Progress::Again | Progress::Wait | Progress::WaitVm(_) => {
-                if let Some(id) = self.enter(caller, |_| op) {
-                    self.keep(id, &progress, false);
-                }
-            }
-        }
-        self.settle();
     }
 
     /// Enters an operation, for its turn. This is for whoever acts on events: each of many may begin one, and a step
@@ -297,36 +294,42 @@ impl<M: Machine> Server<M> {
             // Nobody waits for it: it need not go on at others' cost.
             self.hw.need = Need::Ordinary;
         }
-        let waited_for_frame = core::mem::take(&mut op.waits_for_frame);
+        let turn = op.turn.take();
+        if core::mem::take(&mut op.has_frame) {
+            self.hw.memory.use_promise();
+        }
+        let taken = self.hw.memory.counts().taken;
         self.vm.wait_ended(core::mem::replace(&mut op.wake, vm::Wake::Retry));
         let progress = self.advance(id, &mut op);
         self.vm.wait_ended(vm::Wake::Retry);
         let (caller, request, is_abandoned) = (op.caller, op.request, op.is_abandoned);
         self.ops.put_back(id, op);
-        if waited_for_frame && !matches!(progress, Progress::WaitVm(vm::WaitOn::Frames)) {
-            self.end_frame_wait();
+        let turn = turn.filter(|_| self.hw.memory.counts().taken == taken);
+        if turn.is_some() && !matches!(progress, Progress::WaitVm(vm::WaitOn::Frames(_))) {
+            // What was promised to it is others'.
+            self.hw.memory.note_freed();
         }
         match progress {
             Progress::Done(_) | Progress::Silent => {
-                self.ops.remove(id);
+                self.remove_op(id);
                 if let Some(thread) = caller.and_then(|caller| self.threads.get_mut(caller)) {
                     thread.op = None;
                 }
                 self.finish(caller, request, progress);
             }
-            Progress::Again | Progress::Wait | Progress::WaitVm(_) => self.keep(id, &progress, is_abandoned),
+            Progress::Again | Progress::Wait | Progress::WaitVm(_) => self.keep(id, &progress, is_abandoned, turn),
         }
         self.settle();
     }
 
     /// Queues an operation that is not over. One that was given up waits for nobody but whoever works on a map.
-    fn keep(&mut self, id: OpId, progress: &Progress, is_abandoned: bool) {
+    fn keep(&mut self, id: OpId, progress: &Progress, is_abandoned: bool, turn: Option<Turn>) {
         match *progress {
             Progress::Again => self.ops.make_ready(id),
             Progress::WaitVm(on) => {
                 self.ops.wait_vm(id, on);
-                if on == vm::WaitOn::Frames {
-                    self.begin_frame_wait();
+                if let vm::WaitOn::Frames(purpose) = on {
+                    self.begin_frame_wait(id, purpose, turn);
                 }
                 if is_abandoned && !matches!(on, vm::WaitOn::Map(_)) {
                     self.ops.fail_wait(id, KernReturn::ABORTED);
@@ -336,9 +339,14 @@ impl<M: Machine> Server<M> {
         }
     }
 
+    /// Looks for what a step has left to be done.
+    fn look_for_chores(&mut self) {
+        self.is_untidy |= !self.vm.is_tidy() || self.is_short();
+    }
+
     /// Answers who waits for an operation that is over.
     fn finish(&mut self, caller: Option<ThreadId>, request: u32, progress: Progress) {
-        self.is_untidy |= !self.vm.is_tidy() || self.is_short();
+        self.look_for_chores();
         if let (Progress::Done(words), Some(caller)) = (progress, caller) {
             self.answer_call(caller, request, &words);
         }
@@ -346,29 +354,52 @@ impl<M: Machine> Server<M> {
 
     /// Says for whom memory is taken from now on.
     fn set_need(&mut self, thread: Option<ThreadId>) {
-        let task = thread.and_then(|thread| self.threads.get(thread)).and_then(|thread| self.tasks.get(thread.task));
-        self.hw.need = match task {
+        match thread.and_then(|thread| self.threads.get(thread)).map(|thread| thread.task) {
+            Some(task) => self.set_need_of(task),
+            None => {
+                self.charge_borrower();
+                self.hw.need = Need::Reserved;
+            }
+        }
+    }
+
+    /// The same, by the task.
+    fn set_need_of(&mut self, id: TaskId) {
+        self.charge_borrower();
+        self.hw.need = match self.tasks.get(id) {
             Some(task) if self.default_pager_space() == Some(task.space) => Need::Reserved,
-            Some(task) if self.hw.managers.serves(task.space) => task.need().max(Need::Manager),
+            Some(task) if task.need() < Need::Manager && self.hw.managers.serves(task.space) => {
+                self.lend_to(id);
+                Need::Manager
+            }
             Some(task) => task.need(),
             None => Need::Reserved,
         };
     }
 
     /// Acts on what became ready, here and in the virtual memory.
+    #[inline]
     fn settle(&mut self) {
-        loop {
-            if let Some((what, wake)) = self.vm.next_wakeup() {
-                self.ops.wake_vm(what, wake);
-            } else if let Some(told) = self.hw.managers.next_told() {
-                self.post_told(told);
-            } else if let Some(object) = self.hw.unnamed.pop() {
-                self.forget_name(object);
-            } else if let Some(event) = self.ports.next_event() {
-                self.on_event(event);
-            } else {
-                return;
-            }
+        while self.vm.has_wakeups()
+            || self.hw.managers.has_told()
+            || !self.hw.unnamed.is_empty()
+            || self.ports.has_events()
+        {
+            self.settle_one();
+        }
+        self.serve_frame_line();
+    }
+
+    /// Acts on the first thing that became ready.
+    fn settle_one(&mut self) {
+        if let Some((what, wake)) = self.vm.next_wakeup() {
+            self.ops.wake_vm(what, wake);
+        } else if let Some(told) = self.hw.managers.next_told() {
+            self.post_told(told);
+        } else if let Some(object) = self.hw.unnamed.pop() {
+            self.forget_name(object);
+        } else if let Some(event) = self.ports.next_event() {
+            self.on_event(event);
         }
     }
 
@@ -412,14 +443,26 @@ impl<M: Machine> Server<M> {
 
     /// The task that a name stands for.
     fn named_task(&mut self, space: SpaceId, name: PortName) -> Result<Option<TaskId>, KernReturn> {
-        let object = self.object(space, name)?.filter(|object| object.kind == ObjectKind::Task);
-        Ok(object.map(|object| TaskId::from_word(object.id)).filter(|id| self.tasks.get(*id).is_some()))
+        let object = self.object(space, name)?;
+        Ok(self.task_of(object))
+    }
+
+    /// The task that an object is.
+    fn task_of(&self, object: Option<Object>) -> Option<TaskId> {
+        let object = object.filter(|object| object.kind == ObjectKind::Task)?;
+        Some(TaskId::from_word(object.id)).filter(|id| self.tasks.get(*id).is_some())
+    }
+
+    /// The map of the task that an object is.
+    fn map_of(&self, object: Option<Object>) -> Option<vm::MapId> {
+        let task = self.task_of(object)?;
+        self.tasks.get(task).map(|task| task.map)
     }
 
     /// The map of the task that a name stands for.
     fn named_map(&mut self, space: SpaceId, name: PortName) -> Result<Option<vm::MapId>, KernReturn> {
-        let task = self.named_task(space, name)?;
-        Ok(task.and_then(|task| self.tasks.get(task)).map(|task| task.map))
+        let object = self.object(space, name)?;
+        Ok(self.map_of(object))
     }
 
     /// The map of the task that an argument beside the target stands for; none for whatever is no task.

@@ -7,10 +7,10 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec::Vec;
 
 use arena::{Arena, Id};
 use mach_protocol::wire::Words;
+use smallvec::SmallVec;
 
 use super::{arrays, end, memory_object, message, proxies, work};
 use crate::manager::ALL_REQUESTS;
@@ -22,25 +22,25 @@ use crate::thread::ThreadId;
 const MAX_OPS: usize = 16_384;
 const _: () = assert!(super::MAX_THREADS + 2 * super::MAX_TASKS + ALL_REQUESTS as usize <= MAX_OPS);
 
-/// What is being done.
+/// What is being done. An operation is moved at each of its steps, so what is large is on the heap.
 #[derive(Debug)]
 pub(super) enum Work {
     /// A call on a map.
-    Vm(work::VmWork),
+    Vm(Box<work::VmWork>),
     /// A page fault.
     Fault(vm::Fault, crate::exception::Exception),
     /// `task_create` with inheritance, by the caller's request.
-    Fork(vm::Fork, TaskId),
+    Fork(Box<vm::Fork>, TaskId),
     /// The end of a task.
     EndTask(end::EndTask),
     /// Arrays for the caller.
-    Arrays(arrays::ArraysWork),
+    Arrays(Box<arrays::ArraysWork>),
     /// `mach_msg`.
     Message(Box<message::MsgWork>),
     /// `memory_object_data_supply`, alone or with a receive behind it.
     Supply(Box<memory_object::SupplyWork>),
     /// `vm_region_create_proxy`.
-    RegionProxy(proxies::RegionProxy),
+    RegionProxy(Box<proxies::RegionProxy>),
     /// `memory_object_lock_request`, for nobody who waits.
     Lock(Box<memory_object::LockWork>),
     /// Waiting to be unparked.
@@ -62,8 +62,10 @@ pub(super) struct Op {
     pub(super) failure: Option<KernReturn>,
     /// How its last wait for the virtual memory ended.
     pub(super) wake: vm::Wake,
-    /// It waits for a frame.
-    pub(super) waits_for_frame: bool,
+    /// Its turn in the line for frames, if it waited there and got none since.
+    pub(super) turn: Option<Turn>,
+    /// A frame is promised to its next step.
+    pub(super) has_frame: bool,
     /// Nobody wants its answer, but it has to run to its end.
     pub(super) is_abandoned: bool,
 }
@@ -78,15 +80,24 @@ impl Op {
             is_late: false,
             failure: None,
             wake: vm::Wake::Retry,
-            waits_for_frame: false,
+            turn: None,
+            has_frame: false,
             is_abandoned: false,
         }
     }
 }
 
+/// A place in the line for frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Smaller ones come first.
+    pub(super) number: u64,
+    /// When it has waited long enough.
+    pub(super) until: u64,
+}
+
 /// The outcome of a step.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub(super) enum Progress {
     /// It is over: this is the answer.
     Done(Words),
@@ -117,7 +128,7 @@ pub(crate) struct Place {
 pub(super) struct Ops {
     table: Arena<Place>,
     ready: VecDeque<OpId>,
-    waiting: BTreeMap<vm::WaitOn, Vec<OpId>>,
+    waiting: BTreeMap<vm::WaitOn, SmallVec<[OpId; 2]>>,
     deadlines: BTreeSet<(u64, OpId)>,
 }
 
@@ -203,16 +214,21 @@ impl Ops {
     pub(super) fn wait_vm(&mut self, id: OpId, on: vm::WaitOn) {
         if let Some(place) = self.table.get_mut(id) {
             place.on = Some(on);
-            if let Some(op) = &mut place.op {
-                op.waits_for_frame = on == vm::WaitOn::Frames;
-            }
             self.waiting.entry(on).or_default().push(id);
         }
     }
 
-    /// Whether somebody waits for `what`.
-    pub(super) fn has_waiting(&self, what: vm::WaitOn) -> bool {
-        self.waiting.get(&what).is_some_and(|ids| !ids.is_empty())
+    /// Whether an operation waits for a frame.
+    pub(super) fn waits_for_frame(&self, id: OpId) -> bool {
+        self.table.get(id).is_some_and(|place| matches!(place.on, Some(vm::WaitOn::Frames(_))))
+    }
+
+    /// Makes an operation ready that waits for a frame: one is promised to it. It goes back to its turn if it takes none.
+    pub(super) fn give_frame(&mut self, id: OpId, turn: Turn) {
+        self.end_wait(id, vm::Wake::Retry);
+        if let Some(op) = self.get_mut(id) {
+            (op.has_frame, op.turn) = (true, Some(turn));
+        }
     }
 
     /// Makes everything ready that waits for `what`, and tells it how the wait ended.
@@ -230,10 +246,14 @@ impl Ops {
 
     /// Ends an operation's wait for the virtual memory: it is resumed with this error.
     pub(super) fn fail_wait(&mut self, id: OpId, error: KernReturn) {
+        self.end_wait(id, vm::Wake::Failed(error));
+    }
+
+    fn end_wait(&mut self, id: OpId, wake: vm::Wake) {
         let Some(place) = self.table.get_mut(id) else { return };
         let Some(on) = place.on.take() else { return };
         if let Some(op) = &mut place.op {
-            op.wake = vm::Wake::Failed(error);
+            op.wake = wake;
         }
         if let Some(ids) = self.waiting.get_mut(&on) {
             ids.retain(|other| *other != id);
@@ -281,6 +301,8 @@ impl Ops {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn op() -> Op {

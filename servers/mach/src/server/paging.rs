@@ -4,7 +4,7 @@ use mach_protocol::host::{HostDefaultMemoryManager, HostDefaultMemoryManagerRepl
 use mach_protocol::host::{VmSetDefaultMemoryManager, VmSetDefaultMemoryManagerReply};
 use mach_protocol::private::{DefaultPagerSpace, PagingSpace, SetFreeTargets};
 use mach_protocol::{KernReturn, PortName};
-use vm::{Host, WaitOn, Wake};
+use vm::Host;
 
 use super::{Caller, Server};
 use crate::machine::Machine;
@@ -13,9 +13,6 @@ use crate::port::{PortId, Receiver, Right, SpaceId};
 /// `MACH_MSG_TYPE_COPY_SEND` and `_MAKE_SEND`.
 const COPY_SEND: u8 = 19;
 const MAKE_SEND: u8 = 20;
-
-/// Milliseconds that tasks wait for frames while nobody gets one.
-const FRAME_WAIT_MS: u32 = 1_000;
 
 /// The right to the default pager's port.
 #[derive(Debug)]
@@ -119,15 +116,25 @@ impl<M: Machine> Server<M> {
     pub(super) fn set_paging_space(&mut self, caller: Caller, call: &DefaultPagerSpace) -> Result<(), KernReturn> {
         self.check_privilege(caller, call.host_priv)?;
         let space = PagingSpace::from_wire(call.state).ok_or(KernReturn::INVALID_ARGUMENT)?;
-        let what = match space {
-            PagingSpace::Ok => "has space again",
-            PagingSpace::Low => "has little space left",
-            PagingSpace::Full => "has no space left",
-        };
-        self.hw.machine.log(format_args!("mach: the default pager {what}"));
+        self.log_paging_space(space);
         self.vm.set_paging_full(space == PagingSpace::Full);
         self.is_untidy = true;
         Ok(())
+    }
+
+    /// Says in the log how much space is left. While there is next to none it goes up and down by a few slots: that is said
+    /// once.
+    fn log_paging_space(&mut self, space: PagingSpace) {
+        let what = match (self.logged_space, space) {
+            (PagingSpace::Ok, PagingSpace::Ok)
+            | (PagingSpace::Low | PagingSpace::Full, PagingSpace::Low)
+            | (PagingSpace::Full, PagingSpace::Full) => return,
+            (_, PagingSpace::Ok) => "has space again",
+            (_, PagingSpace::Low) => "has little space left",
+            (_, PagingSpace::Full) => "has no space left",
+        };
+        self.logged_space = space;
+        self.hw.machine.log(format_args!("mach: the default pager {what}"));
     }
 
     /// Checks: `mach_protocol::private::SetFreeTargets`.
@@ -152,27 +159,6 @@ impl<M: Machine> Server<M> {
     /// Whether memory is short, and somebody may take some of it.
     pub(super) fn is_short(&self) -> bool {
         (self.default_pager.is_some() || !self.hw.managers.is_empty()) && self.vm.is_short(&self.hw)
-    }
-
-    /// An operation waits for a frame. If nobody gets one for a while, all who wait are refused.
-    pub(super) fn begin_frame_wait(&mut self) {
-        if self.frames_deadline.is_none() {
-            self.frames_deadline = Some(self.hw.clock.after_ms(FRAME_WAIT_MS));
-        }
-    }
-
-    /// An operation that waited for a frame goes on: the time of the others starts anew.
-    pub(super) fn end_frame_wait(&mut self) {
-        let waits = self.ops.has_waiting(WaitOn::Frames);
-        self.frames_deadline = waits.then(|| self.hw.clock.after_ms(FRAME_WAIT_MS));
-    }
-
-    /// Refuses those who wait for frames, if their time is over.
-    pub(super) fn expire_frame_waits(&mut self) {
-        if self.frames_deadline.is_some_and(|deadline| deadline <= self.hw.clock.now()) {
-            self.frames_deadline = None;
-            self.ops.wake_vm(WaitOn::Frames, Wake::Failed(KernReturn::RESOURCE_SHORTAGE));
-        }
     }
 }
 

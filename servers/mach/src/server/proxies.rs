@@ -5,6 +5,8 @@
 //! Its manager never sees it. A proxy of a proxy is one of the object, with ranges and protections put together. A proxy of
 //! memory that has no manager holds the memory itself.
 
+use alloc::boxed::Box;
+
 use arena::Id;
 use mach_protocol::memory_object::{
     MemoryObjectCreateProxy, MemoryObjectCreateProxyReply, VmRegionCreateProxy, VmRegionCreateProxyReply,
@@ -129,7 +131,7 @@ impl<M: Machine> Server<M> {
         };
         let op = ShareRegion::new(map, call.address, call.len);
         let work = RegionProxy { op, space: caller.space, max_prot, len: call.len };
-        self.begin(Op::new(Some(caller.thread), request, Work::RegionProxy(work)));
+        self.begin(Op::new(Some(caller.thread), request, Work::RegionProxy(Box::new(work))));
     }
 
     /// Takes one step of a `vm_region_create_proxy`.

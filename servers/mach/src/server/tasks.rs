@@ -1,5 +1,6 @@
 //! Calls to tasks (`spec/mach-ports-tasks.md` E.1).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use mach_protocol::private::TaskEnd;
@@ -61,7 +62,7 @@ impl<M: Machine> Server<M> {
         match call {
             TaskRequest::TaskCreate(c) if c.inherit_memory => {
                 let Some(map) = self.tasks.get(task).map(|task| task.map) else { return };
-                self.begin(Op::new(Some(caller.thread), request, Work::Fork(vm::Fork::new(map), task)));
+                self.begin(Op::new(Some(caller.thread), request, Work::Fork(Box::new(vm::Fork::new(map)), task)));
             }
             TaskRequest::TaskCreate(_) => {
                 let answer = self.create_empty(caller, task);

@@ -6,7 +6,7 @@ use mach_protocol::host::{VmWireAllReply, VmWireReply};
 use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::vm as wire;
 use mach_protocol::vm::VmRequest;
-use mach_protocol::wire::{Ints, Words};
+use mach_protocol::wire::{Ints, Wire, Words};
 use mach_protocol::{KernReturn, PortName};
 use vm::{Family, Holes, MapArgs, MapId, Operation, RemapArgs, Step, WriteSource};
 
@@ -15,6 +15,7 @@ use super::operation::{Op, Progress, Work};
 use super::{Caller, Server};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
+use crate::port::Object;
 
 /// A call on a map that is under way.
 #[derive(Debug)]
@@ -39,56 +40,101 @@ pub(super) enum VmWork {
     BehaviorSet(vm::BehaviorSet),
 }
 
+/// An operation of the virtual memory that is a call, with the answer that its outcome makes.
+trait Answers: Operation {
+    type Reply: Wire;
+
+    fn reply(out: Self::Out) -> Self::Reply;
+
+    /// What wires the memory that it made, if that is wanted of its map.
+    fn wires(&self, _: &vm::Vm, _: &Self::Out) -> Option<vm::WireNew> {
+        None
+    }
+}
+
+/// Says of operations what their outcomes answer.
+macro_rules! answers {
+    ($($operation:ty: $out:pat => $Reply:ident { $($field:ident $(: $value:expr)?),* } $(, memory at $made:expr)?;)*) => {
+        $(impl Answers for $operation {
+            type Reply = wire::$Reply;
+
+            fn reply($out: Self::Out) -> wire::$Reply {
+                wire::$Reply { $($field $(: $value)?),* }
+            }
+
+            $(fn wires(&self, vm: &vm::Vm, $out: &Self::Out) -> Option<vm::WireNew> {
+                let (map, size) = self.made();
+                vm::WireNew::of(vm, map, $made, size)
+            })?
+        })*
+    };
+}
+
+answers! {
+    vm::Allocate: address => VmAllocateReply { address }, memory at *address;
+    vm::MapMemory: address => VmMapReply { address }, memory at *address;
+    vm::Deallocate: () => VmDeallocateReply {};
+    vm::Protect: () => VmProtectReply {};
+    vm::SetInherit: () => VmSetInheritReply {};
+    vm::Read: out => VmReadReply { data: out.data, count: out.count };
+    vm::Write: () => VmWriteReply {};
+    vm::Copy: () => VmCopyReply {};
+    vm::Remap: out => VmRemapReply {
+        address: out.address,
+        cur_protection: u32::from(out.protection.bits()),
+        max_protection: u32::from(out.max_protection.bits())
+    }, memory at out.address;
+    vm::Msync: () => VmMsyncReply {};
+    vm::BehaviorSet: () => VmBehaviorSetReply {};
+}
+
+impl Answers for vm::Wire {
+    type Reply = VmWireReply;
+
+    fn reply((): ()) -> VmWireReply {
+        VmWireReply {}
+    }
+}
+
 impl VmWork {
     /// Takes one step.
     pub(super) fn step<M: Machine>(&mut self, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Progress {
         match self {
             Self::Allocate(op) => {
-                let (step, (map, size)) = (op.step(vm, hw), op.made());
-                self.then_wire(vm, (map, size), step, |address| {
-                    (address, pack_reply(&Ok(wire::VmAllocateReply { address })))
-                })
+                let made = made(op, vm, hw);
+                self.go_on(made)
             }
             Self::Map(op) => {
-                let (step, (map, size)) = (op.step(vm, hw), op.made());
-                self.then_wire(vm, (map, size), step, |address| {
-                    (address, pack_reply(&Ok(wire::VmMapReply { address })))
-                })
+                let made = made(op, vm, hw);
+                self.go_on(made)
             }
-            Self::Deallocate(op) => progress(op.step(vm, hw), |()| wire::VmDeallocateReply {}),
-            Self::Protect(op) => progress(op.step(vm, hw), |()| wire::VmProtectReply {}),
-            Self::Inherit(op) => progress(op.step(vm, hw), |()| wire::VmSetInheritReply {}),
-            Self::Read(op) => progress(op.step(vm, hw), |out| wire::VmReadReply { data: out.data, count: out.count }),
+            Self::Deallocate(op) => answered(op, vm, hw),
+            Self::Protect(op) => answered(op, vm, hw),
+            Self::Inherit(op) => answered(op, vm, hw),
+            Self::Read(op) => answered(op, vm, hw),
             Self::ReadOverwrite(op, count) => {
                 let count = *count;
                 progress(op.step(vm, hw), |()| wire::VmReadOverwriteReply { count })
             }
-            Self::Write(op) => progress(op.step(vm, hw), |()| wire::VmWriteReply {}),
-            Self::Copy(op) => progress(op.step(vm, hw), |()| wire::VmCopyReply {}),
+            Self::Write(op) => answered(op, vm, hw),
+            Self::Copy(op) => answered(op, vm, hw),
             Self::ReadList(work) => work.step(vm, hw),
             Self::Remap(op) => {
-                let (step, (map, size)) = (op.step(vm, hw), op.made());
-                self.then_wire(vm, (map, size), step, |out| {
-                    let reply = wire::VmRemapReply {
-                        address: out.address,
-                        cur_protection: u32::from(out.protection.bits()),
-                        max_protection: u32::from(out.max_protection.bits()),
-                    };
-                    (out.address, pack_reply(&Ok(reply)))
-                })
+                let made = made(op, vm, hw);
+                self.go_on(made)
             }
-            Self::Wire(op) => progress(op.step(vm, hw), |()| VmWireReply {}),
+            Self::Wire(op) => answered(op, vm, hw),
             Self::WireAll(op) => progress(op.step(vm, hw), |()| VmWireAllReply {}),
             Self::WireNew(op, answer) => match op.step(vm, hw) {
                 Step::Done(Ok(())) => Progress::Done(Words::clone(answer)),
                 step => progress(step, |()| VmWireReply {}),
             },
-            Self::Msync(op) => progress(op.step(vm, hw), |()| wire::VmMsyncReply {}),
+            Self::Msync(op) => answered(op, vm, hw),
             Self::MachineAttribute(op, value) => {
                 let value = *value;
                 progress(op.step(vm, hw), |()| wire::VmMachineAttributeReply { value })
             }
-            Self::BehaviorSet(op) => progress(op.step(vm, hw), |()| wire::VmBehaviorSetReply {}),
+            Self::BehaviorSet(op) => answered(op, vm, hw),
         }
     }
 
@@ -117,35 +163,38 @@ impl VmWork {
 }
 
 impl VmWork {
-    /// The progress of what makes memory of a map's, so many bytes: where `vm_wire_all` wants it, it is wired before the
-    /// answer.
-    fn then_wire<T>(
-        &mut self,
-        vm: &vm::Vm,
-        (map, size): (Option<MapId>, u64),
-        step: Step<T>,
-        made: impl FnOnce(T) -> (u64, Words),
-    ) -> Progress {
-        match step {
-            Step::Done(Ok(out)) => {
-                let (address, answer) = made(out);
-                match vm::WireNew::of(vm, map, address, size) {
-                    Some(wire) => {
-                        *self = Self::WireNew(wire, Box::new(answer));
-                        Progress::Again
-                    }
-                    None => Progress::Done(answer),
-                }
-            }
-            Step::Done(Err(error)) => Progress::Done(pack_reply(&Err::<VmWireReply, _>(error))),
-            Step::Wait(on) => Progress::WaitVm(on),
-            Step::Again => Progress::Again,
-        }
+    /// Where memory was made that `vm_wire_all` wants wired, that is done before the answer.
+    fn go_on(&mut self, made: Result<Progress, VmWork>) -> Progress {
+        made.unwrap_or_else(|wire| {
+            *self = wire;
+            Progress::Again
+        })
     }
 }
 
+/// The server's progress out of a step of an operation.
+fn answered<M: Machine, O: Answers>(op: &mut O, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Progress {
+    progress(op.step(vm, hw), O::reply)
+}
+
+/// The same of an operation that makes memory; or the work that wires it, and answers then.
+fn made<M: Machine, O: Answers>(op: &mut O, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Result<Progress, VmWork> {
+    match op.step(vm, hw) {
+        Step::Done(Ok(out)) => match op.wires(vm, &out) {
+            Some(wire) => Err(wire_then(wire, O::reply(out))),
+            None => Ok(progress(Step::Done(Ok(out)), O::reply)),
+        },
+        step => Ok(progress(step, O::reply)),
+    }
+}
+
+/// The work that wires new memory and answers then.
+fn wire_then(wire: vm::WireNew, reply: impl Wire) -> VmWork {
+    VmWork::WireNew(wire, Box::new(pack_reply(&Ok(reply))))
+}
+
 /// The server's progress out of an operation's, with the reply that its outcome makes.
-fn progress<T, R: mach_protocol::wire::Wire>(step: Step<T>, reply: impl FnOnce(T) -> R) -> Progress {
+fn progress<T, R: Wire>(step: Step<T>, reply: impl FnOnce(T) -> R) -> Progress {
     match step {
         Step::Done(outcome) => Progress::Done(pack_reply(&outcome.map(reply))),
         Step::Wait(on) => Progress::WaitVm(on),
@@ -160,100 +209,107 @@ pub(super) const fn family(request: u32) -> Family {
 /// `mach_vm_*` ids differ from `vm_*` ones in nothing but `vm_region`'s narrow form.
 const VM_REGION_NARROW: u32 = 3800;
 
+/// What a call's target stands for, if anything; or why it is none.
+pub(super) type Target = Result<Option<Object>, KernReturn>;
+
 impl<M: Machine> Server<M> {
-    /// A call on a task's map.
-    pub(super) fn vm_call(&mut self, caller: Caller, request: u32, target: PortName, call: VmRequest) {
-        let target = match self.named_map(caller.space, target) {
-            Ok(map) => map,
+    /// A call on the map of the task that the target is.
+    pub(super) fn vm_call(&mut self, caller: Caller, request: u32, target: Target, call: VmRequest) {
+        let target = match target {
+            Ok(object) => self.map_of(object),
             Err(code) => return self.answer_code(caller.thread, request, code),
         };
-        let work = match self.vm_work(caller, request, target, call) {
-            Ok(work) => work,
-            Err(words) => return self.answer_call(caller.thread, request, &words),
-        };
-        self.begin(Op::new(Some(caller.thread), request, Work::Vm(work)));
-    }
-
-    /// The work that a call is, or the answer of one that is done at once.
-    fn vm_work(
-        &mut self,
-        caller: Caller,
-        request: u32,
-        target: Option<MapId>,
-        call: VmRequest,
-    ) -> Result<VmWork, Box<Words>> {
         let family = family(request);
-        Ok(match call {
-            VmRequest::VmAllocate(c) => VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.flags, family)),
+        match call {
+            VmRequest::VmAllocate(c) => {
+                let op = vm::Allocate::new(target, c.address, c.size, c.flags, family);
+                self.perform(caller, request, op, VmWork::Allocate);
+            }
             VmRequest::GnuVmAllocate(c) => {
-                VmWork::Allocate(vm::Allocate::new(target, c.address, c.size, c.anywhere, family))
+                let op = vm::Allocate::new(target, c.address, c.size, c.anywhere, family);
+                self.perform(caller, request, op, VmWork::Allocate);
             }
             VmRequest::VmDeallocate(c) => {
-                VmWork::Deallocate(vm::Deallocate::new(target, c.address, c.size, Holes::Refused))
+                let op = vm::Deallocate::new(target, c.address, c.size, Holes::Refused);
+                self.perform(caller, request, op, VmWork::Deallocate);
             }
             VmRequest::MachVmDeallocate(c) => {
-                VmWork::Deallocate(vm::Deallocate::new(target, c.address, c.size, Holes::Allowed))
+                let op = vm::Deallocate::new(target, c.address, c.size, Holes::Allowed);
+                self.perform(caller, request, op, VmWork::Deallocate);
             }
             VmRequest::VmProtect(c) => {
-                let set_maximum = c.set_maximum;
-                VmWork::Protect(vm::Protect::new(target, c.address, c.size, set_maximum, c.new_protection, family))
+                let op = vm::Protect::new(target, c.address, c.size, c.set_maximum, c.new_protection, family);
+                self.perform(caller, request, op, VmWork::Protect);
             }
             VmRequest::VmSetInherit(c) => {
-                VmWork::Inherit(vm::SetInherit::new(target, c.address, c.size, c.new_inheritance))
+                let op = vm::SetInherit::new(target, c.address, c.size, c.new_inheritance);
+                self.perform(caller, request, op, VmWork::Inherit);
             }
-            VmRequest::VmRead(c) => VmWork::Read(vm::Read::new(target, c.address, c.size, caller.map)),
+            VmRequest::VmRead(c) => {
+                let op = vm::Read::new(target, c.address, c.size, caller.map);
+                self.perform(caller, request, op, VmWork::Read);
+            }
             VmRequest::VmReadOverwrite(c) => {
-                VmWork::ReadOverwrite(vm::Copy::to_caller(target, c.address, c.size, caller.map, c.data), c.size)
+                let op = vm::Copy::to_caller(target, c.address, c.size, caller.map, c.data);
+                self.perform_work(caller, request, VmWork::ReadOverwrite(op, c.size));
             }
             VmRequest::VmWrite(c) => {
                 let source = WriteSource::Memory { map: caller.map, address: c.data, size: c.count };
-                VmWork::Write(vm::Write::new(target, c.address, source))
+                self.perform(caller, request, vm::Write::new(target, c.address, source), VmWork::Write);
             }
-            VmRequest::VmCopy(c) => VmWork::Copy(vm::Copy::new(target, c.source_address, c.size, c.dest_address)),
+            VmRequest::VmCopy(c) => {
+                let op = vm::Copy::new(target, c.source_address, c.size, c.dest_address);
+                self.perform(caller, request, op, VmWork::Copy);
+            }
             VmRequest::VmMap(c) => {
                 let object = self.mappable(caller, c.memory_object);
-                VmWork::Map(vm::MapMemory::new(
-                    target,
-                    MapArgs {
-                        address: c.address,
-                        size: c.size,
-                        mask: c.mask,
-                        flags: c.flags,
-                        object,
-                        offset: c.offset,
-                        copy: c.copy,
-                        prot: c.cur_protection,
-                        max: c.max_protection,
-                        inherit: c.inheritance,
-                        family,
-                    },
-                ))
+                let args = MapArgs {
+                    address: c.address,
+                    size: c.size,
+                    mask: c.mask,
+                    flags: c.flags,
+                    object,
+                    offset: c.offset,
+                    copy: c.copy,
+                    prot: c.cur_protection,
+                    max: c.max_protection,
+                    inherit: c.inheritance,
+                    family,
+                };
+                self.perform(caller, request, vm::MapMemory::new(target, args), VmWork::Map);
             }
             VmRequest::GnuVmMap(c) => {
                 let object = self.mappable(caller, c.memory_object);
-                VmWork::Map(vm::MapMemory::new(
-                    target,
-                    MapArgs {
-                        address: c.address,
-                        size: c.size,
-                        mask: c.mask,
-                        flags: c.anywhere,
-                        object,
-                        offset: c.offset,
-                        copy: c.copy,
-                        prot: c.cur_protection,
-                        max: c.max_protection,
-                        inherit: c.inheritance,
-                        family,
-                    },
-                ))
+                let args = MapArgs {
+                    address: c.address,
+                    size: c.size,
+                    mask: c.mask,
+                    flags: c.anywhere,
+                    object,
+                    offset: c.offset,
+                    copy: c.copy,
+                    prot: c.cur_protection,
+                    max: c.max_protection,
+                    inherit: c.inheritance,
+                    family,
+                };
+                self.perform(caller, request, vm::MapMemory::new(target, args), VmWork::Map);
             }
-            VmRequest::VmRegion(c) => return Err(Box::new(pack_reply(&self.region(request, target, &c)))),
-            VmRequest::GnuVmRegion(c) => return Err(Box::new(pack_reply(&self.gnu_region(caller, target, &c)))),
-            VmRequest::VmRegionRecurse(c) => return Err(Box::new(pack_reply(&self.region_recurse(target, &c)))),
+            VmRequest::VmRegion(c) => {
+                let answer = self.region(request, target, &c);
+                self.answer_result(caller.thread, request, &answer);
+            }
+            VmRequest::GnuVmRegion(c) => {
+                let answer = self.gnu_region(caller, target, &c);
+                self.answer_result(caller.thread, request, &answer);
+            }
+            VmRequest::VmRegionRecurse(c) => {
+                let answer = self.region_recurse(target, &c);
+                self.answer_result(caller.thread, request, &answer);
+            }
             VmRequest::VmReadList(c) => match ReadListWork::new(target, c.list, c.count, caller.map) {
-                Ok(work) => VmWork::ReadList(Box::new(work)),
-                Err(code) => return Err(Box::new(pack_reply(&Err::<wire::VmReadListReply, _>(code)))),
+                Ok(work) => self.perform_work(caller, request, VmWork::ReadList(Box::new(work))),
+                Err(code) => self.answer_code(caller.thread, request, code),
             },
             VmRequest::VmRemap(c) => {
                 let args = RemapArgs {
@@ -267,7 +323,7 @@ impl<M: Machine> Server<M> {
                     protections: None,
                     inherit: c.inheritance,
                 };
-                VmWork::Remap(vm::Remap::new(target, args))
+                self.perform(caller, request, vm::Remap::new(target, args), VmWork::Remap);
             }
             VmRequest::VmRemapNew(c) => {
                 let args = RemapArgs {
@@ -281,24 +337,63 @@ impl<M: Machine> Server<M> {
                     protections: Some((c.cur_protection, c.max_protection)),
                     inherit: c.inheritance,
                 };
-                VmWork::Remap(vm::Remap::new(target, args))
+                self.perform(caller, request, vm::Remap::new(target, args), VmWork::Remap);
             }
-            VmRequest::VmMsync(c) => VmWork::Msync(vm::Msync::new(target, c.address, c.size, c.sync_flags, family)),
+            VmRequest::VmMsync(c) => {
+                let op = vm::Msync::new(target, c.address, c.size, c.sync_flags, family);
+                self.perform(caller, request, op, VmWork::Msync);
+            }
             VmRequest::VmMachineAttribute(c) => {
                 let op = vm::MachineAttribute::new(target, c.address, c.size, c.attribute, c.value, family);
-                VmWork::MachineAttribute(op, c.value)
+                self.perform_work(caller, request, VmWork::MachineAttribute(op, c.value));
             }
             VmRequest::VmBehaviorSet(c) => {
-                VmWork::BehaviorSet(vm::BehaviorSet::new(target, c.address, c.size, c.new_behavior))
+                let op = vm::BehaviorSet::new(target, c.address, c.size, c.new_behavior);
+                self.perform(caller, request, op, VmWork::BehaviorSet);
             }
             VmRequest::VmGetSizeLimit(_) => {
-                let answer = self.vm.limits(target);
-                let answer = answer
+                let answer = self
+                    .vm
+                    .limits(target)
                     .map(|limits| wire::VmGetSizeLimitReply { current_limit: limits.current, max_limit: limits.max });
-                return Err(Box::new(pack_reply(&answer)));
+                self.answer_result(caller.thread, request, &answer);
             }
-            VmRequest::VmStatistics(_) => return Err(Box::new(pack_reply(&self.statistics(target)))),
-        })
+            VmRequest::VmStatistics(_) => {
+                let answer = self.statistics(target);
+                self.answer_result(caller.thread, request, &answer);
+            }
+        }
+    }
+
+    /// Takes the first step of a call, and answers it or enters what is left.
+    fn perform<O: Answers>(&mut self, caller: Caller, request: u32, mut op: O, keep: impl FnOnce(O) -> VmWork) {
+        if !self.ops.has_room() {
+            return self.refuse(Some(caller.thread), request);
+        }
+        let progress = match op.step(&mut self.vm, &mut self.hw) {
+            Step::Done(outcome) => {
+                self.look_for_chores();
+                let wire = outcome.as_ref().ok().and_then(|out| op.wires(&self.vm, out));
+                return match (outcome.map(O::reply), wire) {
+                    (Ok(reply), Some(wire)) => self.perform_work(caller, request, wire_then(wire, reply)),
+                    (answer, _) => self.answer_result(caller.thread, request, &answer),
+                };
+            }
+            Step::Wait(on) => Progress::WaitVm(on),
+            Step::Again => Progress::Again,
+        };
+        self.begin_kept(Op::new(Some(caller.thread), request, Work::Vm(Box::new(keep(op)))), &progress);
+    }
+
+    /// The same for work of any kind.
+    pub(super) fn perform_work(&mut self, caller: Caller, request: u32, mut work: VmWork) {
+        if !self.ops.has_room() {
+            return self.refuse(Some(caller.thread), request);
+        }
+        match work.step(&mut self.vm, &mut self.hw) {
+            progress @ (Progress::Done(_) | Progress::Silent) => self.finish(Some(caller.thread), request, progress),
+            progress => self.begin_kept(Op::new(Some(caller.thread), request, Work::Vm(Box::new(work))), &progress),
+        }
     }
 
     fn region(

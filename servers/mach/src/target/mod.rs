@@ -45,7 +45,11 @@ fn run(boot: &BootPage<'_>) -> ! {
         let machine = server.machine();
         let got = if has_work { machine.poll(reply) } else { machine.receive(reply) };
         if got.badge.0 != 0 {
-            server.message(got.badge.0, got.label(), got.copy_words(&mut words));
+            let words = match got.words_in_registers() {
+                Some(words) => words,
+                None => got.copy_words(&mut words),
+            };
+            server.message(got.badge.0, got.label(), words);
         }
         if server.has_work() {
             server.machine().send_answer();

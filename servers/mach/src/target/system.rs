@@ -7,7 +7,7 @@ use heapless::{String, Vec};
 use mach::machine::{Access, Budget, Machine, Object, Refused, Registers, Slot, ThreadParts};
 use mach::memory::{PAGE, Unit};
 use mach_protocol::boot::{log, priority, slot};
-use mach_sys::abi::message::{MSG_MAX_LENGTH, MSG_REGISTERS};
+use mach_sys::abi::message::MSG_MAX_LENGTH;
 use mach_sys::abi::object::PAGE_BITS;
 use mach_sys::cap::cnode::zero_guard;
 use mach_sys::cap::sched::Budget as KernelBudget;
@@ -42,16 +42,15 @@ const HEAP_MARGIN: usize = 256 * 1024;
 
 /// The kernel below the server.
 pub(super) struct System {
-    /// An answer that goes with the next receive, in one system call. Whatever touches a thread sends it first.
-    answer: Option<Answer>,
+    /// An answer that goes with the next receive, in one system call: who gets it, and its label. Whatever touches a thread
+    /// sends it first.
+    answer: Option<(Slot, u64)>,
+    /// Its words.
+    words: Vec<u64, KEPT_WORDS>,
 }
 
-/// An answer that travels in registers.
-struct Answer {
-    reply: Slot,
-    label: u64,
-    words: Vec<u64, MSG_REGISTERS>,
-}
+/// Words of an answer that can be kept for the next receive; a longer one is sent at once.
+const KEPT_WORDS: usize = 16;
 
 /// Sends a line to root's watcher, which prints it; what is too long is cut.
 fn tell_watcher(label: u64, line: fmt::Arguments<'_>) {
@@ -76,15 +75,14 @@ pub(super) fn stop(why: fmt::Arguments<'_>) -> ! {
 
 impl System {
     pub(super) fn new() -> Self {
-        Self { answer: None }
+        Self { answer: None, words: Vec::new() }
     }
 
     /// Receives the next message; `reply` then holds its sender.
     pub(super) fn receive(&mut self, reply: Cap<Reply>) -> Received {
         match self.answer.take() {
-            Some(answer) => {
-                let to = cap::<Reply>(answer.reply).cptr();
-                ENDPOINT.nb_send_recv(to, &Message::new(answer.label, &answer.words), reply)
+            Some((to, label)) => {
+                ENDPOINT.nb_send_recv(cap::<Reply>(to).cptr(), &Message::new(label, &self.words), reply)
             }
             None => ENDPOINT.recv(reply),
         }
@@ -98,8 +96,8 @@ impl System {
 
     /// Sends the answer that waits for the next receive.
     pub(super) fn send_answer(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            cap::<Reply>(answer.reply).reply(&Message::new(answer.label, &answer.words));
+        if let Some((to, label)) = self.answer.take() {
+            cap::<Reply>(to).reply(&Message::new(label, &self.words));
         }
     }
 }
@@ -184,6 +182,10 @@ impl Machine for System {
 
     fn map_table(&mut self, table: Slot, vspace: Slot, address: u64) -> Result<(), Refused> {
         cap::<PageTable>(table).map(cap(vspace), address).map_err(refused)
+    }
+
+    fn unmap_table(&mut self, table: Slot) -> Result<(), Refused> {
+        cap::<PageTable>(table).unmap().map_err(refused)
     }
 
     fn map_frame(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused> {
@@ -290,8 +292,9 @@ impl Machine for System {
 
     fn reply(&mut self, reply: Slot, label: u64, words: &[u64]) {
         self.send_answer();
-        match Vec::from_slice(words) {
-            Ok(words) => self.answer = Some(Answer { reply, label, words }),
+        self.words.clear();
+        match self.words.extend_from_slice(words) {
+            Ok(()) => self.answer = Some((reply, label)),
             Err(_) => cap::<Reply>(reply).reply(&Message::new(label, words)),
         }
     }

@@ -4,7 +4,7 @@ use super::{MAX_OWED, State};
 use crate::fault::resume::Access;
 use crate::page::{Page, PageState};
 use crate::range::Range;
-use crate::step::{Env, WaitOn, Wake};
+use crate::step::{Env, FrameFor, WaitOn, Wake};
 use crate::types::{AssocId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
@@ -29,8 +29,7 @@ impl Vm {
         match what {
             WaitOn::Manager(assoc) => self.await_ready(env, assoc),
             WaitOn::Room(assoc) => self.await_room(env, assoc),
-            WaitOn::Frames => self.pageout.is_awaited = true,
-            WaitOn::Map(_) | WaitOn::Page(_) => {}
+            WaitOn::Map(_) | WaitOn::Page(_) | WaitOn::Frames(_) => {}
         }
         Access::Wait(what)
     }
@@ -66,40 +65,52 @@ impl Vm {
     }
 
     /// Asks for a page that was paged out, and for those behind it that a task will want next. A frame is kept for each.
-    fn request_paged<E: Env>(&mut self, env: &mut E, id: ObjectId, offset: u64, access: Prot) -> Result<(), Access> {
-        let Some(assoc) = self.pager_of(id) else { return Ok(()) };
+    fn request_paged<E: Env>(
+        &mut self,
+        env: &mut E,
+        id: ObjectId,
+        offset: u64,
+        access: Prot,
+    ) -> Result<Option<PageId>, Access> {
+        let Some(assoc) = self.pager_of(id) else { return Ok(None) };
         self.may_ask(env, assoc, offset)?;
-        if env.promise_frame().is_err() {
-            return Err(self.shortage(env));
+        // While there is space who has memory already waits in one line with who wants more.
+        let may_use_floor = !self.can_grow();
+        if env.promise_frame(may_use_floor).is_err() {
+            self.rouse_page_out();
+            return Err(self.shortage_of(env, FrameFor::PageIn));
         }
-        let Some(object) = self.objects.get_mut(id) else { return Ok(()) };
+        let Some(object) = self.objects.get_mut(id) else { return Ok(None) };
         let owed = self.associations.get(assoc).map_or(0, |record| record.owed.len());
         let most = object.pages_ahead(offset).min(MAX_OWED.saturating_sub(owed) as u64);
         let is_plenty = |env: &E| env.free_frames() > self.pageout.targets.low;
         let mut end = offset + PAGE_SIZE;
-        while end < offset + most * PAGE_SIZE && is_plenty(env) && env.promise_frame().is_ok() {
+        while end < offset + most * PAGE_SIZE && is_plenty(env) && env.promise_frame(false).is_ok() {
             end += PAGE_SIZE;
         }
         env.data_request(assoc, offset, end - offset, access);
+        let mut first = None;
         for at in (offset..end).step_by(PAGE_SIZE as usize) {
             let page = self.pages.insert(Page::new(id, at, PageState::Requested { access }));
+            first = first.or(Some(page));
             if let Some(object) = self.objects.get_mut(id) {
                 object.paged.remove(at);
                 object.pages.insert(at, page);
             }
             self.owe(env, assoc, at);
         }
-        Ok(())
+        Ok(first)
     }
 
-    /// Asks the manager for a page; a placeholder keeps others from asking again.
+    /// Asks the manager for a page; a placeholder keeps others from asking again. Answers the placeholder, unless there is no
+    /// manager any more.
     pub(crate) fn request<E: Env>(
         &mut self,
         env: &mut E,
         id: ObjectId,
         offset: u64,
         access: Prot,
-    ) -> Result<(), Access> {
+    ) -> Result<Option<PageId>, Access> {
         let Some(assoc) = self.association_of(id) else { return self.request_paged(env, id, offset, access) };
         self.may_ask(env, assoc, offset)?;
         let page = self.pages.insert(Page::new(id, offset, PageState::Requested { access }));
@@ -108,7 +119,7 @@ impl Vm {
         }
         env.data_request(assoc, offset, PAGE_SIZE, access);
         self.owe(env, assoc, offset);
-        Ok(())
+        Ok(Some(page))
     }
 
     /// Asks the manager to allow an access that it forbids.

@@ -308,9 +308,10 @@ impl Vm {
     fn keep_given_back(&mut self, assoc: AssocId, offset: u64) {
         let Some(object) = self.object_of(assoc).and_then(|object| self.objects.get(object)) else { return };
         let Some(page) = object.pages.get(&offset).copied().and_then(|page| self.pages.get_mut(page)) else { return };
+        page.has_slot = false;
         if let PageState::Clean { frame } = page.state {
             page.state = PageState::Dirty { frame };
-            self.pageout.is_full = true;
+            self.page_given_back();
         }
     }
 
@@ -338,7 +339,7 @@ impl Vm {
             false => Page::new(object, offset, PageState::Clean { frame }),
         };
         let page = match is_paging {
-            true => page,
+            true => Page { has_slot: !is_precious, ..page },
             false => Page { lock, is_precious, is_unsolicited: !was_requested, ..page },
         };
         let id = match old {
@@ -356,7 +357,11 @@ impl Vm {
         }
         self.enqueue_inactive(id);
         let is_given_back = is_paging && is_precious && !was_requested;
-        self.pageout.is_full |= is_given_back;
+        match (is_paging, is_given_back) {
+            (true, true) => self.page_given_back(),
+            (true, false) if is_precious => self.slot_came_free(),
+            _ => {}
+        }
         self.counters.pageins += u64::from(!is_given_back);
         if was_requested {
             self.wake(WaitOn::Page(id), Wake::Retry);

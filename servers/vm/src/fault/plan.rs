@@ -57,8 +57,8 @@ pub(crate) enum Plan {
     MakeShadow,
     /// Zeros, in this object. With what the task may do to them, if that needs no other look.
     ZeroFill { object: ObjectId, offset: u64, prot: Option<Prot> },
-    /// A copy of a page from below, in this object.
-    CopyUp { from: FrameId, object: ObjectId, offset: u64 },
+    /// A copy of a page from below, in this object. With what the task may do to it, if that needs no other look.
+    CopyUp { below: PageId, from: FrameId, object: ObjectId, offset: u64, prot: Option<Prot> },
     /// A copy of the page in the copy object, before it changes.
     Push { from: FrameId, copy: ObjectId, offset: u64 },
     /// The page is there. With what the task may do to it now.
@@ -102,15 +102,15 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
         Ok(found) => found,
         Err(Plan::ZeroFill { object, offset, .. }) => {
             let prot = if entry.needs_copy { hardware(allowed) - Prot::WRITE } else { hardware(allowed) };
-            let is_simple = vm.objects.get(object).is_some_and(|object| object.copy.is_none() && object.is_internal());
-            return Plan::ZeroFill { object, offset, prot: is_simple.then_some(prot) };
+            return Plan::ZeroFill { object, offset, prot: is_simple(vm, object).then_some(prot) };
         }
         Err(plan) => return plan,
     };
     let mut prot = hardware(hardware(allowed) - found.lock);
     if !found.is_first {
         if is_write {
-            return Plan::CopyUp { from: found.frame, object: backing.object, offset };
+            let prot = (is_simple(vm, backing.object) && !entry.needs_copy).then_some(hardware(allowed));
+            return Plan::CopyUp { below: found.id, from: found.frame, object: backing.object, offset, prot };
         }
         prot -= Prot::WRITE;
     } else if let Some((copy, offset)) = lacking_copy(vm, backing.object, offset) {
@@ -125,6 +125,11 @@ pub(crate) fn plan(vm: &Vm, map: MapId, address: u64, access: Prot, by: By) -> P
         prot -= Prot::WRITE;
     }
     Plan::Use { page: found.id, frame: found.frame, prot, becomes_dirty }
+}
+
+/// Whether a new page of an object is its own affair: no manager and no copy has a say in what may be done to it.
+fn is_simple(vm: &Vm, object: ObjectId) -> bool {
+    vm.objects.get(object).is_some_and(|object| object.copy.is_none() && object.is_internal())
 }
 
 /// Looks for the page at `offset` of an object and what is below it.

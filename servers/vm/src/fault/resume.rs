@@ -8,7 +8,7 @@ use crate::object::Object;
 use crate::page::PageState;
 use crate::pmap::{Fill, Shortage};
 use crate::range::trunc;
-use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
+use crate::step::{Budget, Cancel, Env, FrameFor, Operation, Step, WaitOn};
 use crate::types::{FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
@@ -72,7 +72,12 @@ impl Vm {
                     (Ok((page, frame)), Some(prot)) => return Access::Frame { page, frame, prot },
                     (filled, _) => filled.map(drop),
                 },
-                Plan::CopyUp { from, object, offset } => self.copy_up(env, (map, address), from, object, offset),
+                Plan::CopyUp { below, from, object, offset, prot } => {
+                    match (self.copy_up(env, (map, address), (below, from), object, offset), prot) {
+                        (Ok((page, frame)), Some(prot)) => return Access::Frame { page, frame, prot },
+                        (copied, _) => copied.map(drop),
+                    }
+                }
                 Plan::Push { from, copy, offset } => self.push(env, from, copy, offset),
                 Plan::Fail(_) | Plan::Wait(_) | Plan::Request { .. } | Plan::Unlock { .. } => {
                     match self.ask(env, plan) {
@@ -92,7 +97,11 @@ impl Vm {
         match plan {
             Plan::Fail(error) => Err(Access::Fail(error)),
             Plan::Wait(what) => Err(self.wait(env, what)),
-            Plan::Request { object, offset, access } => self.request(env, object, offset, access),
+            Plan::Request { object, offset, access } => match self.request(env, object, offset, access)? {
+                // That is what another look would find.
+                Some(page) => Err(Access::Wait(WaitOn::Page(page))),
+                None => Ok(()),
+            },
             Plan::Unlock { page, access } => self.request_unlock(env, page, access),
             Plan::MakeObject
             | Plan::TakeOver(_)
@@ -123,6 +132,11 @@ impl Vm {
 
     /// What to do when a frame, a table or a slot could not be had.
     pub(crate) fn shortage<E: Env>(&mut self, env: &mut E) -> Access {
+        self.shortage_of(env, FrameFor::New)
+    }
+
+    /// The same, for a frame of this use.
+    pub(crate) fn shortage_of<E: Env>(&mut self, env: &mut E, purpose: FrameFor) -> Access {
         if !self.is_tidy() {
             self.reap(env);
             return Access::Again;
@@ -130,8 +144,8 @@ impl Vm {
         if self.evict(env, EVICTED).freed > 0 || self.uncache_oldest() {
             return Access::Again;
         }
-        if self.pageout.has_pager {
-            return self.wait(env, WaitOn::Frames);
+        if self.pageout.has_pager || purpose == FrameFor::PageIn {
+            return self.wait(env, WaitOn::Frames(purpose));
         }
         Access::Fail(KernReturn::RESOURCE_SHORTAGE)
     }
@@ -196,26 +210,45 @@ impl Vm {
     }
 
     /// Copies a page from below into the first object.
+    ///
+    /// Two frames hold the same bytes then, and it does not matter which of them is whose. Where nobody but the task that
+    /// wants to write has the old one mapped, that is the one it gets: then its mapping is widened, not replaced.
     fn copy_up<E: Env>(
         &mut self,
         env: &mut E,
         (map, address): (MapId, u64),
-        from: FrameId,
+        (below, from): (PageId, FrameId),
         object: ObjectId,
         offset: u64,
-    ) -> Result<(), Shortage> {
-        let frame = env.allocate_frame(Fill::Any)?;
-        env.copy_frame(from, frame);
-        self.insert_page(object, offset, PageState::Dirty { frame });
+    ) -> Result<(PageId, FrameId), Shortage> {
+        let copy = env.allocate_frame(Fill::Any)?;
+        env.copy_frame(from, copy);
+        let space = self.space_of(map);
+        let is_own = space.is_some_and(|space| env.is_only_mapped_at(from, space, address));
+        let frame = if is_own && self.trade_frame(below, copy) { from } else { copy };
+        let page = self.insert_page(object, offset, PageState::Dirty { frame });
         self.counters.cow_faults += 1;
         // Whoever looks through this object, and had the page from below mapped, must see the new one.
-        if self.objects.get(object).is_some_and(|object| object.refs > 1) {
+        if frame == from {
+        } else if self.objects.get(object).is_some_and(|object| object.refs > 1) {
             env.page_protect(from, Prot::NONE);
-        } else if let Some(space) = self.space_of(map) {
+        } else if let Some(space) = space {
             env.remove(space, address, address + PAGE_SIZE, 1);
         }
         self.queue_object(object);
-        Ok(())
+        Ok((page, frame))
+    }
+
+    /// Gives a page that can go anywhere another frame, which holds the same. Answers whether it did.
+    fn trade_frame(&mut self, id: PageId, frame: FrameId) -> bool {
+        let Some(page) = self.pages.get_mut(id).filter(|page| page.wired == 0 && !page.is_laundry) else {
+            return false;
+        };
+        match &mut page.state {
+            PageState::Clean { frame: old } | PageState::Dirty { frame: old } => *old = frame,
+            PageState::Requested { .. } | PageState::Absent => return false,
+        }
+        true
     }
 
     /// Saves a page in the copy object before it changes.
@@ -288,15 +321,17 @@ impl Fault {
         if env.prepare_step().is_err() {
             return vm.shortage(env).into();
         }
-        let zero_fills = vm.counters.zero_fills;
+        let (zero_fills, cow_faults) = (vm.counters.zero_fills, vm.counters.cow_faults);
         match vm.resolve(env, self.map, self.address, self.access, By::Task) {
-            Access::Frame { frame, prot, .. } => {
+            Access::Frame { page, frame, prot } => {
                 if env.enter(space, self.address, frame, prot).is_err() {
                     env.remove(space, self.address, self.address + PAGE_SIZE, 1);
                     return vm.shortage(env).into();
                 }
                 if vm.counters.zero_fills != zero_fills {
-                    vm.fill_ahead(env, self.map, space, self.address, prot);
+                    vm.fill_ahead(env, self.map, (space, self.address), page, prot);
+                } else if vm.counters.cow_faults == cow_faults {
+                    vm.map_ahead(env, self.map, space, self.address, self.access);
                 }
                 vm.tidy_objects(env, &mut Budget::aside());
                 Step::Done(Ok(()))

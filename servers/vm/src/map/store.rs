@@ -4,20 +4,20 @@
 //! STORE-1: entries are page aligned, not empty, disjoint and sorted by their start.
 //! STORE-2: every page in `[min, first_free)` is occupied, so a search for room may start at `first_free`.
 
-use alloc::collections::BTreeMap;
+use arena::SortedMap;
 
 use super::entry::Entry;
 use crate::range::Range;
 
 /// The entries of one map, keyed by their start.
 pub(crate) struct Store {
-    entries: BTreeMap<u64, Entry>,
+    entries: SortedMap<Entry>,
     first_free: u64,
 }
 
 impl Store {
     pub(crate) const fn new(min: u64) -> Self {
-        Store { entries: BTreeMap::new(), first_free: min }
+        Store { entries: SortedMap::new(), first_free: min }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -27,43 +27,42 @@ impl Store {
     /// The entry that contains `address`, with its start.
     #[inline]
     pub(crate) fn lookup(&self, address: u64) -> Option<(u64, &Entry)> {
-        let (start, entry) = self.entries.range(..=address).next_back()?;
-        (address < entry.end).then_some((*start, entry))
+        self.entries.floor(address).filter(|(_, entry)| address < entry.end)
     }
 
     #[inline]
     pub(crate) fn lookup_mut(&mut self, address: u64) -> Option<(u64, &mut Entry)> {
-        let (start, entry) = self.entries.range_mut(..=address).next_back()?;
-        (address < entry.end).then_some((*start, entry))
+        self.entries.floor_mut(address).filter(|(_, entry)| address < entry.end)
     }
 
     /// The entry that contains `address`, else the first one above it.
     pub(crate) fn at_or_above(&self, address: u64) -> Option<(u64, &Entry)> {
-        self.lookup(address).or_else(|| self.entries.range(address..).next().map(|(start, entry)| (*start, entry)))
+        self.overlapping(Range { start: address, end: u64::MAX }).next()
     }
 
     /// The entries that touch `range`, in order, with their starts.
-    pub(crate) fn overlapping(&self, range: Range) -> impl DoubleEndedIterator<Item = (u64, &Entry)> {
-        let from = self.lookup(range.start).map_or(range.start, |(start, _)| start);
-        self.entries.range(from..range.end.max(from)).map(|(start, entry)| (*start, entry))
+    pub(crate) fn overlapping(&self, range: Range) -> impl Iterator<Item = (u64, &Entry)> {
+        self.entries.range_from_floor(range.start, range.end).skip_while(move |(_, entry)| entry.end <= range.start)
     }
 
-    /// The same, to be changed.
-    pub(crate) fn overlapping_mut(&mut self, range: Range) -> impl DoubleEndedIterator<Item = (u64, &mut Entry)> {
-        let from = self.lookup(range.start).map_or(range.start, |(start, _)| start);
-        self.entries.range_mut(from..range.end.max(from)).map(|(start, entry)| (*start, entry))
+    /// Changes the entries that touch `range`, in order, with their starts.
+    pub(crate) fn change_overlapping(&mut self, range: Range, mut change: impl FnMut(u64, &mut Entry)) {
+        self.entries.change_from_floor(range.start, range.end, |start, entry| {
+            if entry.end > range.start {
+                change(start, entry);
+            }
+        });
     }
 
     /// All entries in order.
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        self.entries.iter().map(|(start, entry)| (*start, entry))
+        self.entries.iter()
     }
 
     /// The entry that ends at `address`.
     pub(crate) fn ending_at(&self, address: u64) -> Option<(u64, &Entry)> {
-        let (start, entry) = self.entries.range(..address).next_back()?;
-        (entry.end == address).then_some((*start, entry))
+        self.entries.floor(address.checked_sub(1)?).filter(|(_, entry)| entry.end == address)
     }
 
     /// Adds an entry where nothing is.
@@ -85,7 +84,7 @@ impl Store {
 
     /// Takes the entry that starts at `start`.
     pub(crate) fn remove(&mut self, start: u64) -> Option<Entry> {
-        let entry = self.entries.remove(&start)?;
+        let entry = self.entries.remove(start)?;
         self.first_free = self.first_free.min(start);
         Some(entry)
     }
@@ -102,14 +101,15 @@ impl Store {
         if let Some(backing) = &mut upper.backing {
             backing.offset = backing.offset.wrapping_add(address - start);
         }
-        Some(self.entries.entry(address).or_insert(upper))
+        self.entries.insert(address, upper);
+        self.entries.get(address)
     }
 
     /// Joins the entry that starts at `start` with the one behind it. The caller has seen that they can be one.
     pub(crate) fn join(&mut self, start: u64) -> Option<Entry> {
-        let end = self.entries.get(&start)?.end;
-        let upper = self.entries.remove(&end)?;
-        if let Some(lower) = self.entries.get_mut(&start) {
+        let end = self.entries.get(start)?.end;
+        let upper = self.entries.remove(end)?;
+        if let Some(lower) = self.entries.get_mut(start) {
             lower.end = upper.end;
         }
         Some(upper)
@@ -139,7 +139,7 @@ impl Store {
         let mut at = next_unmasked(from.max(self.first_free), mask)?;
         loop {
             let end = at.checked_add(size).filter(|end| *end <= max)?;
-            let Some((_, entry)) = self.overlapping(Range { start: at, end }).next_back() else {
+            let Some((_, entry)) = self.entries.floor(end - 1).filter(|(_, entry)| entry.end > at) else {
                 return Some(at);
             };
             at = next_unmasked(entry.end, mask)?;

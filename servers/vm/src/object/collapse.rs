@@ -151,6 +151,7 @@ impl Vm {
             if let Some(record) = self.pages.get_mut(page) {
                 record.object = id;
                 record.offset = offset;
+                record.has_slot = false;
                 // A copy of it that the default pager has is another object's.
                 if let Some(frame) = record.state.frame() {
                     record.state = PageState::Dirty { frame };

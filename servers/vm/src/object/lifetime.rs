@@ -157,7 +157,6 @@ impl Vm {
             env.page_protect(frame, Prot::NONE);
             env.free_frame(frame);
             self.counters.resident -= 1;
-            self.frame_freed();
         }
         if let Some(assoc) = self.pager_of(id) {
             self.wake(WaitOn::Page(page), Wake::Retry);
@@ -169,7 +168,7 @@ impl Vm {
 
     /// Puts a resident page that came from nowhere else into an object, in place of what the manager said it lacks.
     pub(crate) fn insert_page(&mut self, id: ObjectId, offset: u64, state: PageState) -> PageId {
-        let page = self.pages.insert(Page::new(id, offset, state));
+        let page = self.enter_active(Page::new(id, offset, state));
         self.counters.resident += 1;
         if let Some(object) = self.objects.get_mut(id)
             && let Some(old) = object.pages.insert(offset, page)
@@ -180,7 +179,6 @@ impl Vm {
             );
             self.pages.remove(old);
         }
-        self.activate(page);
         page
     }
 

@@ -125,7 +125,9 @@ impl Vm {
 
     /// Puts a page at the end of a queue, if it can be in any.
     fn enqueue(&mut self, id: PageId, queue: Queue) {
-        self.dequeue(id);
+        if self.pages.get(id).is_some_and(|page| page.links.queue != Queue::None) {
+            self.dequeue(id);
+        }
         let Some(page) = self.pages.get_mut(id).filter(|page| page.can_be_queued()) else { return };
         let Some(list) = self.queues.list(queue) else { return };
         page.links = Links { queue, prev: list.tail, next: NIL };
@@ -135,6 +137,24 @@ impl Vm {
             Some(before) => before.links.next = id,
             None => list.head = id,
         }
+    }
+
+    /// Enters a resident page, behind the active ones.
+    pub(crate) fn enter_active(&mut self, page: Page) -> PageId {
+        let queue = Queue::Active(self.kind(page.object));
+        let tail = self.queues.list(queue).map_or(NIL, |list| list.tail);
+        let id = self.pages.insert(Page { links: Links { queue, prev: tail, next: NIL }, ..page });
+        if let Some(before) = self.pages.get_mut(tail) {
+            before.links.next = id;
+        }
+        if let Some(list) = self.queues.list(queue) {
+            if list.len == 0 {
+                list.head = id;
+            }
+            list.tail = id;
+            list.len += 1;
+        }
+        id
     }
 
     /// Puts a page behind the active ones.

@@ -78,6 +78,8 @@ pub struct Page {
     pub(crate) is_precious: bool,
     /// It was supplied unasked, and nobody used it yet.
     pub(crate) is_unsolicited: bool,
+    /// SLOT-1
+    pub(crate) has_slot: bool,
     /// It is on its way to the default pager, or in its hands.
     pub(crate) is_laundry: bool,
     /// It stays resident: see `Map::is_kept`.
@@ -98,6 +100,7 @@ impl Page {
             unlock_requested: Prot::NONE,
             is_precious: false,
             is_unsolicited: false,
+            has_slot: false,
             is_laundry: false,
             is_kept: false,
             wired: 0,

@@ -21,15 +21,43 @@ impl Vm {
     /// Whether there is somebody who keeps the pages of anonymous memory. Only objects that had nobody so far get it.
     pub fn set_default_pager(&mut self, is_there: bool) {
         self.pageout.has_pager = is_there;
-        self.pageout.is_full = false;
-        self.wake(WaitOn::Frames, Wake::Retry);
+        self.set_paging_full(false);
     }
 
-    /// Whether the default pager has no space. While it has none, only pages that it has already are taken.
+    /// Whether the default pager has no space. While it has none, only pages for which it has a slot are taken.
     pub fn set_paging_full(&mut self, is_full: bool) {
+        if is_full && !self.pageout.is_full {
+            self.pageout.credit = 0;
+        }
         self.pageout.is_full = is_full;
         self.pageout.idle_steps = 0;
-        self.wake(WaitOn::Frames, Wake::Retry);
+    }
+
+    /// The default pager has given a page back for which it had no slot.
+    pub(crate) fn page_given_back(&mut self) {
+        (self.pageout.is_full, self.pageout.credit) = (true, 0);
+    }
+
+    /// A page came in for good: the default pager has set its slot free.
+    pub(crate) fn slot_came_free(&mut self) {
+        self.pageout.credit += u64::from(self.pageout.is_full);
+    }
+
+    /// Somebody wants a page back and there is no frame for it: page-out that rests looks once more for pages that have
+    /// come in since.
+    pub(crate) fn rouse_page_out(&mut self) {
+        self.pageout.idle_steps = 0;
+    }
+
+    /// Whether there may be more pages than there are frames and slots now.
+    #[must_use]
+    pub fn can_grow(&self) -> bool {
+        self.pageout.has_pager && !self.pageout.is_full
+    }
+
+    /// Whether somebody waits for a frame: then page-out frees some, however many are free.
+    pub fn set_frames_awaited(&mut self, is_awaited: bool) {
+        self.pageout.is_awaited = is_awaited;
     }
 
     /// What this map has, and what its task touches from now on, stays resident: others' pages are brought in and out by
@@ -132,24 +160,29 @@ impl Vm {
     pub(super) fn return_cluster<E: Env>(&mut self, env: &mut E, id: PageId) -> usize {
         let Some(page) = self.pages.get(id) else { return 0 };
         let (object, offset) = (page.object, page.offset);
-        if self.pageout.is_full || env.prepare_step().is_err() {
+        let mut slots = if self.pageout.is_full { self.pageout.credit } else { u64::MAX };
+        if !takes_slot(page, &mut slots) || env.prepare_step().is_err() {
             return 0;
         }
         let Some(assoc) = self.paging(env, object).filter(|assoc| env.has_room(*assoc)) else { return 0 };
-        let range = self.cluster(object, offset);
+        let range = self.cluster(object, offset, &mut slots);
+        if self.pageout.is_full {
+            self.pageout.credit = slots;
+        }
         let run = Run { range, is_dirty: true };
         (self.return_run(env, assoc, object, run, Keep::Move).size() / PAGE_SIZE) as usize
     }
 
-    /// The pages around an inactive one that go with it.
-    fn cluster(&self, object: ObjectId, offset: u64) -> Range {
-        let goes = |offset: u64| {
+    /// The pages around an inactive one that go with it, as long as there are slots for them.
+    fn cluster(&self, object: ObjectId, offset: u64, slots: &mut u64) -> Range {
+        let mut goes = |offset: u64| {
             let page = self.objects.get(object).and_then(|object| object.pages.get(&offset));
             page.and_then(|page| self.pages.get(*page)).is_some_and(|page| {
-                matches!(page.links.queue, Queue::Inactive(_)) && page.can_be_queued() && !self.has_copy(page)
+                let is_inactive = matches!(page.links.queue, Queue::Inactive(_)) && page.can_be_queued();
+                is_inactive && !self.has_copy(page) && takes_slot(page, slots)
             })
         };
-        let before = |page: &u64| offset.checked_sub(page * PAGE_SIZE).is_some_and(goes);
+        let before = |page: &u64| offset.checked_sub(page * PAGE_SIZE).is_some_and(&mut goes);
         let start = offset - (1..CLUSTER).take_while(before).count() as u64 * PAGE_SIZE;
         let mut end = offset + PAGE_SIZE;
         while end - start < CLUSTER * PAGE_SIZE && goes(end) {
@@ -177,11 +210,13 @@ impl Vm {
         }
         true
     }
+}
 
-    /// A frame is free: who waits for one tries again.
-    pub(crate) fn frame_freed(&mut self) {
-        if core::mem::take(&mut self.pageout.is_awaited) {
-            self.wake(WaitOn::Frames, Wake::Retry);
-        }
+/// Whether there is a slot for a page that goes: its own, or one of `slots`, which is one less then.
+fn takes_slot(page: &Page, slots: &mut u64) -> bool {
+    let is_there = page.has_slot || *slots > 0;
+    if is_there && !page.has_slot {
+        *slots -= 1;
     }
+    is_there
 }

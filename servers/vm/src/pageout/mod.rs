@@ -13,6 +13,8 @@
 //! way there, and nowhere else: such a page has no record. A `Clean` page of anonymous memory has a copy there as well.
 //! PAGING-3: an object that was paged out is not extended, so an offset never stands for another page than before: what the
 //! default pager says late of a page that was dropped finds nothing.
+//! SLOT-1: a page with `has_slot` is of anonymous memory, and the default pager has a slot for it alone, with its contents or
+//! older ones. Such a page can go although the pager has no space; and so can as many others as `credit` says.
 //! LAUNDRY-1: `laundry` is the number of pages that were returned to the default pager and are not free yet.
 
 mod ahead;
@@ -64,10 +66,12 @@ pub(crate) struct PageOut {
     pub(crate) paged_objects: u32,
     /// The default pager has no space.
     pub(crate) is_full: bool,
+    /// While it has none: slots that it has set free by giving pages back to their owners for good (SLOT-1).
+    pub(crate) credit: u64,
     /// LAUNDRY-1
     pub(crate) laundry: u32,
     /// Somebody waits for a frame.
-    pub(crate) is_awaited: bool,
+    is_awaited: bool,
 }
 
 impl PageOut {
@@ -83,6 +87,7 @@ impl PageOut {
             has_pager: false,
             paged_objects: 0,
             is_full: false,
+            credit: 0,
             laundry: 0,
             is_awaited: false,
         }

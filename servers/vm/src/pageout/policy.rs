@@ -4,7 +4,7 @@
 //! as many as the high one. It counts those that are on their way to be freed. A third of the pages is kept inactive, so
 //! that a page has time to show that it is used before it goes.
 
-use super::{MAX_LAUNDRY, Targets};
+use super::{CLUSTER, MAX_LAUNDRY, Targets};
 use crate::association::Keep;
 use crate::page::Page;
 use crate::page::queue::{Kind, Queue};
@@ -45,7 +45,7 @@ impl Vm {
     /// Whether there are fewer free frames than page-out keeps.
     pub fn is_short<E: Env>(&self, env: &E) -> bool {
         let Targets { low, high } = self.pageout.targets;
-        env.free_frames() < if self.pageout.is_running { high } else { low }
+        self.pageout.is_awaited || env.free_frames() < if self.pageout.is_running { high } else { low }
     }
 
     /// Takes a step of page-out. Returns whether another one is worthwhile before something else happened.
@@ -55,15 +55,20 @@ impl Vm {
             return false;
         }
         let coming = env.free_frames() + u64::from(self.pageout.laundry);
-        let wanted = self.pageout.targets.high.saturating_sub(coming);
+        let mut wanted = self.pageout.targets.high.saturating_sub(coming);
+        if self.pageout.is_awaited {
+            wanted = wanted.max(CLUSTER.saturating_sub(u64::from(self.pageout.laundry)));
+        }
         if wanted == 0 {
             return false;
         }
         let pages = self.queues.active() + self.queues.inactive();
         let is_full = self.pageout.is_full;
-        if is_full && self.pageout.idle_steps > pages / STEP_PAGES as u64 {
-            // What is left is dirty, and looking at it again and again would keep everybody else waiting. Who wants a
-            // frame looks for one that is clean.
+        // A round looks at each page twice: when it becomes inactive, and when it may go.
+        let round = 2 * pages / STEP_PAGES as u64;
+        let rests = is_full && self.pageout.idle_steps > round;
+        if rests && self.pageout.credit < if self.pageout.is_awaited { 1 } else { CLUSTER } {
+            // What is left is dirty and has no slot, and looking at it again and again would keep everybody else waiting.
             return false;
         }
         let done = self.evict(env, wanted.min(STEP_PAGES as u64) as usize);
@@ -73,7 +78,11 @@ impl Vm {
         }
         // A round over all pages without taking one, and that is that. One round alone while the default pager has no space.
         self.pageout.idle_steps += 1;
-        is_full || self.pageout.idle_steps <= 4 * pages / STEP_PAGES as u64
+        if rests {
+            // There was a slot for something: no more than that is looked for.
+            return done.total() > 0;
+        }
+        is_full || self.pageout.idle_steps <= 2 * round
     }
 
     /// Takes up to about `wanted` pages, after looking at no more than a step's worth. Those of which somebody has a copy

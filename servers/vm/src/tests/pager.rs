@@ -107,7 +107,8 @@ impl World {
 
     fn answer_request(&mut self, assoc: AssocId, offset: u64) {
         let pager = self.pager.as_mut().expect("a pager");
-        let (map, is_precious) = (pager.map, pager.is_frugal);
+        // While it has no space it sets the slot free of what it gives back.
+        let (map, is_precious) = (pager.map, pager.is_frugal || self.vm.pageout.is_full);
         if pager.broken.contains(&(assoc, offset)) {
             return self.vm.data_error(&mut self.machine, assoc, offset, PAGE_SIZE).expect("an answer");
         }
@@ -146,7 +147,18 @@ impl World {
     /// Plays the pager, and the chore of page-out, until a wait is over. One for frames may be in vain.
     pub(crate) fn wait_for_pager(&mut self, what: WaitOn) -> Wake {
         assert!(self.pager.is_some() && !self.machine.is_pager, "nobody will wake {what:?}");
+        let freed = self.machine.freed;
+        self.vm.set_frames_awaited(matches!(what, WaitOn::Frames(_)));
+        let wake = self.wait_for(what, freed);
+        self.vm.set_frames_awaited(false);
+        wake
+    }
+
+    fn wait_for(&mut self, what: WaitOn, freed: u64) -> Wake {
         loop {
+            if matches!(what, WaitOn::Frames(_)) && self.machine.freed != freed {
+                return Wake::Retry;
+            }
             // The pager's own calls note the waits that they end.
             self.drain();
             let woken = core::mem::take(&mut self.woken);
@@ -155,7 +167,9 @@ impl World {
             }
             let goes_on = self.vm.page_out(&mut self.machine);
             if self.serve_pager(1) == 0 && !goes_on && self.vm.is_tidy() {
-                assert_eq!(what, WaitOn::Frames, "nobody will wake {what:?}");
+                // What is on its way in waits as long as it takes, but for memory that a test refuses for good.
+                let is_refused = self.machine.fail_in == Some(0) && what == WaitOn::Frames(FrameFor::PageIn);
+                assert!(is_refused || what == WaitOn::Frames(FrameFor::New), "nobody will wake {what:?}");
                 return Wake::Failed(mach_protocol::KernReturn::RESOURCE_SHORTAGE);
             }
             self.settle();

@@ -40,6 +40,7 @@ const DEVICE_BASE: u64 = 0xffff_ffff_e000_0000;
 const ASID_SHIFT: u32 = 48;
 
 /// Runs user mode on the tables at `root`, tagged with `asid`, from now on.
+#[inline]
 pub fn set_user_root(root: PhysAddr, asid: Asid) {
     write_ttbr0(root.0 | (u64::from(asid.0) << ASID_SHIFT));
 }

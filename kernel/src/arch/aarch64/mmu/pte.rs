@@ -134,6 +134,7 @@ pub enum KernelContent {
 
 /// One descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Pte(u64);
 
 /// What a descriptor says, read at its level.
@@ -213,7 +214,15 @@ impl Pte {
         Self(fields.value | (page.0 & ADDRESS_MASK))
     }
 
+    /// The next table that the descriptor leads to, in a table above the last level.
+    #[inline]
+    pub fn next_table(self) -> Option<PhysAddr> {
+        let kind = DESCRIPTOR::VALID::SET + DESCRIPTOR::TABLE_OR_PAGE::SET;
+        self.fields().matches_all(kind).then_some(PhysAddr(self.0 & ADDRESS_MASK))
+    }
+
     /// What the descriptor says in a table of `level`.
+    #[inline]
     pub fn entry(self, level: Level) -> Entry {
         let fields = self.fields();
         if !fields.is_set(DESCRIPTOR::VALID) {
@@ -280,6 +289,10 @@ mod tests {
         let table = Pte::table(PAGE);
         assert_eq!(table.bits(), PAGE.0 | 3);
         assert_eq!(table.entry(Level::L0), Entry::Table(PAGE));
+        assert_eq!(table.next_table(), Some(PAGE));
+        assert_eq!(Pte::EMPTY.next_table(), None);
+        let block = Pte::user_page(Level::L2, PAGE, Access::UserReadOnly, MemoryType::Normal, Execute::Never);
+        assert_eq!(block.next_table(), None);
         // The same bits mean a page at the last level.
         assert_eq!(table.entry(Level::L3), Entry::Page(PAGE));
         assert_eq!(Pte::from_bits(1).entry(Level::L0), Entry::Empty);

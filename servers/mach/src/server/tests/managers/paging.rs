@@ -9,6 +9,8 @@ use mach_protocol::private::{DefaultPagerSpace, PagingSpace, SetFreeTargets};
 
 use super::*;
 
+mod line;
+
 /// Where the client's memory is.
 const MEMORY: u64 = 0x4000_0000;
 
@@ -38,7 +40,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let mut host = Host::new();
+        Self::with_chunks(CHUNKS)
+    }
+
+    fn with_chunks(chunks: u32) -> Self {
+        let mut host = Host::with_chunks(chunks);
         let [pager, client] = [(); 2].map(|()| host.new_who());
         let port = host.new_port(pager.thread);
         let mut bench = Self {
