@@ -12,8 +12,8 @@ use crate::{FAILED, paths};
 
 /// The version of cargo-fuzz that is installed where there is none.
 const CARGO_FUZZ: &str = "0.13.1";
-/// The longest input that the fuzzer makes: some 200 steps.
-const INPUT_BYTES: &str = "-max_len=4096";
+/// Inputs of any length up to some 200 steps from the beginning: most of the time goes into the world, not into steps.
+const INPUTS: [&str; 2] = ["-max_len=4096", "-len_control=0"];
 
 /// Feeds the kernel bytes, for as long as the arguments say. What it finds is kept in `kernel/fuzz/artifacts`.
 pub(crate) fn fuzz(arguments: &FuzzArgs) -> Result<u8> {
@@ -26,7 +26,7 @@ pub(crate) fn fuzz(arguments: &FuzzArgs) -> Result<u8> {
     command.args(["run", "--sanitizer", "none", "--debug-assertions", "calls"]);
     match &arguments.input {
         Some(input) => command.arg(input),
-        None => command.args(["--", &seconds, INPUT_BYTES, "-print_final_stats=1"]),
+        None => command.args(["--", &seconds, "-print_final_stats=1"]).args(INPUTS),
     };
     command.current_dir(folder).env("RUSTC_BOOTSTRAP", "1");
     let status = command.status().context("cargo-fuzz cannot be run")?;
