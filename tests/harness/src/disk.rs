@@ -73,11 +73,16 @@ fn numbered(bytes: usize, is_inverted: impl Fn(usize) -> bool) -> Vec<u8> {
     (0..bytes / SECTOR).flat_map(|sector| word(sector).to_le_bytes().into_iter().cycle().take(SECTOR)).collect()
 }
 
-/// The configuration by which QEMU's `blkdebug` lets these sectors fail.
-pub(crate) fn errors(failing: &[u64], image: &Path) -> Result<PathBuf> {
+/// What fails at a sector that fails, as QEMU's `blkdebug` calls it.
+pub(crate) const ALL_EVENTS: [&str; 2] = ["read_aio", "write_aio"];
+/// What fails at one that can be read.
+pub(crate) const WRITES: [&str; 1] = ["write_aio"];
+
+/// The configuration by which QEMU's `blkdebug` lets these sectors fail when these things are done.
+pub(crate) fn errors(failing: &[u64], events: &[&str], image: &Path) -> Result<PathBuf> {
     let path = image.with_extension("errors");
     let rules = failing.iter().flat_map(|sector| {
-        ["read_aio", "write_aio"].map(|event| {
+        events.iter().map(move |event| {
             format!("[inject-error]\nevent = \"{event}\"\nerrno = \"5\"\nsector = \"{sector}\"\nonce = \"off\"\n\n")
         })
     });

@@ -261,7 +261,7 @@ impl World for Model {
     fn hand_over(&mut self, object: ObjectId, page: u64, at: At, count: u64) -> bool {
         self.supply(object, page, at, count);
         // The pager holds nothing of them any more.
-        (page..page + count).for_each(|page| drop(self.held.remove(&(object, page))));
+        self.held.retain(|(of, held)| *of != object || !(page..page + count).contains(held));
         self.handed_over += count;
         true
     }
