@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use mach_protocol::host as proto;
 use mach_protocol::private::MachHostSelf;
+use mach_protocol::wire::Text;
 
 use crate::region::take_ints;
 use crate::rpc::{call, call_for_caller};
@@ -64,6 +65,15 @@ pub fn host_processor_set_priv(host_priv: PortName, set_name: PortName) -> Resul
 pub fn processor_set_tasks(set: PortName) -> Result<Vec<PortName>> {
     let reply = call(set, &proto::ProcessorSetTasks {})?;
     Ok(take_ints(reply.tasks, reply.count).into_iter().map(PortName).collect())
+}
+
+/// What runs, in a line.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if `host` is no host port.
+pub fn host_kernel_version(host: PortName) -> Result<Text<64>> {
+    call(host, &proto::HostKernelVersion {}).map(|reply| reply.version)
 }
 
 /// The bytes of a page.

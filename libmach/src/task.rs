@@ -8,7 +8,7 @@ use mach_protocol::private::{MachTaskSelf, TASK_ENDED, TaskExit, TaskGetName, Ta
 pub use mach_protocol::private::{TaskEnd, TaskEnded};
 use mach_protocol::task as proto;
 pub use mach_protocol::task::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT, TASK_HOST_PORT, TASK_KERNEL_PORT};
-use mach_protocol::wire::Text;
+use mach_protocol::wire::{Ints, Text};
 
 use crate::msg::{Timeout, receive};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
@@ -122,6 +122,26 @@ pub fn task_set_special_port(target: PortName, which: u32, port: PortName) -> Re
 /// `INVALID_ARGUMENT` if the target is no task.
 pub fn task_set_name(target: PortName, name: &str) -> Result<()> {
     call(target, &proto::TaskSetName { name: Text::new(name) }).map(drop)
+}
+
+/// Keeps copies of send rights for the task and for children that it has from now on, in place of those before.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` for more than four ports, `INVALID_CAPABILITY` if one is neither null nor a send right.
+pub fn mach_ports_register(target: PortName, ports: &[PortName]) -> Result<()> {
+    let names: Vec<u32> = ports.iter().map(|port| port.0).collect();
+    call(target, &proto::MachPortsRegister { ports: Ints::new(&names) }).map(drop)
+}
+
+/// The registered ports of a task, those that are null too. The caller deallocates the rights.
+///
+/// # Errors
+///
+/// `NO_SPACE` if there is no room for a right; those before it are the caller's.
+pub fn mach_ports_lookup(target: PortName) -> Result<Vec<PortName>> {
+    let reply = call(target, &proto::MachPortsLookup {})?;
+    Ok(reply.ports.as_slice().iter().map(|name| PortName(*name)).collect())
 }
 
 /// The name that [`task_set_name`] gave a task.

@@ -5,7 +5,8 @@
 //! something that is no task), the arguments, the map, the resources; a call that fails has changed nothing,
 //! but for copies that meet a page which cannot be had.
 
-use mach_protocol::host::{VmSetSizeLimit, VmWire};
+pub use mach_protocol::host::{VM_WIRE_CURRENT, VM_WIRE_FUTURE};
+use mach_protocol::host::{VmSetSizeLimit, VmWire, VmWireAll};
 use mach_protocol::vm as proto;
 pub use mach_protocol::vm::{
     MATTR_CACHE, MATTR_VAL_CACHE_FLUSH, MATTR_VAL_CACHE_SYNC, MATTR_VAL_DCACHE_FLUSH, MATTR_VAL_ICACHE_FLUSH,
@@ -337,6 +338,17 @@ pub fn vm_wire(host: PortName, task: PortName, address: u64, size: u64, access: 
 /// A.14: as [`vm_wire`], with `NO_SPACE` for a hole and for accesses that the memory does not allow.
 pub fn gnu_vm_wire(host: PortName, task: PortName, address: u64, size: u64, access: VmProt) -> Result<()> {
     call_by_id(2636, host, &wire_request(task, address, size, access)).map(drop)
+}
+
+/// Keeps all that a task has resident, and all that it gets: [`VM_WIRE_CURRENT`], [`VM_WIRE_FUTURE`]; with no flags nothing
+/// is kept any more.
+///
+/// # Errors
+///
+/// A.14, in this order: `INVALID_HOST` unless `host` is the privileged port, `INVALID_TASK`, `INVALID_ARGUMENT` for other
+/// flags; the code of a page that cannot be had: then nothing is changed.
+pub fn vm_wire_all(host: PortName, task: PortName, flags: u32) -> Result<()> {
+    call(host, &VmWireAll { task, flags }).map(drop)
 }
 
 /// Keeps all memory resident that the calling task has now, as [`vm_wire`]; untouched memory becomes real. What the system

@@ -2,12 +2,15 @@
 
 use core::cell::Cell;
 
-use sel4_abi::registers::Register;
+use sel4_abi::registers::{CONTEXT_REGISTERS, Register};
 
 /// The bits of SPSR that user code chooses: N, Z, C, V.
 const SPSR_USER_BITS: u64 = 0xf000_0000;
 /// The rest of SPSR in user mode: EL0t, AArch64, FIQ masked, interrupts enabled.
 pub const SPSR_USER: u64 = if cfg!(feature = "debug") { 0x40 } else { 0x140 };
+
+/// Where SPSR is among [`Context::in_message_order`].
+pub const SPSR_INDEX: usize = 2;
 
 /// The user registers as exception entry saves them. Its layout is known to the entry code through
 /// `offset_of!`.
@@ -39,7 +42,7 @@ pub const fn sanitise_spsr(word: u64) -> u64 {
 impl Context {
     /// All registers 0, user mode.
     #[must_use]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Context {
             x: [const { Cell::new(0) }; 31],
             sp: Cell::new(0),
@@ -60,6 +63,52 @@ impl Context {
             Register::Tpidr => &self.tpidr,
             Register::Tpidrro => &self.tpidrro,
         }
+    }
+
+    /// The registers in the order of [`CONTEXT`](sel4_abi::registers::CONTEXT), the PC being the restart PC. Who writes
+    /// them must sanitise SPSR ([`sanitise_spsr`]).
+    #[inline]
+    #[must_use]
+    pub const fn in_message_order(&self) -> [&Cell<u64>; CONTEXT_REGISTERS] {
+        let x = &self.x;
+        [
+            &self.restart_pc,
+            &self.sp,
+            &self.spsr,
+            &x[0],
+            &x[1],
+            &x[2],
+            &x[3],
+            &x[4],
+            &x[5],
+            &x[6],
+            &x[7],
+            &x[8],
+            &x[16],
+            &x[17],
+            &x[18],
+            &x[29],
+            &x[30],
+            &x[9],
+            &x[10],
+            &x[11],
+            &x[12],
+            &x[13],
+            &x[14],
+            &x[15],
+            &x[19],
+            &x[20],
+            &x[21],
+            &x[22],
+            &x[23],
+            &x[24],
+            &x[25],
+            &x[26],
+            &x[27],
+            &x[28],
+            &self.tpidr,
+            &self.tpidrro,
+        ]
     }
 
     /// Reads a register that messages can name.
@@ -105,6 +154,15 @@ impl Default for Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registers_come_in_the_order_of_messages() {
+        let context = Context::new();
+        for (cell, register) in context.in_message_order().into_iter().zip(sel4_abi::registers::CONTEXT) {
+            assert!(core::ptr::eq(cell, context.cell(register)), "{register:?}");
+        }
+        assert_eq!(sel4_abi::registers::CONTEXT[SPSR_INDEX], Register::Spsr);
+    }
 
     #[test]
     fn spsr_keeps_only_the_condition_flags() {

@@ -29,7 +29,7 @@ mod tagged;
 
 pub use buffer::UserBuffer;
 pub use kref::KRef;
-pub use objects::{KernelObject, adopt_slots};
+pub use objects::{Initial, KernelObject, adopt_slots};
 pub use region::MemRegion;
 pub use slots::SlotArray;
 pub use tables::TableEntry;

@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use super::objects::KernelObject;
 use super::{KRef, SlotArray};
+use crate::arch::cache;
 use crate::cap::Slot;
 use crate::kernel::Kernel;
 use crate::mem::{KernelVa, PhysAddr};
@@ -85,58 +86,81 @@ impl MemRegion {
         NonNull::new(core::ptr::with_exposed_provenance_mut(addr))
     }
 
-    /// Makes an object of exactly this size here; `None` if the size is not the object's or the
+    /// Makes an object of exactly this size out of zeros; `None` if the size is not the object's or the
     /// memory is a device's.
+    ///
+    /// The memory is zero, as above an untyped's watermark (UT-1) and after [`clear`](Self::clear).
+    #[inline]
     pub fn place<T: KernelObject>(self, _: &mut Kernel) -> Option<KRef<T>> {
         if self.is_device || self.size_bits() != T::SIZE_BITS {
             return None;
         }
-        let at = self.pointer::<T>()?;
-        // SAFETY: KOBJ-5: RAM in the window, aligned to its size, which `KernelObject` says is at
-        // least that of T; KOBJ-2: no reference into it is alive.
-        unsafe { at.write(T::initial()) };
-        // SAFETY: just initialised, and from now on reached through shared references only.
+        let at = self.zeros::<T>()?;
+        super::objects::init(at);
+        // SAFETY: KOBJ-5: RAM in the window, aligned to its size, which `KernelObject` says is at least that of T; just
+        // made, and from now on reached through shared references only; KOBJ-2: no reference into it is alive.
         Some(unsafe { KRef::mint(at) })
     }
 
-    /// Makes a scheduling context that fills the region.
+    /// Makes a scheduling context that fills the region out of zeros.
+    #[inline]
     pub fn place_sched_context(self, _: &mut Kernel) -> Option<KRef<SchedContext>> {
         let refills = SchedContext::refills_of_size(self.size_bits())?;
         if self.is_device {
             return None;
         }
-        let at = self.pointer::<SchedContext>()?;
+        let at = self.zeros::<SchedContext>()?;
+        super::objects::init_sched_context(at, refills);
         // SAFETY: as in `place`; `refills_of_size` refuses sizes below that of the structure.
-        unsafe { at.write(SchedContext::initial(refills)) };
-        super::objects::init_refills(at, refills);
-        // SAFETY: as in `place`.
         Some(unsafe { KRef::mint(at) })
     }
 
-    /// Makes empty slots that fill the region.
+    /// Makes empty slots that fill the region out of zeros, which they are.
+    #[inline]
     pub fn place_slots(self, _: &mut Kernel) -> Option<SlotArray> {
         if self.is_device || self.size_bits() < SLOT_BITS {
             return None;
         }
-        let first = self.pointer::<Slot>()?;
+        let first = self.zeros::<Slot>()?;
         let len = 1usize << (self.size_bits() - SLOT_BITS);
-        super::objects::init_slots(first, len);
         // SAFETY: as in `place`.
         let first = unsafe { KRef::mint(first) };
         // SAFETY: `len` slots fill the region exactly.
         Some(unsafe { SlotArray::new(first, len) })
     }
 
-    /// Zeroes `bytes` bytes at `offset`; nothing for device memory or beyond the end.
+    /// Where the memory is that an object is to be made of.
+    #[inline]
+    fn zeros<T>(self) -> Option<NonNull<T>> {
+        #[cfg(any(test, feature = "fuzzing"))]
+        self.assert_zero();
+        self.pointer()
+    }
+
+    /// Checks that the memory is zero.
+    #[cfg(any(test, feature = "fuzzing"))]
+    fn assert_zero(self) {
+        let Some(first) = self.pointer::<u8>() else { return };
+        for offset in 0..self.bytes() as usize {
+            // SAFETY: inside the region, which is RAM in the window (KOBJ-5); no reference into it is alive (KOBJ-2).
+            let byte = unsafe { first.as_ptr().wrapping_add(offset).read() };
+            assert_eq!(byte, 0, "UT-1: an object is made of memory that is not zero");
+        }
+    }
+
+    /// Zeroes `bytes` bytes at `offset`, in memory itself and not only in the caches; nothing for device memory or
+    /// beyond the end.
     pub fn clear(self, _: &mut Kernel, offset: u64, bytes: u64) {
         let inside = offset.checked_add(bytes).is_some_and(|end| end <= self.bytes());
         if self.is_device || !inside {
             return;
         }
         if let Some(start) = self.pointer::<u8>() {
+            let start = start.as_ptr().wrapping_add(offset as usize);
             // SAFETY: inside the region, which is RAM in the window (KOBJ-5); KOBJ-2: no reference
             // into it is alive.
-            unsafe { start.as_ptr().wrapping_add(offset as usize).write_bytes(0, bytes as usize) };
+            unsafe { start.write_bytes(0, bytes as usize) };
+            cache::clean_to_poc(KernelVa(start.addr()), bytes as usize);
         }
     }
 }

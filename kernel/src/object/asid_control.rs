@@ -73,6 +73,7 @@ pub fn decode(k: &Kernel, label: u64, args: &Args) -> Result<MakePool, SyscallEr
 pub fn perform(k: &mut Kernel, invocation: MakePool) -> Outcome {
     let MakePool { untyped, region, destination, base } = invocation;
     untyped.update(k, UntypedCap::full(region));
+    region.clear(k, 0, region.bytes());
     // `decode` saw that the region has a pool's size and is no device's.
     if let Some(pool) = region.place::<AsidPool>(k) {
         let cap = AsidPoolCap { pool, base };

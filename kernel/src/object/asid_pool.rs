@@ -30,12 +30,6 @@ pub struct AsidPool {
 }
 
 impl AsidPool {
-    /// A pool whose ASIDs are all free.
-    #[must_use]
-    pub const fn initial() -> Self {
-        AsidPool { roots: [const { Cell::new(None) }; 1 << ASID_POOL_INDEX_BITS] }
-    }
-
     /// The lowest ASID that can be assigned, if this is the pool of those from `base` on.
     fn lowest_free(&self, base: Asid) -> Option<Asid> {
         let numbers = base.0..=base.0 + ((1 << ASID_POOL_INDEX_BITS) - 1);

@@ -29,12 +29,6 @@ pub struct PageTable {
 }
 
 impl PageTable {
-    /// A table of invalid descriptors.
-    #[must_use]
-    pub const fn initial() -> Self {
-        PageTable { entries: [const { Cell::new(Pte::EMPTY) }; 1 << TABLE_INDEX_BITS] }
-    }
-
     /// A descriptor.
     #[must_use]
     pub fn pte(&self, index: usize) -> Pte {

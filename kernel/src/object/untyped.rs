@@ -5,7 +5,9 @@
 //!
 //! # Invariants
 //!
-//! - **UT-1** Memory above the watermark is zero (unless it is a device's) and belongs to nobody.
+//! - **UT-1** Memory above the watermark is zero (unless it is a device's) and belongs to nobody. It is zero in memory
+//!   itself and not only in the caches, so who reaches it past them (an uncached mapping, the table walker) sees that:
+//!   making a frame or a table needs no cache maintenance, and making an object writes only what is not zero.
 //! - **UT-2** If the capability has no children, no object lives in its memory: what was made from it
 //!   is gone. Only then the watermark goes down, and only over memory that was cleared.
 //! - **UT-3** Otherwise the watermark only grows.
@@ -18,15 +20,14 @@
 //! | children | retype | objects from the watermark on |
 //! | no children | copied | full |
 
-use crate::arch::cache;
 use crate::cap::{
     Badge, CNodeCap, EndpointCap, FrameCap, NotificationCap, PageTableCap, RawCap, ReplyCap, SchedContextCap, SlotRef,
     UntypedCap, VSpaceCap, VmRights, cdt, lookup,
 };
 use crate::error::{LookupFault, LookupSide, Preempted, SyscallError};
 use crate::kernel::Kernel;
-use crate::kobj::{KRef, MemRegion, SlotArray};
-use crate::object::{PageTable, Tcb};
+use crate::kobj::{MemRegion, SlotArray};
+use crate::object::Tcb;
 use crate::syscall::{Args, Invocation, InvokeResult, Outcome};
 use sel4_abi::object::{
     MAX_UNTYPED_BITS, MIN_SCHED_CONTEXT_BITS, MIN_UNTYPED_BITS, RESET_CHUNK_BITS, RETYPE_FAN_OUT_LIMIT, WORD_BITS,
@@ -223,17 +224,14 @@ pub fn perform(k: &mut Kernel, retype: Retype) -> Result<(), Preempted> {
         }),
         ObjectType::SmallPage | ObjectType::LargePage | ObjectType::HugePage => {
             create(k, &retype, region, |_, region| {
-                if !region.is_device() {
-                    cache::clean_to_poc(region.base().to_kernel(), region.bytes() as usize);
-                }
                 Some(FrameCap { region, rights: VmRights::ReadWrite, mapping: None })
             });
         }
         ObjectType::PageTable => {
-            create(k, &retype, region, |k, region| Some(PageTableCap { table: place_table(k, region)?, mapping: None }))
+            create(k, &retype, region, |k, region| Some(PageTableCap { table: region.place(k)?, mapping: None }))
         }
         ObjectType::VSpace => {
-            create(k, &retype, region, |k, region| Some(VSpaceCap { root: place_table(k, region)?, asid: None }))
+            create(k, &retype, region, |k, region| Some(VSpaceCap { root: region.place(k)?, asid: None }))
         }
     }
     Ok(())
@@ -254,13 +252,6 @@ fn create<C: Into<RawCap>>(
         let Some(cap) = make(k, region) else { break };
         cdt::insert_child(k, retype.slot, dest, cap, cdt::Original::Yes);
     }
-}
-
-/// Makes a translation table that the table walker sees.
-fn place_table(k: &mut Kernel, region: MemRegion) -> Option<KRef<PageTable>> {
-    let table: KRef<PageTable> = region.place(k)?;
-    cache::clean_to_pou(table.addr(), region.bytes() as usize);
-    Some(table)
 }
 
 /// Clears the memory below the watermark from the top downwards, UT-2.

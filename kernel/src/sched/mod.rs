@@ -454,7 +454,7 @@ fn resume_current(k: &Kernel, t: KRef<Tcb>) {
 }
 
 /// Checks the queues and `SCHED-1` to `SCHED-3`, between two kernel entries.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn assert_valid(k: &Kernel) {
     let s = &k.cpu.sched;
     s.ready.iter().for_each(|r| r.assert_valid(k));

@@ -126,7 +126,7 @@ impl ReadyQueues {
     }
 
     /// Checks `READY-1` and `READY-2`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(&self, k: &Kernel) {
         for priority in 0..=u8::MAX {
             let queue = self.queues[usize::from(priority)].get();

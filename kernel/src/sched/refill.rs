@@ -230,7 +230,7 @@ impl<'k> RefillQueue<'k> {
     }
 
     /// Checks the invariants of a queue with a period against its `budget`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(&self, budget: Ticks, min_budget: Ticks) {
         assert!(!self.is_empty() && self.len() as usize <= self.slots.len(), "REFILL-1");
         let refills: std::vec::Vec<_> = self.iter().collect();

@@ -8,7 +8,6 @@ use crate::kobj::KRef;
 use crate::object::Tcb;
 use sel4_abi::MessageInfo;
 use sel4_abi::message::{IpcBuffer, MSG_REGISTERS};
-use sel4_abi::registers::CONTEXT;
 
 /// Tells a caller what became of its invocation.
 #[inline]
@@ -39,8 +38,7 @@ fn reply_error(k: &Kernel, caller: KRef<Tcb>, error: SyscallError) {
 }
 
 fn write_registers(k: &Kernel, caller: KRef<Tcb>, of: KRef<Tcb>, count: usize) {
-    let context = &of.get(k).context;
-    let words = CONTEXT.map(|register| context.get(register));
+    let words = of.get(k).context.in_message_order().map(core::cell::Cell::get);
     write(k, caller, 0, words.get(..count).unwrap_or(&words));
 }
 

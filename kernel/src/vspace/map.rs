@@ -54,7 +54,7 @@ pub fn map_page(k: &Kernel, place: Place, mapping: Mapping, page: PhysAddr, attr
     };
     let pte = Pte::user_page(place.level, page, access, attributes.memory, attributes.execute);
     clear_page(k, place, mapping.asid, mapping.vaddr);
-    place.table.get(k).set_pte(place.index, pte);
+    place.set_pte(k, pte);
     tlb::publish();
 }
 
@@ -72,9 +72,8 @@ pub fn unmap_page(k: &Kernel, frame: MemRegion, mapping: Mapping) {
 /// Makes the entry of a page invalid, and forgets its translation.
 #[inline]
 fn clear_page(k: &Kernel, place: Place, asid: Asid, vaddr: UserVa) {
-    let table = place.table.get(k);
-    if table.pte(place.index) != Pte::EMPTY {
-        table.set_pte(place.index, Pte::EMPTY);
+    if place.pte(k) != Pte::EMPTY {
+        place.set_pte(k, Pte::EMPTY);
         tlb::invalidate_page(asid, vaddr);
     }
 }
@@ -89,7 +88,7 @@ pub fn table_place(k: &Kernel, root: KRef<PageTable>, vaddr: UserVa) -> Option<P
 
 /// Enters `table` at an empty place.
 pub fn map_table(k: &Kernel, place: Place, table: KRef<PageTable>) {
-    place.table.get(k).set_pte(place.index, Pte::table(table.addr().to_phys()));
+    place.set_pte(k, Pte::table(table.addr().to_phys()));
     tlb::publish();
 }
 
@@ -98,7 +97,7 @@ pub fn unmap_table(k: &Kernel, cap: PageTableCap) {
     let Some(mapping) = cap.mapping else { return };
     let Some(root) = k.asids.root(k, mapping.asid) else { return };
     if let Some(place) = parent_of(k, root, mapping.vaddr, cap.table) {
-        place.table.get(k).set_pte(place.index, Pte::EMPTY);
+        place.set_pte(k, Pte::EMPTY);
         tlb::invalidate_asid(mapping.asid);
     }
 }

@@ -16,20 +16,39 @@ pub struct Place {
     /// The level of its entries.
     pub level: Level,
     /// Which entry.
-    pub index: usize,
+    pub index: u16,
 }
 
 impl Place {
+    /// The entry for `vaddr` of a table of `level`.
+    #[inline]
+    const fn of(table: KRef<PageTable>, level: Level, vaddr: UserVa) -> Self {
+        Place { table, level, index: level.index(vaddr.0) as u16 }
+    }
+
     /// What the entry leads to.
     #[must_use]
     pub fn entry(self, k: &Kernel) -> TableEntry {
-        self.table.entry(k, self.level, self.index)
+        self.table.entry(k, self.level, self.index.into())
+    }
+
+    /// The table that the entry leads to, in a table above the last level.
+    #[inline]
+    fn next(self, k: &Kernel) -> Option<KRef<PageTable>> {
+        self.table.next(k, self.index.into())
     }
 
     /// The descriptor itself.
+    #[inline]
     #[must_use]
     pub fn pte(self, k: &Kernel) -> Pte {
-        self.table.get(k).pte(self.index)
+        self.table.get(k).pte(self.index.into())
+    }
+
+    /// Writes the descriptor. What is owed to the TLB is the caller's duty (`VS-3`).
+    #[inline]
+    pub(super) fn set_pte(self, k: &Kernel, pte: Pte) {
+        self.table.get(k).set_pte(self.index.into(), pte);
     }
 }
 
@@ -50,25 +69,25 @@ pub const fn level_of_size(size_bits: u32) -> Level {
 pub fn walk(k: &Kernel, root: KRef<PageTable>, vaddr: UserVa) -> Place {
     let mut table = root;
     for level in [Level::L0, Level::L1, Level::L2] {
-        let index = level.index(vaddr.0);
-        match table.next(k, index) {
+        let place = Place::of(table, level, vaddr);
+        match place.next(k) {
             Some(next) => table = next,
-            None => return Place { table, level, index },
+            None => return place,
         }
     }
-    Place { table, level: Level::L3, index: Level::L3.index(vaddr.0) }
+    Place::of(table, Level::L3, vaddr)
 }
 
 /// Finds the entry for `vaddr` that leads to `table`, if the tables do.
 #[must_use]
 pub(super) fn parent_of(k: &Kernel, root: KRef<PageTable>, vaddr: UserVa, table: KRef<PageTable>) -> Option<Place> {
-    let mut place = Place { table: root, level: Level::L0, index: Level::L0.index(vaddr.0) };
-    loop {
-        let TableEntry::Table(child) = place.entry(k) else { return None };
-        if child == table {
+    let mut parent = root;
+    for level in [Level::L0, Level::L1, Level::L2] {
+        let place = Place::of(parent, level, vaddr);
+        parent = place.next(k)?;
+        if parent == table {
             return Some(place);
         }
-        let level = place.level.next()?;
-        place = Place { table: child, level, index: level.index(vaddr.0) };
     }
+    None
 }

@@ -5,7 +5,7 @@
 
 use crate::PortName;
 use crate::table::subsystem;
-use crate::wire::Ints;
+use crate::wire::{Ints, Text};
 
 /// `HOST_VM_INFO`: counts of the whole system, as `vm_statistics` answers them, in XNU's order.
 pub const HOST_VM_INFO: u32 = 2;
@@ -21,6 +21,11 @@ pub const HOST_BASIC_INFO: u32 = 1;
 pub const HOST_BASIC_INFO_COUNT: u32 = 6;
 /// `CPU_TYPE_ARM64`, as XNU numbers it.
 pub const CPU_TYPE_ARM64: u32 = 0x0100_000c;
+
+/// `VM_WIRE_CURRENT`: what is there.
+pub const VM_WIRE_CURRENT: u32 = 1;
+/// `VM_WIRE_FUTURE`: what comes.
+pub const VM_WIRE_FUTURE: u32 = 2;
 
 subsystem! {
     /// A request to the host.
@@ -55,6 +60,17 @@ subsystem! {
             /// [`VmProt`](crate::vm::VmProt): the accesses that must not fault; none unwires.
             access: u32,
         } -> VmWireReply {}
+
+        /// `vm_wire_all`, A.14: keeps all that a task has resident, and all that it gets.
+        ///
+        /// Checks: the privileged host port, else INVALID_HOST; the task, else INVALID_TASK; known flags, else
+        /// INVALID_ARGUMENT; every page can be had, else the fault's code, and nothing is changed.
+        VmWireAll = 4207 {
+            /// Whose memory.
+            task: PortName,
+            /// [`VM_WIRE_CURRENT`], [`VM_WIRE_FUTURE`]; 0 unwires all, and what comes is not wired.
+            flags: u32,
+        } -> VmWireAllReply {}
 
         /// `vm_set_default_memory_manager`, A.21: who keeps the pages of anonymous memory that is paged out. Memory that
         /// was paged out before stays with the manager that has it.
@@ -101,6 +117,14 @@ subsystem! {
         } -> HostInfoReply {
             /// The information that the flavor names.
             info: Ints<HOST_INFO_MAX>,
+        }
+
+        /// `host_kernel_version`, E.5: what runs.
+        ///
+        /// Checks: a host port, else INVALID_ARGUMENT.
+        HostKernelVersion = 2646 | 201 {} -> HostKernelVersionReply {
+            /// A line of text.
+            version: Text<64>,
         }
 
         /// `processor_set_default`: the name of the processor set.

@@ -23,6 +23,7 @@
 //! | 2209 | `memory_object_change_completed` | none | [`ChangeCompleted`] |
 //! | 2250 | `memory_object_create`, to the default pager's port | new object (receive), control (send), name (send) | [`Create`] |
 //! | 2251 | `memory_object_data_initialize` | control (send) | [`DataInitialize`] |
+//! | 7010 | `memory_object_synchronize`, to managers that want it (7013) | control (send) | [`Synchronize`] |
 //!
 //! The pages of 2208 are in the receiver's map by the time it has the message: new memory, to be deallocated. The default
 //! pager is told of its objects by 2250; of each it then gets 2208, 2203 and 2201 (`docs/paging.md`).
@@ -208,16 +209,35 @@ subsystem! {
             reason: i32,
         } -> MemoryObjectDestroyReply {}
 
-        /// `memory_object_synchronize_completed`: answers `memory_object_synchronize`, which this server sends to
-        /// nobody.
+        /// `memory_object_synchronize_completed`: answers [`Synchronize`]: what was returned of the range is safe.
         ///
-        /// INVALID_ARGUMENT, since no such request is pending.
+        /// INVALID_ARGUMENT if no request for exactly this range is pending.
         MemoryObjectSynchronizeCompleted = 7011 {
             /// Where in the object.
             offset: u64,
             /// Bytes.
             length: u64,
         } -> MemoryObjectSynchronizeCompletedReply {}
+
+        /// Answers [`Synchronize`] as well: not all that was returned of the object could be stored. Who waits gets
+        /// MEMORY_ERROR. Not Mach's.
+        ///
+        /// INVALID_ARGUMENT if no request for exactly this range is pending.
+        MemoryObjectSynchronizeFailed = 7012 {
+            /// Where in the object.
+            offset: u64,
+            /// Bytes.
+            length: u64,
+            /// Why, for logs.
+            error_value: i32,
+        } -> MemoryObjectSynchronizeFailedReply {}
+
+        /// Whether the manager wants [`Synchronize`], which must be answered, from now on. Not Mach's, where every manager
+        /// gets it; to begin with none does.
+        MemoryObjectWantSynchronize = 7013 {
+            /// Whether it does.
+            wanted: bool,
+        } -> MemoryObjectWantSynchronizeReply {}
 
         /// `memory_object_create_proxy`, B.11: a port that `vm_map` accepts in place of an object, for a part of it
         /// and with less protection. The target is a task. Mach takes arrays; the server accepts a length of 1 only.
@@ -442,6 +462,17 @@ upcalls! {
         /// Its bytes.
         size: u64,
     }
+
+    /// Somebody waits until all that was returned of this range, before this message, is safe: `vm_msync`. The answer is
+    /// [`MemoryObjectSynchronizeCompleted`] or [`MemoryObjectSynchronizeFailed`].
+    Synchronize = 7010, 1 rights {
+        /// Where in the object.
+        offset: u64,
+        /// Bytes.
+        length: u64,
+        /// [`crate::vm::VmSync`]: what `vm_msync` was called with.
+        sync_flags: u32,
+    }
 }
 
 /// The id of [`SupplyAndReceive`].
@@ -562,6 +593,7 @@ mod tests {
             Upcall::ChangeCompleted(ChangeCompleted { may_cache: true, copy_strategy: 2 }),
             Upcall::Create(Create { size: 1, page_size: 2 }),
             Upcall::DataInitialize(DataInitialize { offset: 1, data: 2, size: 3 }),
+            Upcall::Synchronize(Synchronize { offset: 1, length: 2, sync_flags: 3 }),
         ];
         for upcall in upcalls {
             let words = upcall.words();

@@ -37,6 +37,16 @@ pub const MACH_TASK_BASIC_INFO: u32 = 20;
 pub const MACH_TASK_BASIC_INFO_COUNT: u32 = 12;
 /// The count of XNU's `TASK_THREAD_TIMES_INFO`, which has GNU's number, on id 3405: user_time, system_time.
 pub const XNU_TASK_THREAD_TIMES_INFO_COUNT: u32 = 4;
+/// XNU's `TASK_VM_INFO`, on id 3405: virtual_size, region_count, page_size, resident_size.
+pub const TASK_VM_INFO: u32 = 22;
+/// The count of what there is of [`TASK_VM_INFO`].
+pub const TASK_VM_INFO_COUNT: u32 = 6;
+/// Ports that `mach_ports_register` keeps.
+pub const REGISTERED_PORTS: usize = 4;
+/// The same by XNU's id.
+pub const XNU_REGISTERED_PORTS: usize = 3;
+/// Ports that a request can name, to be told that they are too many.
+pub const REGISTERED_PORTS_ASKED: usize = 16;
 /// The longest information of `task_info`, in 32-bit units.
 pub const TASK_INFO_MAX: usize = 64;
 
@@ -146,6 +156,23 @@ subsystem! {
             behaviors: Ints<EXCEPTION_KINDS_MAX>,
             /// The flavor of each.
             flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
+
+        /// `mach_ports_register`: ports for the task and for children that it has from now on. They replace those before.
+        ///
+        /// INVALID_ARGUMENT for more than [`REGISTERED_PORTS`] of them (by XNU's id, 3); INVALID_CAPABILITY if one is neither
+        /// null nor a send right.
+        MachPortsRegister = 2033 | 3403 {
+            /// The caller's names of send rights, which are copied.
+            ports: Ints<REGISTERED_PORTS_ASKED>,
+        } -> MachPortsRegisterReply {}
+
+        /// `mach_ports_lookup`: the registered ports, those that are null too.
+        ///
+        /// NO_SPACE if the caller has no room for a right; it keeps those before it.
+        MachPortsLookup = 2034 | 3404 {} -> MachPortsLookupReply {
+            /// A send right to each.
+            ports: Ints<REGISTERED_PORTS>,
         }
 
         /// `task_wire`: not supported.

@@ -8,6 +8,7 @@ use super::{Data, ReplyTo, memory_object_change_attributes, memory_object_data_e
 use super::{memory_object_data_supply, memory_object_data_unavailable, memory_object_destroy};
 use super::{
     memory_object_get_attributes, memory_object_lock_request, memory_object_ready, memory_object_set_deadline,
+    memory_object_synchronize_completed, memory_object_synchronize_failed, memory_object_want_synchronize,
 };
 use crate::msg::NO_ROOM;
 use crate::port::Disposition;
@@ -21,12 +22,14 @@ pub struct Attributes {
     pub may_cache: bool,
     /// What the manager promises about the data.
     pub copy_strategy: CopyStrategy,
+    /// Whether [`MemoryManager::synchronize`] is wanted.
+    pub synchronize: bool,
 }
 
 impl Default for Attributes {
     /// Not cached; data that does not change behind the server's back.
     fn default() -> Self {
-        Self { may_cache: false, copy_strategy: CopyStrategy::DELAY }
+        Self { may_cache: false, copy_strategy: CopyStrategy::DELAY, synchronize: false }
     }
 }
 
@@ -51,6 +54,17 @@ pub enum Answer {
     /// The pages cannot be had now; whoever waits gets `MEMORY_ERROR`. A later access asks again.
     Error(KernReturn),
     /// [`Object::supply`], [`Object::unavailable`] or [`Object::error`] follows.
+    Later,
+}
+
+/// The answer to [`MemoryManager::synchronize`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronized {
+    /// All that came back is safe.
+    Done,
+    /// Some of it is not: whoever waits gets `MEMORY_ERROR`.
+    Failed(KernReturn),
+    /// [`Object::synchronized`] follows.
     Later,
 }
 
@@ -179,10 +193,13 @@ impl Object {
     ///
     /// Those of [`memory_object_ready`].
     pub fn ready(&self, attributes: Attributes) -> Result<()> {
+        if attributes.synchronize {
+            memory_object_want_synchronize(self.control, true)?;
+        }
         memory_object_ready(self.control, attributes.may_cache, attributes.copy_strategy)
     }
 
-    /// Changes the attributes; [`MemoryManager::change_completed`] follows.
+    /// Changes the attributes, but for `synchronize`; [`MemoryManager::change_completed`] follows.
     ///
     /// # Errors
     ///
@@ -191,7 +208,7 @@ impl Object {
         memory_object_change_attributes(self.control, attributes.may_cache, attributes.copy_strategy, self.reply_to())
     }
 
-    /// Whether the object is ready, and its attributes.
+    /// Whether the object is ready, and its attributes, but for `synchronize`.
     ///
     /// # Errors
     ///
@@ -236,6 +253,18 @@ impl Object {
     /// Those of [`memory_object_data_unavailable`].
     pub fn unavailable(&self, offset: u64, size: u64) -> Result<()> {
         memory_object_data_unavailable(self.control, offset, size)
+    }
+
+    /// Answers [`MemoryManager::synchronize`] now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`memory_object_synchronize_completed`].
+    pub fn synchronized(&self, offset: u64, length: u64, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => memory_object_synchronize_completed(self.control, offset, length),
+            Err(code) => memory_object_synchronize_failed(self.control, offset, length, code),
+        }
     }
 
     /// Says that requested pages cannot be had.
@@ -336,6 +365,13 @@ pub trait MemoryManager {
         Err(NO_ROOM)
     }
 
+    /// Somebody waits, in `vm_msync`, until all that came back of this range is safe. Only for objects whose attributes say
+    /// `synchronize`; for others whoever waits goes on when the pages have been received.
+    fn synchronize(&mut self, object: &Object, offset: u64, length: u64) -> Synchronized {
+        let _ = (object, offset, length);
+        Synchronized::Done
+    }
+
     /// A client wants an access that a lock forbids; a lock_request that allows it lets the client go on. By default
     /// the access is allowed.
     fn data_unlock(&mut self, object: &Object, offset: u64, length: u64, desired_access: VmProt) {
@@ -362,6 +398,18 @@ pub trait MemoryManager {
     fn create(&mut self, object: &Object, size: u64) -> u64 {
         let _ = (object, size);
         0
+    }
+
+    /// To the default pager alone: pages of anonymous memory, which count only where it has none yet.
+    fn data_initialize(&mut self, object: &Object, data: Returned) {
+        let _ = (object, data);
+    }
+
+    /// Nobody has a right to an object of [`Server::add_shared`](super::Server::add_shared) any more, and nobody has it
+    /// mapped.
+    fn no_senders(&mut self, object: &Object) -> After {
+        let _ = object;
+        After::Close
     }
 
     /// A lock_request is done; its pages came before.

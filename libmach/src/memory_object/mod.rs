@@ -36,7 +36,7 @@ use mach_protocol::wire::Words;
 use mach_sys::Cap;
 use mach_sys::cap::Notification;
 
-pub use manager::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Supply};
+pub use manager::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Supply, Synchronized};
 pub use pages::{ByPage, Page, Pages};
 pub use server::{Served, Server};
 
@@ -95,7 +95,7 @@ pub fn memory_object_change_attributes(
 pub fn memory_object_get_attributes(control: PortName) -> Result<(bool, Attributes)> {
     call(control, &proto::MemoryObjectGetAttributes {}).map(|reply| {
         let copy_strategy = CopyStrategy(reply.copy_strategy);
-        (reply.object_ready, Attributes { may_cache: reply.may_cache, copy_strategy })
+        (reply.object_ready, Attributes { may_cache: reply.may_cache, copy_strategy, ..Attributes::default() })
     })
 }
 
@@ -213,6 +213,39 @@ pub fn memory_object_lock_request(
 /// Only those of every call here.
 pub fn memory_object_destroy(control: PortName, reason: KernReturn) -> Result<()> {
     call(control, &proto::MemoryObjectDestroy { reason: reason.0 }).map(drop)
+}
+
+/// Answers `memory_object_synchronize`: what was returned of the range is safe.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if no request for exactly this range is pending.
+pub fn memory_object_synchronize_completed(control: PortName, offset: u64, length: u64) -> Result<()> {
+    call(control, &proto::MemoryObjectSynchronizeCompleted { offset, length }).map(drop)
+}
+
+/// Answers `memory_object_synchronize`: not all could be stored. Who waits gets `MEMORY_ERROR`.
+///
+/// # Errors
+///
+/// As for [`memory_object_synchronize_completed`].
+pub fn memory_object_synchronize_failed(
+    control: PortName,
+    offset: u64,
+    length: u64,
+    error_value: KernReturn,
+) -> Result<()> {
+    let error_value = error_value.0;
+    call(control, &proto::MemoryObjectSynchronizeFailed { offset, length, error_value }).map(drop)
+}
+
+/// Says whether `memory_object_synchronize` shall be sent from now on.
+///
+/// # Errors
+///
+/// Only those of every call here.
+pub fn memory_object_want_synchronize(control: PortName, wanted: bool) -> Result<()> {
+    call(control, &proto::MemoryObjectWantSynchronize { wanted }).map(drop)
 }
 
 /// The historic form of [`memory_object_ready`].

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use arena::Id;
 use mach_protocol::private::TaskEnd;
+use mach_protocol::task::REGISTERED_PORTS;
 use mach_protocol::wire::Text;
 use vm::MapId;
 
@@ -36,6 +37,8 @@ pub struct Task {
     pub bootstrap: Right,
     /// Who is told of exceptions.
     pub exception: Handlers,
+    /// What `mach_ports_register` named.
+    pub registered: [Right; REGISTERED_PORTS],
     /// Who is told of its end, and with which word.
     pub watch: Option<(Right, u64)>,
     /// How it ended, once it has.
@@ -67,6 +70,7 @@ impl Task {
             suspended: 0,
             bootstrap: Right::Null,
             exception: Handlers::default(),
+            registered: [const { Right::Null }; REGISTERED_PORTS],
             watch: None,
             end: None,
             is_server: false,

@@ -182,6 +182,7 @@ impl World {
             assert_eq!(self.machine.unasked.get(&id).copied().unwrap_or(0), record.unsolicited, "ASSOC-4");
             let is_waited_for = !owed.is_empty()
                 || record.lingers
+                || record.owes_synchronize()
                 || record.awaits_room
                 || (record.awaits_ready && record.state == State::Init);
             assert_eq!(record.is_waited_for, is_waited_for);

@@ -66,6 +66,7 @@ pub use map::sync::Msync;
 pub use map::transfer::{Copy, Write, WriteSource};
 pub use map::unmap::{Deallocate, Destroy, Holes};
 pub use map::wire::Wire;
+pub use map::wire_all::{WireAll, WireNew};
 pub use map::{Events, Limits, Map};
 pub use object::Object;
 pub use page::{Page, PageState};

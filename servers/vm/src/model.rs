@@ -294,6 +294,7 @@ pub(crate) enum Told {
     Return(AssocId, ReturnedPages),
     /// A copy of a part of the first one: the second one.
     Copy(AssocId, AssocId, u64, u64),
+    Synchronize(AssocId, u64, u64),
     Terminate(AssocId),
     NameDead(ObjectId),
 }
@@ -350,6 +351,10 @@ impl Pager for Machine {
     }
     fn returns_taken(&self, assoc: AssocId) -> u64 {
         self.returns_taken.get(&assoc).copied().unwrap_or(0)
+    }
+    fn synchronize(&mut self, assoc: AssocId, offset: u64, length: u64, _flags: u32) {
+        self.room -= 1;
+        self.told.push(Told::Synchronize(assoc, offset, length));
     }
     fn terminate(&mut self, assoc: AssocId) {
         self.told.push(Told::Terminate(assoc));

@@ -54,6 +54,9 @@ pub trait Pager {
     /// How many of the data_returns of this association the manager has taken.
     fn returns_taken(&self, assoc: AssocId) -> u64;
 
+    /// `memory_object_synchronize`: what was returned of this range shall be safe before the manager answers.
+    fn synchronize(&mut self, assoc: AssocId, offset: u64, length: u64, flags: u32);
+
     /// `memory_object_terminate`: the last message about the association. Not sent to a port that died.
     fn terminate(&mut self, assoc: AssocId);
 

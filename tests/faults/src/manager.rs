@@ -97,7 +97,7 @@ impl MemoryManager for Manager {
             return Init::Refuse;
         }
         let copy_strategy = if self.random.below(2) == 0 { CopyStrategy::NONE } else { CopyStrategy::DELAY };
-        Init::Ready(Attributes { may_cache: false, copy_strategy })
+        Init::Ready(Attributes { copy_strategy, ..Attributes::default() })
     }
 
     fn data_request(&mut self, object: &Object, offset: u64, _: u64, _: VmProt) -> Answer {
@@ -262,7 +262,7 @@ fn nonsense(object: &Object) {
     let _ = memory_object_ready(object.name(), false, CopyStrategy::DELAY);
     let _ = memory_object_ready(OBJECT, false, CopyStrategy::DELAY);
     let _ = memory_object_ready(PortName(0xdead_0001), false, CopyStrategy::DELAY);
-    let _ = object.change_attributes(Attributes { may_cache: false, copy_strategy: CopyStrategy(9) });
+    let _ = object.change_attributes(Attributes { copy_strategy: CopyStrategy(9), ..Attributes::default() });
     let _ = object.supply(0, Supply::copy_at(0, PAGE_SIZE));
     let _ = object.supply(0, Supply::copy_at(u64::MAX - 10, PAGE_SIZE));
     let _ = object.lock_request(1, PAGE_SIZE, ShouldReturn(99), true, VmProt::from_bits_retain(0xff));

@@ -19,6 +19,9 @@ pub(crate) struct Disk {
     /// Sectors that fail, whatever is done to them.
     #[serde(default)]
     pub(crate) failing: Vec<u64>,
+    /// It is attached a second time, as the disk `test`.
+    #[serde(default)]
+    pub(crate) twin: bool,
     /// What it must hold afterwards; nothing is looked at by default.
     after: Option<After>,
 }
@@ -70,11 +73,16 @@ fn numbered(bytes: usize, is_inverted: impl Fn(usize) -> bool) -> Vec<u8> {
     (0..bytes / SECTOR).flat_map(|sector| word(sector).to_le_bytes().into_iter().cycle().take(SECTOR)).collect()
 }
 
-/// The configuration by which QEMU's `blkdebug` lets these sectors fail.
-pub(crate) fn errors(failing: &[u64], image: &Path) -> Result<PathBuf> {
+/// What fails at a sector that fails, as QEMU's `blkdebug` calls it.
+pub(crate) const ALL_EVENTS: [&str; 2] = ["read_aio", "write_aio"];
+/// What fails at one that can be read.
+pub(crate) const WRITES: [&str; 1] = ["write_aio"];
+
+/// The configuration by which QEMU's `blkdebug` lets these sectors fail when these things are done.
+pub(crate) fn errors(failing: &[u64], events: &[&str], image: &Path) -> Result<PathBuf> {
     let path = image.with_extension("errors");
     let rules = failing.iter().flat_map(|sector| {
-        ["read_aio", "write_aio"].map(|event| {
+        events.iter().map(move |event| {
             format!("[inject-error]\nevent = \"{event}\"\nerrno = \"5\"\nsector = \"{sector}\"\nonce = \"off\"\n\n")
         })
     });
@@ -88,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_disk_is_judged_by_its_sectors() {
-        let disk = Disk { megabytes: 1, failing: Vec::new(), after: Some(After::HalfInverted) };
+        let disk = Disk { megabytes: 1, failing: Vec::new(), twin: false, after: Some(After::HalfInverted) };
         let image = disk.make("disk-test").expect("is made");
         let error = disk.check(&image).expect_err("is not inverted").to_string();
         assert!(error.starts_with("sector 1024 of"), "{error}");

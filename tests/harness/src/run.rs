@@ -2,7 +2,7 @@
 
 use crate::board::Board;
 use crate::cli::RunArgs;
-use crate::image::Base;
+use crate::image::{self, Base};
 use crate::qemu::{self, Console, End, Next, Options, Outcome};
 use crate::symbols;
 use crate::task::{self, System, Task, Then};
@@ -15,9 +15,15 @@ const FOR_USER: &str = "tessera: ";
 const PARTS: [&str; 4] = ["boot", "kernel", "root", "mach"];
 /// Lines of the log that are shown when a run fails and nobody asked for the whole log.
 const TAIL: usize = 12;
+/// The whole line by which upstream's kernel ends, if it was built to print.
+const HALTING: &str = "halting...";
+/// Why a kernel that is not Tessera's may fail where Tessera's would not.
+const ADVICE: &str = "a kernel of TESSERA_KERNEL must be built for this machine's board, RAM and interrupt controller, with MCS, \
+                      for EL1 (docs/boot.md: Another kernel)";
 
 /// Runs the task that the arguments name, or the shell.
 pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
+    arguments.machine.check()?;
     let (tasks, then) = match &arguments.task {
         Some(name) => (vec![Task::find(name)?], Then::Semihosting),
         None => (task::examples()?.into_iter().map(Task::Example).collect(), Then::Shell),
@@ -52,6 +58,10 @@ impl Watch {
         if self.verbose {
             eprintln!("{line}");
         }
+        if line == HALTING && image::other_kernel().is_some() {
+            self.stopped = Some(format!("the kernel has halted; {ADVICE}"));
+            return Next::Stop;
+        }
         let said = PARTS.iter().find_map(|part| line.strip_prefix(part)?.strip_prefix(": "));
         match said.map(|said| said.split_once(": ").unwrap_or((said, ""))) {
             Some(("error" | "help", _)) => self.complaints.push(line.to_owned()),
@@ -76,7 +86,8 @@ impl Watch {
         match (&outcome.end, &self.stopped, &self.last_word) {
             (End::Timeout(limit), ..) => {
                 self.show_tail(outcome);
-                bail!("the time limit of {} s is over; the run was ended", limit.as_secs_f64());
+                let advice = image::other_kernel().map(|_| format!("; {ADVICE}")).unwrap_or_default();
+                bail!("the time limit of {} s is over; the run was ended{advice}", limit.as_secs_f64());
             }
             (_, Some(why), _) => {
                 self.show_tail(outcome);

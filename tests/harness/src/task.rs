@@ -77,7 +77,12 @@ impl Task {
         if path.is_dir() {
             bail!("{name} is a folder without a Cargo.toml");
         }
-        bail!("there is no task `{name}`: it is no file, no folder and none of the examples {}", examples()?.join(", "))
+        let examples = examples()?;
+        let meant = nearest(name, &examples).map(|near| format!(". Is it `{near}`?")).unwrap_or_default();
+        bail!(
+            "there is no task `{name}`: it is no file, no folder and none of the examples {}{meant}",
+            examples.join(", ")
+        )
     }
 }
 
@@ -95,6 +100,12 @@ pub(crate) fn examples() -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// The name that is nearest to `name`, if one is near: at most a third of it is another.
+fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+    let near = names.iter().map(|other| (strsim::damerau_levenshtein(name, other), other));
+    near.filter(|(distance, _)| distance * 3 <= name.len()).min().map(|(_, other)| other)
 }
 
 /// What a system has for a test that others have not.
@@ -262,7 +273,9 @@ mod tests {
     #[test]
     fn an_unknown_task_is_refused_with_the_choice() {
         let error = Task::find("no-such-task").expect_err("there is none").to_string();
-        assert!(error.starts_with("there is no task `no-such-task`"), "{error}");
+        assert!(error.starts_with("there is no task `no-such-task`") && !error.contains('?'), "{error}");
+        let error = Task::find("mapfiel").expect_err("there is none").to_string();
+        assert!(error.ends_with(". Is it `mapfile`?"), "{error}");
     }
 
     #[test]

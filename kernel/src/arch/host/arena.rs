@@ -99,16 +99,23 @@ impl Machine {
     pub fn is_zero(&self, region: MemRegion) -> bool {
         let base = KernelVa(self.arena.start.as_ptr().addr()).to_phys();
         let first = ((region.base().0 - base.0) / 8) as usize;
-        self.snapshot().iter().skip(first).take((region.bytes() / 8) as usize).all(|word| *word == 0)
+        (first..first + (region.bytes() / 8) as usize).all(|index| self.word(index) == 0)
     }
 
     /// A copy of all memory, for tests that compare before and after.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u64> {
-        let words = self.arena.layout.size() / 8;
-        let start = self.arena.start.as_ptr().cast::<u64>();
+        (0..self.arena.layout.size() / 8).map(|index| self.word(index)).collect()
+    }
+
+    /// A word of all memory; 0 behind its end.
+    fn word(&self, index: usize) -> u64 {
+        if index >= self.arena.layout.size() / 8 {
+            return 0;
+        }
+        let place = self.arena.start.as_ptr().cast::<u64>().wrapping_add(index);
         // SAFETY: inside the allocation, aligned; zeroed at first, so every word is initialised
         // but for padding, which volatile reads take as it is.
-        (0..words).map(|i| unsafe { start.wrapping_add(i).read_volatile() }).collect()
+        unsafe { place.read_volatile() }
     }
 }

@@ -190,7 +190,7 @@ impl Tcb {
 
     /// An inactive thread without anything.
     #[must_use]
-    pub fn initial() -> Self {
+    pub const fn initial() -> Self {
         Tcb {
             slots: [const { Slot::empty() }; Tcb::SLOTS],
             context: Context::new(),

@@ -4,6 +4,7 @@ use sel4_abi::registers::{CONTEXT, FRAME_REGISTERS, Register};
 
 use super::decode::{self, CopyFlags, NewBuffer, NewCap, NewSchedContext, TcbInvocation};
 use super::{Tcb, TcbSlot, thread};
+use crate::arch::context::{SPSR_INDEX, sanitise_spsr};
 use crate::cap::{SlotRef, cdt, delete};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
@@ -84,8 +85,11 @@ fn read_registers(k: &Kernel, target: KRef<Tcb>, suspend: bool, count: usize) ->
 /// Writes registers in the order of the list; the thread will continue at its restart PC in any case.
 fn write_registers(k: &Kernel, target: KRef<Tcb>, args: &Args, count: usize) {
     let context = &target.get(k).context;
-    for (word, register) in (decode::FIRST_VALUE..).zip(CONTEXT.into_iter().take(count)) {
-        context.set(register, args.word(k, word).any());
+    for (word, register) in (decode::FIRST_VALUE..).zip(context.in_message_order().into_iter().take(count)) {
+        register.set(args.word(k, word).any());
+    }
+    if count > SPSR_INDEX {
+        context.spsr.set(sanitise_spsr(context.spsr.get()));
     }
     context.resume_pc.set(context.restart_pc.get());
 }

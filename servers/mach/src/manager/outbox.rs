@@ -1,6 +1,6 @@
 //! The virtual memory's side: what it tells managers is put down, to be posted when its step is over.
 
-use mach_protocol::memory_object::{CopyObject, DataRequest, DataReturn, DataUnlock, Upcall};
+use mach_protocol::memory_object::{CopyObject, DataRequest, DataReturn, DataUnlock, Synchronize, Upcall};
 use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::{KernResult, KernReturn};
 use vm::{AssocId, ManagerId, Prot, ReturnedData, ReturnedPages};
@@ -147,6 +147,11 @@ impl<M: Machine> vm::Pager for Hardware<M> {
 
     fn returns_taken(&self, assoc: AssocId) -> u64 {
         self.managers.records.get(&assoc).map_or(u64::MAX, |record| record.returns_taken)
+    }
+
+    fn synchronize(&mut self, assoc: AssocId, offset: u64, length: u64, flags: u32) {
+        let request = Synchronize { offset, length, sync_flags: flags };
+        self.managers.tell(assoc, Upcall::Synchronize(request), None);
     }
 
     fn terminate(&mut self, assoc: AssocId) {

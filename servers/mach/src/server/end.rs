@@ -248,6 +248,7 @@ impl<M: Machine> Server<M> {
         if let Some(task) = self.tasks.remove(id) {
             self.ports.release(task.bootstrap);
             task.exception.release(&mut self.ports);
+            task.registered.into_iter().for_each(|right| self.ports.release(right));
             if let (Some((watcher, cookie)), Some(how)) = (task.watch, task.end) {
                 let words = TaskEnded { cookie, end: how }.words();
                 if let Some(port) = watcher.port()

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use mach_protocol::host as wire;
 use mach_protocol::host::HostRequest;
-use mach_protocol::wire::Ints;
+use mach_protocol::wire::{Ints, Text};
 use mach_protocol::{KernReturn, PortName};
 use vm::{Host, Limits};
 
@@ -13,6 +13,10 @@ use super::{Caller, Server};
 use crate::machine::Machine;
 use crate::memory::PAGE;
 use crate::port::ObjectKind;
+
+/// What `host_kernel_version` answers.
+const KERNEL_VERSION: &str =
+    concat!("Tessera ", env!("CARGO_PKG_VERSION"), ": Mach servers over the seL4 16.0.0 MCS interface, AArch64");
 
 impl<M: Machine> Server<M> {
     /// A call to the host.
@@ -44,6 +48,20 @@ impl<M: Machine> Server<M> {
                 let map = self.map_argument(caller.space, c.task);
                 let wire = vm::Wire::new(host, map, c.address, c.size, c.access, family(request));
                 self.perform_work(caller, request, VmWork::Wire(wire));
+            }
+            HostRequest::VmWireAll(c) => {
+                let map = self.map_argument(caller.space, c.task);
+                let wire = vm::WireAll::new(host, map, c.flags);
+                self.perform_work(caller, request, VmWork::WireAll(wire));
+            }
+            HostRequest::HostKernelVersion(_) => {
+                let answer = match host {
+                    Host::None => Err(KernReturn::INVALID_ARGUMENT),
+                    Host::Plain | Host::Privileged => {
+                        Ok(wire::HostKernelVersionReply { version: Text::new(KERNEL_VERSION) })
+                    }
+                };
+                self.answer_result(caller.thread, request, &answer);
             }
             HostRequest::VmSetSizeLimit(c) => {
                 let map = self.map_argument(caller.space, c.task);

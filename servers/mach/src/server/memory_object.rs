@@ -146,7 +146,13 @@ impl<M: Machine> Server<M> {
                 Ok(())
             }
             MemoryObjectRequest::MemoryObjectLockRequest(c) => self.lock_request(caller, assoc, &c),
-            MemoryObjectRequest::MemoryObjectSynchronizeCompleted(_) => Err(KernReturn::INVALID_ARGUMENT),
+            MemoryObjectRequest::MemoryObjectSynchronizeCompleted(c) => {
+                vm.synchronized(hw, assoc, c.offset, c.length, Ok(()))
+            }
+            MemoryObjectRequest::MemoryObjectSynchronizeFailed(c) => {
+                vm.synchronized(hw, assoc, c.offset, c.length, Err(KernReturn::MEMORY_ERROR))
+            }
+            MemoryObjectRequest::MemoryObjectWantSynchronize(c) => vm.set_synchronizes(assoc, c.wanted),
             MemoryObjectRequest::MemoryObjectGetAttributes(_)
             | MemoryObjectRequest::MemoryObjectDataSupply(_)
             | MemoryObjectRequest::MemoryObjectDataProvided(_)

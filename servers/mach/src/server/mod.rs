@@ -176,6 +176,8 @@ impl<M: Machine> Server<M> {
         self.hw.next_space = Some(start.root_table);
         let (first, end) = start.root_map;
         let map = self.vm.create_map(&mut self.hw, vm::Range { start: first, end }).ok()?;
+        // Root stays in memory, whatever becomes of the default pager.
+        self.vm.keep_resident(map);
         let task = self.enter_task(map)?;
         self.root = task;
         self.tasks.get_mut(task)?.is_server = true;

@@ -34,6 +34,11 @@ fn cut(words: &[u64], count: u32) -> Ints<{ wire::TASK_INFO_MAX }> {
     Ints::new(all.as_slice().get(..all.len().min(count as usize)).unwrap_or_default())
 }
 
+/// Ports that `mach_ports_register` keeps, by the id of the call.
+const fn most_registered(request: u32) -> usize {
+    if is_gnu_id(request) { wire::REGISTERED_PORTS } else { wire::XNU_REGISTERED_PORTS }
+}
+
 /// One more of a right that the server keeps.
 fn copied(ports: &mut Ports, right: &Right) -> Right {
     if *right == Right::Null { Right::Null } else { ports.copy_send(right) }
@@ -103,6 +108,14 @@ impl<M: Machine> Server<M> {
                 let answer = self.swap_task_exception_ports(caller, task, c);
                 self.answer_result(caller.thread, request, &answer);
             }
+            TaskRequest::MachPortsRegister(c) => {
+                let answer = self.register_ports(caller, task, most_registered(request), c.ports.as_slice());
+                self.answer_result(caller.thread, request, &answer.map(|()| wire::MachPortsRegisterReply {}));
+            }
+            TaskRequest::MachPortsLookup(_) => {
+                let answer = self.registered_ports(caller, task, most_registered(request));
+                self.answer_result(caller.thread, request, &answer.map(|ports| wire::MachPortsLookupReply { ports }));
+            }
             TaskRequest::TaskWire(_) => self.answer_code(caller.thread, request, KernReturn::NOT_SUPPORTED),
             TaskRequest::TaskSetName(c) => {
                 if let Some(task) = self.tasks.get_mut(task) {
@@ -161,11 +174,15 @@ impl<M: Machine> Server<M> {
             return Err(KernReturn::RESOURCE_SHORTAGE);
         };
         let inherited = match self.tasks.get(parent) {
-            Some(parent) => (copied(&mut self.ports, &parent.bootstrap), parent.exception.inherit(&mut self.ports)),
-            None => (Right::Null, Handlers::default()),
+            Some(parent) => (
+                copied(&mut self.ports, &parent.bootstrap),
+                parent.exception.inherit(&mut self.ports),
+                parent.registered.each_ref().map(|right| copied(&mut self.ports, right)),
+            ),
+            None => (Right::Null, Handlers::default(), [const { Right::Null }; wire::REGISTERED_PORTS]),
         };
         if let Some(task) = self.tasks.get_mut(child) {
-            (task.bootstrap, task.exception) = inherited;
+            (task.bootstrap, task.exception, task.registered) = inherited;
         }
         let port = self.tasks.get(child).map(|child| child.port);
         let space = self.threads.get(thread).and_then(|thread| self.tasks.get(thread.task)).map(|task| task.space);
@@ -290,6 +307,45 @@ impl<M: Machine> Server<M> {
             self.ports.release(old);
         }
         Ok(())
+    }
+
+    /// Keeps copies of rights of the caller's for a task and its children, in place of those before.
+    ///
+    /// Checks: at most so many, else INVALID_ARGUMENT; each is null or a send right, else INVALID_CAPABILITY.
+    fn register_ports(&mut self, caller: Caller, id: TaskId, most: usize, names: &[u32]) -> Result<(), KernReturn> {
+        if names.len() > most {
+            return Err(KernReturn::INVALID_ARGUMENT);
+        }
+        let mut rights = [const { Right::Null }; wire::REGISTERED_PORTS];
+        let copied = rights.iter_mut().zip(names).try_for_each(|(right, name)| {
+            *right = self.copied_right(caller, PortName(*name))?;
+            Ok(())
+        });
+        let old = match (copied, self.tasks.get_mut(id)) {
+            (Ok(()), Some(task)) => core::mem::replace(&mut task.registered, rights),
+            _ => rights,
+        };
+        old.into_iter().for_each(|right| self.ports.release(right));
+        copied
+    }
+
+    /// Gives the caller the registered ports of a task.
+    ///
+    /// # Errors
+    /// NO_SPACE: the caller has no room for a right; it keeps those before it.
+    fn registered_ports(
+        &mut self,
+        caller: Caller,
+        id: TaskId,
+        most: usize,
+    ) -> Result<Ints<{ wire::REGISTERED_PORTS }>, KernReturn> {
+        let task = self.tasks.get(id).ok_or(KernReturn::FAILURE)?;
+        let rights: Vec<Right> =
+            task.registered.iter().take(most).map(|right| copied(&mut self.ports, right)).collect();
+        // All are taken out of the server's hands, whatever becomes of one.
+        let names: Vec<_> = rights.into_iter().map(|right| self.ports.copy_out(caller.space, right)).collect();
+        let names: Vec<u32> = names.into_iter().map(|name| name.map(|name| name.0)).collect::<Result<_, _>>()?;
+        Ok(Ints::new(&names))
     }
 
     /// Checks: those of [`handlers::check`]; a send right can be had from the port, else INVALID_CAPABILITY.

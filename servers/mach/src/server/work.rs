@@ -2,11 +2,11 @@
 
 use alloc::boxed::Box;
 
-use mach_protocol::host::VmWireReply;
+use mach_protocol::host::{VmWireAllReply, VmWireReply};
 use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::vm as wire;
 use mach_protocol::vm::VmRequest;
-use mach_protocol::wire::{Ints, Wire};
+use mach_protocol::wire::{Ints, Wire, Words};
 use mach_protocol::{KernReturn, PortName};
 use vm::{Family, Holes, MapArgs, MapId, Operation, RemapArgs, Step, WriteSource};
 
@@ -32,6 +32,9 @@ pub(super) enum VmWork {
     ReadList(Box<ReadListWork>),
     Remap(vm::Remap),
     Wire(vm::Wire),
+    WireAll(vm::WireAll),
+    /// What was made is wired; then comes the answer.
+    WireNew(vm::WireNew, Box<Words>),
     Msync(vm::Msync),
     MachineAttribute(vm::MachineAttribute, u32),
     BehaviorSet(vm::BehaviorSet),
@@ -42,24 +45,34 @@ trait Answers: Operation {
     type Reply: Wire;
 
     fn reply(out: Self::Out) -> Self::Reply;
+
+    /// What wires the memory that it made, if that is wanted of its map.
+    fn wires(&self, _: &vm::Vm, _: &Self::Out) -> Option<vm::WireNew> {
+        None
+    }
 }
 
 /// Says of operations what their outcomes answer.
 macro_rules! answers {
-    ($($operation:ty: $out:pat => $Reply:ident { $($field:ident $(: $value:expr)?),* };)*) => {
+    ($($operation:ty: $out:pat => $Reply:ident { $($field:ident $(: $value:expr)?),* } $(, memory at $made:expr)?;)*) => {
         $(impl Answers for $operation {
             type Reply = wire::$Reply;
 
             fn reply($out: Self::Out) -> wire::$Reply {
                 wire::$Reply { $($field $(: $value)?),* }
             }
+
+            $(fn wires(&self, vm: &vm::Vm, $out: &Self::Out) -> Option<vm::WireNew> {
+                let (map, size) = self.made();
+                vm::WireNew::of(vm, map, $made, size)
+            })?
         })*
     };
 }
 
 answers! {
-    vm::Allocate: address => VmAllocateReply { address };
-    vm::MapMemory: address => VmMapReply { address };
+    vm::Allocate: address => VmAllocateReply { address }, memory at *address;
+    vm::MapMemory: address => VmMapReply { address }, memory at *address;
     vm::Deallocate: () => VmDeallocateReply {};
     vm::Protect: () => VmProtectReply {};
     vm::SetInherit: () => VmSetInheritReply {};
@@ -70,7 +83,7 @@ answers! {
         address: out.address,
         cur_protection: u32::from(out.protection.bits()),
         max_protection: u32::from(out.max_protection.bits())
-    };
+    }, memory at out.address;
     vm::Msync: () => VmMsyncReply {};
     vm::BehaviorSet: () => VmBehaviorSetReply {};
 }
@@ -87,8 +100,14 @@ impl VmWork {
     /// Takes one step.
     pub(super) fn step<M: Machine>(&mut self, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Progress {
         match self {
-            Self::Allocate(op) => answered(op, vm, hw),
-            Self::Map(op) => answered(op, vm, hw),
+            Self::Allocate(op) => {
+                let made = made(op, vm, hw);
+                self.go_on(made)
+            }
+            Self::Map(op) => {
+                let made = made(op, vm, hw);
+                self.go_on(made)
+            }
             Self::Deallocate(op) => answered(op, vm, hw),
             Self::Protect(op) => answered(op, vm, hw),
             Self::Inherit(op) => answered(op, vm, hw),
@@ -100,8 +119,16 @@ impl VmWork {
             Self::Write(op) => answered(op, vm, hw),
             Self::Copy(op) => answered(op, vm, hw),
             Self::ReadList(work) => work.step(vm, hw),
-            Self::Remap(op) => answered(op, vm, hw),
+            Self::Remap(op) => {
+                let made = made(op, vm, hw);
+                self.go_on(made)
+            }
             Self::Wire(op) => answered(op, vm, hw),
+            Self::WireAll(op) => progress(op.step(vm, hw), |()| VmWireAllReply {}),
+            Self::WireNew(op, answer) => match op.step(vm, hw) {
+                Step::Done(Ok(())) => Progress::Done(Words::clone(answer)),
+                step => progress(step, |()| VmWireReply {}),
+            },
             Self::Msync(op) => answered(op, vm, hw),
             Self::MachineAttribute(op, value) => {
                 let value = *value;
@@ -125,6 +152,8 @@ impl VmWork {
             Self::ReadList(work) => work.cancel(vm),
             Self::Remap(op) => op.cancel(vm),
             Self::Wire(op) => op.cancel(vm),
+            Self::WireAll(op) => op.cancel(vm),
+            Self::WireNew(op, _) => op.cancel(vm),
             Self::Msync(op) => op.cancel(vm),
             Self::MachineAttribute(op, _) => op.cancel(vm),
             Self::BehaviorSet(op) => op.cancel(vm),
@@ -133,9 +162,35 @@ impl VmWork {
     }
 }
 
+impl VmWork {
+    /// Where memory was made that `vm_wire_all` wants wired, that is done before the answer.
+    fn go_on(&mut self, made: Result<Progress, VmWork>) -> Progress {
+        made.unwrap_or_else(|wire| {
+            *self = wire;
+            Progress::Again
+        })
+    }
+}
+
 /// The server's progress out of a step of an operation.
 fn answered<M: Machine, O: Answers>(op: &mut O, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Progress {
     progress(op.step(vm, hw), O::reply)
+}
+
+/// The same of an operation that makes memory; or the work that wires it, and answers then.
+fn made<M: Machine, O: Answers>(op: &mut O, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Result<Progress, VmWork> {
+    match op.step(vm, hw) {
+        Step::Done(Ok(out)) => match op.wires(vm, &out) {
+            Some(wire) => Err(wire_then(wire, O::reply(out))),
+            None => Ok(progress(Step::Done(Ok(out)), O::reply)),
+        },
+        step => Ok(progress(step, O::reply)),
+    }
+}
+
+/// The work that wires new memory and answers then.
+fn wire_then(wire: vm::WireNew, reply: impl Wire) -> VmWork {
+    VmWork::WireNew(wire, Box::new(pack_reply(&Ok(reply))))
 }
 
 /// The server's progress out of an operation's, with the reply that its outcome makes.
@@ -318,7 +373,11 @@ impl<M: Machine> Server<M> {
         let progress = match op.step(&mut self.vm, &mut self.hw) {
             Step::Done(outcome) => {
                 self.look_for_chores();
-                return self.answer_result(caller.thread, request, &outcome.map(O::reply));
+                let wire = outcome.as_ref().ok().and_then(|out| op.wires(&self.vm, out));
+                return match (outcome.map(O::reply), wire) {
+                    (Ok(reply), Some(wire)) => self.perform_work(caller, request, wire_then(wire, reply)),
+                    (answer, _) => self.answer_result(caller.thread, request, &answer),
+                };
             }
             Step::Wait(on) => Progress::WaitVm(on),
             Step::Again => Progress::Again,

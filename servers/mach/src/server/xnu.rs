@@ -12,6 +12,7 @@ use mach_protocol::wire::Ints;
 use super::Server;
 use super::threads::run_state;
 use crate::machine::Machine;
+use crate::memory::PAGE;
 use crate::task::TaskId;
 use crate::thread::ThreadId;
 
@@ -45,6 +46,7 @@ impl<M: Machine> Server<M> {
             }
             wire::TASK_BASIC_INFO_64_2 if count >= wire::TASK_BASIC_INFO_64_2_COUNT => {}
             wire::MACH_TASK_BASIC_INFO if count >= wire::MACH_TASK_BASIC_INFO_COUNT => {}
+            wire::TASK_VM_INFO if count >= wire::TASK_VM_INFO_COUNT => {}
             _ => return Err(KernReturn::INVALID_ARGUMENT),
         }
         let task = self.tasks.get(id).ok_or(KernReturn::FAILURE)?;
@@ -52,6 +54,7 @@ impl<M: Machine> Server<M> {
         let ([seconds, us], suspended) = (time(task.ended_us), task.suspended);
         let ([low, high], [res_low, res_high]) = (halves(sizes.virtual_size), halves(sizes.resident_size));
         Ok(match flavor {
+            wire::TASK_VM_INFO => Ints::new(&[low, high, sizes.region_count as u32, PAGE as u32, res_low, res_high]),
             wire::TASK_BASIC_INFO_64_2 => {
                 Ints::new(&[suspended, low, high, res_low, res_high, seconds, us, 0, 0, TIMESHARE])
             }

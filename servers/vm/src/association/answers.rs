@@ -244,6 +244,7 @@ impl Vm {
         record.awaits_ready = false;
         record.awaits_room = false;
         record.lingers = false;
+        record.syncs.clear();
         let object = record.object;
         if let State::Terminating { discards } = &mut record.state {
             *discards = true;
@@ -267,7 +268,10 @@ impl Vm {
         }
         self.wake(WaitOn::Room(assoc), Wake::Retry);
         // Taking messages is no answer to those that were to be answered.
-        let is_owed = self.associations.get(assoc).is_some_and(|record| !record.owed.is_empty() || record.lingers);
+        let is_owed = self
+            .associations
+            .get(assoc)
+            .is_some_and(|record| !record.owed.is_empty() || record.lingers || record.owes_synchronize());
         if is_owed {
             self.note_waiting(env, assoc);
         } else {

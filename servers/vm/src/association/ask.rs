@@ -202,6 +202,7 @@ impl Vm {
         let Some(record) = self.associations.get_mut(assoc) else { return };
         let is_waited_for = !record.owed.is_empty()
             || record.lingers
+            || record.owes_synchronize()
             || record.awaits_room
             || (record.awaits_ready && record.state == State::Init);
         if record.is_waited_for != is_waited_for {

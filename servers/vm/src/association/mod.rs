@@ -9,6 +9,7 @@
 //! | `call`     | copies of which the manager is told: `memory_object_copy`                |
 //! | `answers`  | ready, attributes, unavailable, error, destroy, death, silence, room     |
 //! | `supply`   | `data_supply`: pages come in                                             |
+//! | `synchronize` | telling the manager that somebody waits until all is safe             |
 //! | `sweep`    | going over resident pages: return, flush, lock                           |
 //! | `lock`     | `lock_request`: sweeps in the order received                             |
 //! | `returned` | contents on their way to a manager                                       |
@@ -43,6 +44,7 @@ mod retire;
 mod returned;
 mod supply;
 mod sweep;
+mod synchronize;
 
 use alloc::collections::{BTreeSet, VecDeque};
 
@@ -55,6 +57,7 @@ pub(crate) use returned::{Keep, Run};
 pub use returned::{MapReturned, ReturnedData, ReturnedPages};
 pub use supply::{DataSupply, SupplyArgs, SupplyDone};
 pub(crate) use sweep::{Flush, Returns, Sweep, Swept};
+pub(crate) use synchronize::{Sync, Synchronized};
 
 use crate::types::{ManagerId, ObjectId};
 
@@ -109,6 +112,10 @@ pub struct Association {
     /// Lock requests in the order received; the first one is at work.
     pub(crate) turns: VecDeque<u64>,
     pub(crate) next_turn: u64,
+    /// The manager is told when somebody waits until all is safe.
+    pub(crate) synchronizes: bool,
+    /// What it was told of so; at most [`MAX_OWED`].
+    pub(crate) syncs: VecDeque<Sync>,
     /// Somebody waits for the manager to become ready.
     pub(crate) awaits_ready: bool,
     /// Somebody waits for the manager to take messages.
@@ -134,6 +141,8 @@ impl Association {
             unsolicited: 0,
             turns: VecDeque::new(),
             next_turn: 0,
+            synchronizes: false,
+            syncs: VecDeque::new(),
             awaits_ready: false,
             awaits_room: false,
             lingers: false,

@@ -138,6 +138,12 @@ pub struct Allocate {
 }
 
 impl Allocate {
+    /// Whose memory it makes, and how many bytes.
+    #[must_use]
+    pub fn made(&self) -> (Option<MapId>, u64) {
+        (self.target, self.size)
+    }
+
     /// A call. For the GNU family `flags` is the boolean `anywhere`.
     #[must_use]
     pub fn new(target: Option<MapId>, address: u64, size: u64, flags: u32, family: Family) -> Allocate {

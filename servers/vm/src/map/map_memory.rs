@@ -144,6 +144,12 @@ pub struct MapMemory {
 }
 
 impl MapMemory {
+    /// Whose memory it makes, and how many bytes.
+    #[must_use]
+    pub fn made(&self) -> (Option<MapId>, u64) {
+        (self.target, self.args.size)
+    }
+
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, args: MapArgs) -> MapMemory {

@@ -26,6 +26,7 @@ pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod unmap;
 pub(crate) mod wire;
+pub(crate) mod wire_all;
 
 use crate::range::Range;
 use crate::types::{MapId, SpaceId};
@@ -64,6 +65,8 @@ pub struct Map {
     /// Bytes in wired entries.
     pub(crate) size_wired: u64,
     pub(crate) limits: Limits,
+    /// `vm_wire_all` FUTURE: what is made is wired.
+    pub(crate) wires_new: bool,
     /// Others' pages are brought in and out by its task: what it touches stays resident.
     pub(crate) is_kept: bool,
     /// An operation of several steps works on it: other calls and faults wait.
@@ -84,6 +87,7 @@ impl Map {
             size_none: 0,
             size_wired: 0,
             limits,
+            wires_new: false,
             is_kept: false,
             is_locked: false,
             events: Events::default(),

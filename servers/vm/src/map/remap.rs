@@ -90,6 +90,12 @@ pub struct Remap {
 }
 
 impl Remap {
+    /// Whose memory it makes, and how many bytes.
+    #[must_use]
+    pub fn made(&self) -> (Option<MapId>, u64) {
+        (self.target, self.args.size)
+    }
+
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, args: RemapArgs) -> Remap {

@@ -2,7 +2,7 @@
 
 use mach_protocol::{KernResult, KernReturn};
 
-use crate::association::{Flush, Returns, Sweep, Swept};
+use crate::association::{Flush, Returns, Sweep, Swept, Synchronized};
 use crate::object::{Object, Source};
 use crate::range::{self, Range};
 use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
@@ -24,6 +24,10 @@ const CONTIGUOUS: u32 = 0x20;
 #[derive(Debug)]
 enum Part {
     Sweeping(Sweep, AssocId),
+    /// Until the manager can be told that somebody waits.
+    Telling(AssocId, ObjectId, Range),
+    /// Until it has answered that.
+    Told(AssocId, ObjectId, u64),
     /// Until the manager has taken this many data_returns.
     Taking(AssocId, ObjectId, u64),
 }
@@ -46,7 +50,8 @@ struct Work {
 /// | INVALIDATE                  | discarded, only precious ones are returned: dirty data is lost      |
 /// | KILLPAGES                   | discarded, up to the first hole                                     |
 ///
-/// SYNC waits until the managers have received what was returned.
+/// SYNC waits until the managers have received what was returned; those that want to be told, with
+/// `memory_object_synchronize`, until they have answered that.
 ///
 /// # Errors
 /// | # | check                                      | error                                |
@@ -102,6 +107,13 @@ impl Msync {
         }
     }
 
+    /// Whoever was told that this call waits need not hurry any more.
+    fn forget(&mut self, vm: &mut Vm) {
+        if let Some(Work { part: Some(Part::Told(assoc, _, ticket)), .. }) = self.work {
+            vm.abandon_synchronize(assoc, ticket);
+        }
+    }
+
     fn waits_for_managers(&self) -> bool {
         self.flags & SYNCHRONOUS != 0
     }
@@ -141,6 +153,7 @@ impl Operation for Msync {
 
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
         if let Some(error) = vm.failure.take() {
+            self.forget(vm);
             return error.into();
         }
         if self.work.is_none() {
@@ -150,6 +163,7 @@ impl Operation for Msync {
             }
         }
         let (action, waits, kills) = (self.action(), self.waits_for_managers(), self.flags & KILLPAGES != 0);
+        let flags = self.flags;
         let Some(work) = &mut self.work else { return Step::Done(Ok(())) };
         if let Some(wait) = vm.is_locked(&[work.map]) {
             return Step::Wait(wait);
@@ -168,7 +182,7 @@ impl Operation for Msync {
                     return if is_whole { Step::Done(Ok(())) } else { KernReturn::INVALID_ADDRESS.into() };
                 }
                 Some(Part::Sweeping(sweep, assoc)) => {
-                    let (assoc, object) = (*assoc, sweep.object);
+                    let (assoc, object, range) = (*assoc, sweep.object, sweep.range);
                     if is_lost(vm, assoc, object) {
                         return KernReturn::MEMORY_ERROR.into();
                     }
@@ -177,8 +191,41 @@ impl Operation for Msync {
                         Swept::Wait(what) => return Step::Wait(what),
                         Swept::Done => {}
                     }
-                    let returns = vm.associations.get(assoc).map(|record| record.returns);
-                    work.part = returns.filter(|_| waits).map(|returns| Part::Taking(assoc, object, returns));
+                    work.part = vm.associations.get(assoc).filter(|_| waits).map(|record| {
+                        if record.synchronizes && !record.is_terminating() {
+                            Part::Telling(assoc, object, range)
+                        } else {
+                            Part::Taking(assoc, object, record.returns)
+                        }
+                    });
+                }
+                Some(Part::Telling(assoc, object, range)) => {
+                    let (assoc, object, range) = (*assoc, *object, *range);
+                    if is_lost(vm, assoc, object) {
+                        return KernReturn::MEMORY_ERROR.into();
+                    }
+                    if vm.associations.get(assoc).is_none_or(|record| record.is_terminating()) {
+                        work.part = None;
+                        continue;
+                    }
+                    match vm.request_synchronize(env, assoc, range, flags) {
+                        Ok(ticket) => work.part = Some(Part::Told(assoc, object, ticket)),
+                        Err(what) => return Step::Wait(what),
+                    }
+                }
+                Some(Part::Told(assoc, object, ticket)) => {
+                    let (assoc, object, ticket) = (*assoc, *object, *ticket);
+                    if is_lost(vm, assoc, object) {
+                        return KernReturn::MEMORY_ERROR.into();
+                    }
+                    if vm.associations.get(assoc).is_some() {
+                        match vm.look_at_synchronize(assoc, ticket) {
+                            Synchronized::Pending => return Step::Wait(WaitOn::Manager(assoc)),
+                            Synchronized::Answered(Ok(())) => {}
+                            Synchronized::Answered(Err(error)) => return error.into(),
+                        }
+                    }
+                    work.part = None;
                 }
                 Some(Part::Taking(assoc, object, returns)) => {
                     let (assoc, object) = (*assoc, *object);
@@ -195,7 +242,8 @@ impl Operation for Msync {
         }
     }
 
-    fn cancel(&mut self, _vm: &mut Vm) -> Cancel {
+    fn cancel(&mut self, vm: &mut Vm) -> Cancel {
+        self.forget(vm);
         Cancel::Dropped
     }
 }

@@ -111,6 +111,84 @@ fn i13_09c_a_second_wiring_that_fails_leaves_the_first() {
     }
 }
 
+fn wire_all(b: &mut Bench, flags: u32) -> i32 {
+    code(b.world.run(WireAll::new(Host::Privileged, Some(b.me), flags)))
+}
+
+#[test]
+fn i13_12_all_that_is_there_is_wired_and_unwired() {
+    let (mut b, a) = Bench::with_pages(200);
+    b.deallocate(a + 3 * P, P);
+    b.protect(a + 10 * P, 5 * P, false, 0);
+    b.protect(a + 20 * P, P, false, READ);
+    assert_eq!(wire(&mut b, a + 30 * P, P, READ, Family::Xnu), 0);
+    assert_eq!(wire_all(&mut b, 1), 0);
+    assert_eq!(b.statistics().wire_count, 194, "but for the hole and what nobody may touch");
+    b.world.assert_valid();
+    assert_eq!(wire_all(&mut b, 1), 0);
+    assert_eq!(b.statistics().wire_count, 194);
+    let other = b.world.run(Allocate::new(Some(b.me), 0, P, flags::ANYWHERE, Family::Xnu)).unwrap();
+    b.store(other, 1);
+    assert_eq!(b.statistics().wire_count, 194, "what comes is not wired");
+    assert_eq!(wire_all(&mut b, 0), 0);
+    assert_eq!(b.statistics().wire_count, 0);
+    b.world.assert_valid();
+}
+
+#[test]
+fn i13_12b_where_a_page_cannot_be_had_nothing_is_wired() {
+    let (mut b, a) = Bench::with_pages(100);
+    b.protect(a + 50 * P, P, false, READ);
+    assert_eq!(wire(&mut b, a + 50 * P, P, READ, Family::Xnu), 0);
+    b.world.machine.fail_in = Some(80);
+    assert_eq!(wire_all(&mut b, 1), 6);
+    b.world.machine.fail_in = None;
+    assert_eq!(b.statistics().wire_count, 1, "what was wired before is so still");
+    b.world.assert_valid();
+    assert_eq!(wire_all(&mut b, 1), 0);
+    assert_eq!(b.statistics().wire_count, 100);
+}
+
+#[test]
+fn i13_13_who_may_wire_all() {
+    let mut b = Bench::new();
+    let (me, call) = (Some(b.me), WireAll::new);
+    for (host, target, flags, wanted) in [
+        (Host::None, None, 4, 22),
+        (Host::Plain, me, 1, 22),
+        (Host::Privileged, None, 4, 16),
+        (Host::Privileged, me, 4, 4),
+        (Host::Privileged, me, u32::MAX, 4),
+        (Host::Privileged, me, 3, 0),
+        (Host::Privileged, me, 0, 0),
+    ] {
+        assert_eq!(code(b.world.run(call(host, target, flags))), wanted);
+    }
+}
+
+#[test]
+fn i13_14_what_comes_is_wired() {
+    let mut b = Bench::new();
+    let me = Some(b.me);
+    assert_eq!(wire_all(&mut b, 2), 0);
+    let a = b.world.run(Allocate::new(me, 0, 3 * P, flags::ANYWHERE, Family::Xnu)).unwrap();
+    let new = WireNew::of(&b.world.vm, me, a, 3 * P).expect("it is to be wired");
+    assert_eq!(b.world.run(new), Ok(()));
+    assert_eq!(b.statistics().wire_count, 3);
+    let c = b.world.run(Allocate::new(me, 0, 50 * P, flags::ANYWHERE, Family::Xnu)).unwrap();
+    b.world.machine.fail_in = Some(20);
+    let new = WireNew::of(&b.world.vm, me, c, 50 * P).expect("it is to be wired");
+    assert_eq!(code(b.world.run(new)), 6);
+    b.world.machine.fail_in = None;
+    assert_eq!(b.deallocate(c, 50 * P), 1, "what cannot be wired is gone again");
+    assert_eq!(wire_all(&mut b, 1), 0);
+    assert!(WireNew::of(&b.world.vm, me, a, P).is_some(), "it is to be wired as before");
+    assert_eq!(wire_all(&mut b, 0), 0);
+    assert_eq!(b.statistics().wire_count, 0);
+    assert!(WireNew::of(&b.world.vm, me, a, P).is_none());
+    b.world.assert_valid();
+}
+
 #[test]
 fn i13_11_the_share_of_the_unprivileged() {
     const SHARE: u64 = 8 << 20;

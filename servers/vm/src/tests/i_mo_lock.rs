@@ -269,3 +269,103 @@ fn i_mo_58_i12_10_the_manager_dies_during_msync() {
         assert_eq!(t.resume(&mut sync), Some(wanted));
     }
 }
+
+/// A manager that wants to be told, of whose pages one is dirty, and an msync of its two that waits.
+fn told_of_msync() -> (Managed, AssocId, u64) {
+    let (mut t, a, assoc) = Managed::ready(2);
+    t.b.world.vm.set_synchronizes(assoc, true).unwrap();
+    t.fill(assoc, a, &[1, 2]);
+    t.b.store(a + P, 9);
+    (t, assoc, a)
+}
+
+#[test]
+fn i12_msync_waits_until_a_manager_that_wants_to_be_told_says_that_all_is_safe() {
+    let (mut t, assoc, a) = told_of_msync();
+    let me = Some(t.b.me);
+    let mut sync = t.begin(Msync::new(me, a, 2 * P, 2, Family::Xnu));
+    assert_eq!(t.heard(), [Heard::Return(P, vec![9], true, true), Heard::Synchronize(0, 2 * P)]);
+    t.b.world.machine.returns_taken.insert(assoc, 1);
+    assert_eq!(t.resume(&mut sync), None, "that it took the pages is not enough");
+    let World { vm, machine, .. } = &mut t.b.world;
+    for (offset, length) in [(0, P), (P, 2 * P), (u64::MAX, 2 * P)] {
+        assert_eq!(vm.synchronized(machine, assoc, offset, length, Ok(())), Err(KernReturn::INVALID_ARGUMENT));
+    }
+    vm.synchronized(machine, assoc, 0, 2 * P, Ok(())).unwrap();
+    assert_eq!(vm.synchronized(machine, assoc, 0, 2 * P, Ok(())), Err(KernReturn::INVALID_ARGUMENT), "answered");
+    assert_eq!(t.resume(&mut sync), Some(Ok(())));
+    // Nothing is dirty; what was evicted before may not be safe all the same.
+    let mut again = t.begin(Msync::new(me, a, P, 2, Family::Xnu));
+    assert_eq!(t.heard(), [Heard::Synchronize(0, P)]);
+    let World { vm, machine, .. } = &mut t.b.world;
+    vm.synchronized(machine, assoc, 0, P, Err(KernReturn::MEMORY_ERROR)).unwrap();
+    assert_eq!(t.resume(&mut again), Some(Err(KernReturn::MEMORY_ERROR)));
+    // Who does not wait has nobody told.
+    for flags in [1, 4, 8] {
+        assert_eq!(t.b.world.run(Msync::new(me, a, P, flags, Family::Xnu)), Ok(()));
+        assert_eq!(t.heard(), []);
+    }
+}
+
+#[test]
+fn i12_msync_fails_when_the_manager_that_was_told_dies_or_lets_its_time_pass() {
+    for dies in [true, false] {
+        let (mut t, assoc, a) = told_of_msync();
+        let me = Some(t.b.me);
+        let mut sync = t.begin(Msync::new(me, a, 2 * P, 2, Family::Xnu));
+        t.heard();
+        let World { vm, machine, .. } = &mut t.b.world;
+        assert!(machine.waited_for.contains(&assoc), "its time runs");
+        if dies {
+            assert_eq!(vm.manager_died(machine, O), Some(assoc));
+        } else {
+            vm.overdue(machine, assoc);
+            assert!(!machine.waited_for.contains(&assoc));
+        }
+        assert_eq!(t.resume(&mut sync), Some(Err(KernReturn::MEMORY_ERROR)));
+        let World { vm, machine, .. } = &mut t.b.world;
+        assert_eq!(vm.synchronized(machine, assoc, 0, 2 * P, Ok(())), Err(KernReturn::INVALID_ARGUMENT));
+    }
+}
+
+#[test]
+fn i12_an_msync_that_is_given_up_leaves_nothing_when_the_manager_has_answered() {
+    let (mut t, assoc, a) = told_of_msync();
+    let me = Some(t.b.me);
+    for answered_first in [false, true] {
+        let mut sync = Msync::new(me, a, 2 * P, 2, Family::Xnu);
+        assert!(matches!(t.b.world.step(&mut sync), Step::Wait(WaitOn::Manager(_))));
+        t.heard();
+        let World { vm, machine, .. } = &mut t.b.world;
+        if answered_first {
+            vm.synchronized(machine, assoc, 0, 2 * P, Ok(())).unwrap();
+        }
+        assert_eq!(sync.cancel(vm), Cancel::Dropped);
+        if !answered_first {
+            vm.synchronized(machine, assoc, 0, 2 * P, Ok(())).unwrap();
+        }
+        assert!(vm.associations.get(assoc).unwrap().syncs.is_empty());
+        assert!(!machine.waited_for.contains(&assoc));
+        t.b.world.drain();
+    }
+}
+
+#[test]
+fn i12_a_manager_owes_no_more_than_fifty_answers_to_msync() {
+    let (mut t, assoc, a) = told_of_msync();
+    let me = Some(t.b.me);
+    t.b.world.machine.room = 1000;
+    let mut waiting: Vec<_> = (0..51).map(|_| t.begin(Msync::new(me, a, P, 2, Family::Xnu))).collect();
+    assert_eq!(t.heard().iter().filter(|heard| **heard == Heard::Synchronize(0, P)).count(), 50);
+    for _ in 0..50 {
+        let World { vm, machine, .. } = &mut t.b.world;
+        vm.synchronized(machine, assoc, 0, P, Ok(())).unwrap();
+    }
+    let mut last = waiting.pop().unwrap();
+    waiting.iter_mut().for_each(|sync| assert_eq!(t.resume(sync), Some(Ok(()))));
+    assert_eq!(t.resume(&mut last), None);
+    assert_eq!(t.heard(), [Heard::Synchronize(0, P)]);
+    let World { vm, machine, .. } = &mut t.b.world;
+    vm.synchronized(machine, assoc, 0, P, Ok(())).unwrap();
+    assert_eq!(t.resume(&mut last), Some(Ok(())));
+}

@@ -208,6 +208,7 @@ impl Managed {
                     Heard::Return(pages.offset, self.take_data(pages.data), pages.is_dirty, pages.kernel_copy)
                 }
                 Told::Copy(_, _, offset, length) => Heard::Copy(offset, length),
+                Told::Synchronize(_, offset, length) => Heard::Synchronize(offset, length),
                 Told::Terminate(_) => Heard::Terminate,
                 Told::NameDead(_) => Heard::NameDead,
             })
@@ -237,6 +238,7 @@ pub(super) enum Heard {
     /// Offset, data, dirty, kernel_copy.
     Return(u64, Vec<u8>, bool, bool),
     Copy(u64, u64),
+    Synchronize(u64, u64),
     Terminate,
     NameDead,
 }

@@ -53,7 +53,7 @@ impl World {
                 Told::Return(assoc, _) | Told::Request(assoc, ..) | Told::Terminate(assoc) => {
                     pager.objects.contains(assoc)
                 }
-                Told::Init(..) | Told::Copy(..) | Told::Unlock(..) | Told::NameDead(_) => false,
+                Told::Init(..) | Told::Copy(..) | Told::Unlock(..) | Told::Synchronize(..) | Told::NameDead(_) => false,
             };
             let Some(at) = self.machine.told.iter().position(is_its) else { return done };
             let told = self.machine.told.remove(at);
@@ -82,7 +82,9 @@ impl World {
                 assert!(pager.objects.remove(&assoc));
                 pager.store.retain(|(of, _), _| *of != assoc);
             }
-            Told::Init(..) | Told::Copy(..) | Told::Unlock(..) | Told::NameDead(_) => unreachable!("not the pager's"),
+            Told::Init(..) | Told::Copy(..) | Told::Unlock(..) | Told::Synchronize(..) | Told::NameDead(_) => {
+                unreachable!("not the pager's")
+            }
         }
     }
 

@@ -10,21 +10,26 @@ use crate::objects::{CNODE, Objects};
 use crate::space::Space;
 
 /// Calls that are timed together.
-const BATCH: usize = 64;
-const ROUNDS: u64 = 16;
+pub(crate) const BATCH: usize = 64;
+pub(crate) const ROUNDS: u64 = 16;
 /// The untyped that frames are made of, log2: room for the batch and one more.
 const UNTYPED_BITS: u64 = 19;
-const DEPTH: u64 = 64;
+pub(crate) const DEPTH: u64 = 64;
 
 /// An invocation with these message words, of which the fourth and fifth travel in the IPC buffer.
-fn invocation(cptr: CPtr, label: InvocationLabel, words: &[u64]) -> Step {
+pub(crate) fn invocation(cptr: CPtr, label: InvocationLabel, words: &[u64]) -> Step {
+    long_invocation(cptr, label, words, words.len())
+}
+
+/// The same, with a message of `length` words; the sixth and those behind it are what the buffer happens to hold.
+pub(crate) fn long_invocation(cptr: CPtr, label: InvocationLabel, words: &[u64], length: usize) -> Step {
     let word = |index| words.get(index).copied().unwrap_or_default();
-    let info = MessageInfo::new(label.number(), 0, label.extra_caps() as u64, words.len() as u64);
+    let info = MessageInfo::new(label.number(), 0, label.extra_caps() as u64, length as u64);
     Step::new(Syscall::Call, cptr, info, [word(0), word(1), word(2), word(3)]).with_more(word(4), word(5))
 }
 
 /// A batch of steps, by number.
-fn batch(step: impl Fn(u64) -> Step) -> [Step; BATCH] {
+pub(crate) fn batch(step: impl Fn(u64) -> Step) -> [Step; BATCH] {
     core::array::from_fn(|index| step(index as u64))
 }
 
@@ -33,6 +38,7 @@ pub(crate) fn measure_all(objects: &mut Objects, space: &Space) -> Result<(), Fa
     null(objects)?;
     let frames = objects.several(ObjectType::SmallPage, 0, BATCH as u64)?;
     mapping(objects, space, frames)?;
+    tables(objects, space)?;
     capabilities(objects, frames)?;
     retype(objects)
 }
@@ -52,9 +58,23 @@ fn mapping(objects: &Objects, space: &Space, frames: CPtr) -> Result<(), Failure
         invocation(frames + index, InvocationLabel::PageMap, &[address, CapRights::READ_WRITE.bits(), attributes])
     });
     let unmap = batch(|index| invocation(frames + index, InvocationLabel::PageUnmap, &[]));
-    objects.send_along(space.vspace.cptr());
+    objects.send_along(&[space.vspace.cptr()]);
     measure("kernel.map", &Round { before: &[], timed: &map, after: &unmap }, ROUNDS, objects)?;
-    measure("kernel.unmap", &Round { before: &map, timed: &unmap, after: &[] }, ROUNDS, objects)
+    measure("kernel.unmap", &Round { before: &map, timed: &unmap, after: &[] }, ROUNDS, objects)?;
+    measure("kernel.map.again", &Round { before: &map, timed: &map, after: &unmap }, ROUNDS, objects)
+}
+
+/// Last-level tables, each for a part of its own of the address space.
+fn tables(objects: &mut Objects, space: &Space) -> Result<(), Failure> {
+    let tables = objects.several(ObjectType::PageTable, 0, BATCH as u64)?;
+    let map = batch(|index| {
+        let words = [Space::PARTS + index * Space::PART, VmAttributes::DEFAULT.bits()];
+        invocation(tables + index, InvocationLabel::PageTableMap, &words)
+    });
+    let unmap = batch(|index| invocation(tables + index, InvocationLabel::PageTableUnmap, &[]));
+    objects.send_along(&[space.vspace.cptr()]);
+    measure("kernel.table.map", &Round { before: &[], timed: &map, after: &unmap }, ROUNDS, objects)?;
+    measure("kernel.table.unmap", &Round { before: &map, timed: &unmap, after: &[] }, ROUNDS, objects)
 }
 
 fn capabilities(objects: &mut Objects, frames: CPtr) -> Result<(), Failure> {
@@ -72,10 +92,11 @@ fn capabilities(objects: &mut Objects, frames: CPtr) -> Result<(), Failure> {
     let delete = batch(|index| on(InvocationLabel::CNodeDelete, &[copies + index, DEPTH]));
     let forth = batch(|index| on(InvocationLabel::CNodeMove, &[others + index, DEPTH, copies + index, DEPTH]));
     let back = batch(|index| on(InvocationLabel::CNodeMove, &[copies + index, DEPTH, others + index, DEPTH]));
-    objects.send_along(CNODE.cptr());
+    objects.send_along(&[CNODE.cptr()]);
     measure("kernel.copy", &Round { before: &[], timed: &copy, after: &delete }, ROUNDS, objects)?;
     measure("kernel.mint", &Round { before: &[], timed: &mint, after: &delete }, ROUNDS, objects)?;
     measure("kernel.delete", &Round { before: &copy, timed: &delete, after: &[] }, ROUNDS, objects)?;
+    measure("kernel.delete.empty", &Round::only(&delete), ROUNDS, objects)?;
     // One copy each to move to and fro.
     code::run(&copy, Act::Call, objects.buffer);
     measure("kernel.move", &Round { before: &[], timed: &forth, after: &back }, ROUNDS, objects)?;
@@ -96,7 +117,7 @@ fn retype(objects: &mut Objects) -> Result<(), Failure> {
     let clear = [frames(first, 1)];
     let all = [frames(first + 1, BATCH as u64)];
     let one = batch(|index| frames(first + 1 + index, 1));
-    objects.send_along(CNODE.cptr());
+    objects.send_along(&[CNODE.cptr()]);
     measure("kernel.retype", &Round { before: &clear, timed: &one, after: &revoke }, ROUNDS, objects)?;
     measure("kernel.retype-64", &Round { before: &clear, timed: &all, after: &revoke }, ROUNDS, objects)?;
     let full = [clear[0], frames(first + 1, BATCH as u64 - 1)];

@@ -82,10 +82,12 @@ impl Objects {
         CNODE.slot(cptr)
     }
 
-    /// Makes `cap` the first extra capability of the calls to come.
-    pub(crate) fn send_along(&self, cap: CPtr) {
+    /// Makes these the first extra capabilities of the calls to come.
+    pub(crate) fn send_along(&self, caps: &[CPtr]) {
         if let Some(buffer) = IpcBuffer::current() {
-            buffer.set_cap(0, cap);
+            for (index, cap) in caps.iter().enumerate() {
+                buffer.set_cap(index, *cap);
+            }
         }
     }
 }

@@ -25,6 +25,11 @@ pub(crate) struct Space {
 }
 
 impl Space {
+    /// Where parts of the address space begin for which there is no last-level table; those above it are there.
+    pub(crate) const PARTS: u64 = 0x1000_0000;
+    /// What a last-level table covers.
+    pub(crate) const PART: u64 = 1 << 21;
+
     /// An address space with the same pages of the program as the root task's.
     pub(crate) fn clone_of_own(boot: &Boot, objects: &mut Objects) -> Result<Self, Failure> {
         let vspace = objects.one(ObjectType::VSpace, 0)?;

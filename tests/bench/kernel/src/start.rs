@@ -12,7 +12,7 @@ use mach_sys::ipc_buffer::{self, ThreadBlock};
 use crate::measure::Failure;
 use crate::objects::Objects;
 use crate::space::Space;
-use crate::{calls, faults, invocations, signals};
+use crate::{calls, faults, invocations, making, signals, threads};
 
 /// Room for the lists of steps, of some 6 KiB each.
 const STACK_BYTES: usize = 256 * 1024;
@@ -65,6 +65,8 @@ fn run(boot: &Boot) -> Result<(), Failure> {
     let mut objects = Objects::new(boot)?;
     let spaces = [Space::clone_of_own(boot, &mut objects)?, Space::clone_of_own(boot, &mut objects)?];
     invocations::measure_all(&mut objects, &spaces[0])?;
+    making::measure_all(&mut objects)?;
+    threads::measure_all(&mut objects, &spaces[0])?;
     let mut scene = objects.divide(SCENE_BITS)?;
     signals::measure_all(&mut scene, &spaces)?;
     calls::measure_all(&mut scene, &spaces)?;

@@ -134,6 +134,7 @@ pub enum KernelContent {
 
 /// One descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Pte(u64);
 
 /// What a descriptor says, read at its level.

@@ -30,7 +30,8 @@ fn tasks_are_described_in_xnus_shapes() {
     assert_eq!(info(18, 10).unwrap().as_slice(), [1, size, 0, 0, 0, 0, 0, 0, 0, 1]);
     assert_eq!(info(20, 12).unwrap().as_slice(), [size, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
     assert_eq!(info(3, 4).unwrap().as_slice(), [0; 4]);
-    for (flavor, count) in [(18, 9), (20, 11), (3, 3), (1, 30), (2, 64), (99, 64)] {
+    assert_eq!(info(22, 6).unwrap().as_slice(), [size, 0, 1, PAGES as u32, 0, 0]);
+    for (flavor, count) in [(22, 5), (18, 9), (20, 11), (3, 3), (1, 30), (2, 64), (99, 64)] {
         assert_eq!(info(flavor, count), Err(BAD), "{flavor}, {count}");
     }
     assert_eq!(host.call(task, &TaskWire { must_wire: true }).map(drop), Err(KernReturn::NOT_SUPPORTED));

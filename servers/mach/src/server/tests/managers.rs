@@ -8,7 +8,7 @@ use mach_protocol::port::{
     MachPortDestroy, MachPortExtractRight, MachPortGetRefs, MachPortInsertRight, MachPortModRefs, MachPortType,
 };
 use mach_protocol::private::{MemoryObjectSetDeadline, ServerUsageReply};
-use mach_protocol::vm::{VmMap, VmProt};
+use mach_protocol::vm::{VmMap, VmMsync, VmProt};
 use vm::{GetBytes, Operation, PutBytes, Step};
 
 use super::*;

@@ -1,15 +1,18 @@
 //! What is kept of tasks and threads: names, times, handlers.
 
+use alloc::vec;
+
 use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::host::{
     HOST_BASIC_INFO, HOST_BASIC_INFO_COUNT, HostInfo, HostProcessorSetPriv, ProcessorSetDefault, ProcessorSetTasks,
 };
 use mach_protocol::private::{TaskGetName, ThreadCpuTime};
 use mach_protocol::task::{
-    TASK_BASIC_INFO, TASK_BASIC_INFO_COUNT, TASK_THREAD_TIMES_INFO, TaskInfo, TaskSetName, TaskSwapExceptionPorts,
+    MachPortsLookup, MachPortsRegister, TASK_BASIC_INFO, TASK_BASIC_INFO_COUNT, TASK_THREAD_TIMES_INFO, TaskCreate,
+    TaskInfo, TaskSetName, TaskSwapExceptionPorts,
 };
 use mach_protocol::thread::{ThreadGetName, ThreadSetName, ThreadSwapExceptionPorts};
-use mach_protocol::wire::Text;
+use mach_protocol::wire::{Ints, Text};
 
 use super::*;
 
@@ -140,4 +143,25 @@ fn the_host_says_how_much_memory_it_has() {
     ] {
         assert_eq!(host.call(target, &info(flavor, count)).map(drop), Err(code));
     }
+}
+
+#[test]
+fn registered_ports_are_kept_and_inherited() {
+    let mut host = Host::new();
+    let (task, own) = (host.new_task(), host.own_task());
+    let lookup = |host: &mut Host, of| host.call(of, &MachPortsLookup {}).map(|reply| reply.ports.as_slice().to_vec());
+    let register =
+        |host: &mut Host, of, ports: &[u32]| host.call(of, &MachPortsRegister { ports: Ints::new(ports) }).map(drop);
+    assert_eq!(lookup(&mut host, task), Ok(vec![0; 4]));
+    assert_eq!(register(&mut host, task, &[own.0, 0, task.0]), Ok(()));
+    assert_eq!(lookup(&mut host, task), Ok(vec![own.0, 0, task.0, 0]));
+    let child = host.call(task, &TaskCreate { inherit_memory: false }).unwrap().child;
+    assert_eq!(lookup(&mut host, child), Ok(vec![own.0, 0, task.0, 0]));
+    // 66: too many, and a name that is no right; nothing has changed.
+    assert_eq!(register(&mut host, task, &[0; 5]), Err(KernReturn::INVALID_ARGUMENT));
+    assert_eq!(register(&mut host, task, &[own.0, 0x7777]), Err(KernReturn::INVALID_CAPABILITY));
+    assert_eq!(lookup(&mut host, task), Ok(vec![own.0, 0, task.0, 0]));
+    assert_eq!(register(&mut host, task, &[]), Ok(()));
+    assert_eq!(lookup(&mut host, task), Ok(vec![0; 4]));
+    assert_eq!(lookup(&mut host, child), Ok(vec![own.0, 0, task.0, 0]), "the child's are its own");
 }

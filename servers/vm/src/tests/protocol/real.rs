@@ -330,6 +330,7 @@ impl<const C: usize, const N: usize> Real<C, N> {
                         (assoc, msg)
                     }
                     Told::Terminate(assoc) => (assoc, Msg::Terminate),
+                    Told::Synchronize(..) => unreachable!("nobody wants to be told"),
                     Told::Copy(..) => unreachable!("nobody copies"),
                     Told::NameDead(_) => unreachable!("nobody asked for a name"),
                 };

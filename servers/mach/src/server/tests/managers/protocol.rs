@@ -390,3 +390,45 @@ fn the_name_port_is_what_vm_region_names() {
         MachPortInsertRight { name: assoc.name, poly: moved.unwrap().poly, disposition: Disposition::MOVE_SEND.0 };
     assert_eq!(w.host.call(w.manager.task, &insert).map(drop), Ok(()), "the same right under the same name");
 }
+
+impl World {
+    /// The client's msync of two pages, which waits.
+    fn begin_msync(&mut self) {
+        let words = pack_request(self.client.own, &VmMsync { address: AT, size: 2 * PAGES, sync_flags: 2 });
+        let reply = self.host.send(Badge::Call(self.client.thread), u64::from(VmMsync::ID), words.as_slice());
+        assert!(reply.is_none(), "it waits: {reply:?}");
+    }
+
+    /// What it came to.
+    fn synced(&mut self) -> Result<(), KernReturn> {
+        let reply = self.host.answered(self.client).expect("it is over");
+        unpack_reply::<VmMsync>(reply.label, &reply.words).map(drop)
+    }
+}
+
+#[test]
+fn msync_is_over_when_the_manager_that_wants_to_be_told_says_so() {
+    let (mut w, assoc) = World::ready(2);
+    assert_eq!(w.say(assoc, &MemoryObjectWantSynchronize { wanted: true }), Ok(()));
+    assert_eq!(w.fault(w.client, AT + PAGES, WRITE), None);
+    assert_eq!(w.upcall(), World::request(PAGES, VmProt::READ | VmProt::WRITE));
+    assert_eq!(w.supply(assoc, PAGES, &[7]), Ok(()));
+    assert!(w.host.goes_on(w.client));
+    w.host.set_byte(w.client, AT + PAGES, 8);
+
+    w.begin_msync();
+    assert_eq!(returned(w.upcall()).offset, PAGES);
+    assert!(w.host.answered(w.client).is_none(), "that the pages were received is not enough");
+    assert_eq!(w.upcall(), Some(Upcall::Synchronize(Synchronize { offset: 0, length: 2 * PAGES, sync_flags: 2 })));
+    let completed = |length| MemoryObjectSynchronizeCompleted { offset: 0, length };
+    assert_eq!(w.say(assoc, &completed(PAGES)), Err(KernReturn::INVALID_ARGUMENT));
+    assert!(w.host.answered(w.client).is_none());
+    assert_eq!(w.say(assoc, &completed(2 * PAGES)), Ok(()));
+    assert_eq!(w.synced(), Ok(()));
+    assert_eq!(w.say(assoc, &completed(2 * PAGES)), Err(KernReturn::INVALID_ARGUMENT));
+
+    w.begin_msync();
+    let failed = MemoryObjectSynchronizeFailed { offset: 0, length: 2 * PAGES, error_value: 5 };
+    assert_eq!(w.say(assoc, &failed), Ok(()));
+    assert_eq!(w.synced(), Err(KernReturn::MEMORY_ERROR));
+}
