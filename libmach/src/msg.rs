@@ -53,7 +53,8 @@ pub fn mach_msg(request: &MsgRequest) -> MsgReply {
 /// # Errors
 ///
 /// `SEND_INVALID_DEST`, `SEND_INVALID_REPLY`, `SEND_INVALID_HEADER`, `SEND_INVALID_TYPE`, `SEND_INVALID_RIGHT`,
-/// `SEND_TIMED_OUT`, `SEND_INTERRUPTED`.
+/// `SEND_TIMED_OUT`, `SEND_INTERRUPTED`; `SEND_NO_BUFFER`: too many send-once rights to one port, or more than a MiB of this
+/// task's messages waits in queues.
 pub fn send(message: &PortMessage, timeout: Timeout) -> Result<()> {
     mach_msg(&MsgRequest::Send(outgoing(message, timeout))).code.ok()
 }
@@ -65,6 +66,23 @@ pub fn send(message: &PortMessage, timeout: Timeout) -> Result<()> {
 /// `RCV_INVALID_NAME`, `RCV_TIMED_OUT`, `RCV_INTERRUPTED`, `RCV_PORT_DIED`, `RCV_PORT_CHANGED`; [`NO_ROOM`].
 pub fn receive(from: PortName, timeout: Timeout) -> Result<PortMessage> {
     received(mach_msg(&MsgRequest::Receive(incoming(from, timeout))))
+}
+
+/// Milliseconds after which a server tries again that was refused because memory is short.
+pub(crate) const SHORT_OF_MEMORY_MS: u32 = 10;
+
+/// The next message of a server, which goes on when memory is short: it tries again after a moment.
+///
+/// # Errors
+///
+/// Those of [`receive`] without a time limit, but for `RESOURCE_SHORTAGE`.
+pub fn receive_request(from: PortName) -> Result<PortMessage> {
+    loop {
+        match receive(from, Timeout::Never) {
+            Err(KernReturn::RESOURCE_SHORTAGE) => crate::thread::sleep(SHORT_OF_MEMORY_MS),
+            other => return other,
+        }
+    }
 }
 
 /// Sends `message` to `dest` with a reply port of this thread's, and waits for the answer.

@@ -186,6 +186,10 @@ pub struct TaskEvents {
     pub faults: u64,
     /// Pages that they filled with zeros.
     pub zero_fills: u64,
+    /// Pages that were about to leave memory, and that they used.
+    pub reactivations: u64,
+    /// Requests to memory managers, the default pager among them, for pages that they wanted.
+    pub pageins: u64,
     /// Pages that they copied because somebody wrote.
     pub cow_faults: u64,
 }
@@ -198,7 +202,13 @@ pub struct TaskEvents {
 pub fn task_events(target: PortName) -> Result<TaskEvents> {
     let request = proto::TaskInfo { flavor: proto::TASK_EVENTS_INFO, count: proto::TASK_EVENTS_INFO_COUNT };
     let info = call(target, &request)?.info;
-    Ok(TaskEvents { faults: info.word(0), zero_fills: info.word(1), cow_faults: info.word(4) })
+    Ok(TaskEvents {
+        faults: info.word(0),
+        zero_fills: info.word(1),
+        reactivations: info.word(2),
+        pageins: info.word(3),
+        cow_faults: info.word(4),
+    })
 }
 
 /// Microseconds of processor time of a task's threads that live, from GNU Mach's `TASK_THREAD_TIMES_INFO`.

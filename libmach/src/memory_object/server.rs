@@ -220,6 +220,8 @@ impl<M: MemoryManager> Server<M> {
                 Ok(message) => return Ok(self.serve(message)),
                 Err(KernReturn::RCV_TIMED_OUT) => return Ok(Served::Nothing),
                 Err(NO_ROOM) => self.manager.no_room()?,
+                // The server is short of memory for itself: the manager goes on, as others wait for it.
+                Err(KernReturn::RESOURCE_SHORTAGE) => crate::thread::sleep(msg::SHORT_OF_MEMORY_MS),
                 Err(code) => return Err(code),
             }
         }
@@ -230,7 +232,13 @@ impl<M: MemoryManager> Server<M> {
         let receive = msg::incoming(self.set, timeout);
         let received = match self.pending.take() {
             Some(Pending { control, supply, moved }) => {
-                let (supplied, received) = supply_and_receive(&with_receive(control, supply, receive))?;
+                let answered = supply_and_receive(&with_receive(control, supply, receive));
+                if let Err(KernReturn::RESOURCE_SHORTAGE) = answered {
+                    // Nothing was done: it is promised still.
+                    self.pending = Some(Pending { control, supply, moved });
+                    return Err(KernReturn::RESOURCE_SHORTAGE);
+                }
+                let (supplied, received) = answered?;
                 settle(control, &supply, moved, supplied.ok());
                 received
             }

@@ -5,7 +5,7 @@
 
 use alloc::sync::Arc;
 
-use libmach::msg::{CarriedRight, MAX_DATA_BYTES, PortMessage, Timeout, destroy_right, receive, send};
+use libmach::msg::{CarriedRight, MAX_DATA_BYTES, PortMessage, Timeout, destroy_right, receive_request, send};
 use libmach::port::{Disposition, Right, mach_port_allocate, mach_port_insert_right};
 use libmach::sync::Mutex;
 use libmach::task::mach_task_self;
@@ -124,7 +124,7 @@ fn listen(console: &Mutex<Console>) -> ! {
 /// Serves requests, until the port is gone.
 fn serve(console: &Mutex<Console>, port: PortName) -> Result<(), KernReturn> {
     loop {
-        let request = receive(port, Timeout::Never)?;
+        let request = receive_request(port)?;
         // No request brings rights beside the one to answer.
         request.rights().iter().for_each(destroy_right);
         console.lock().serve(&request);

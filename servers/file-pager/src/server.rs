@@ -47,7 +47,7 @@ pub(crate) fn main() -> libmach::Result<()> {
             libmach::names::note(&alloc::format!("file-pager: {problem}"));
             names::register(proto::FILES, port.name())?;
             loop {
-                let request = libmach::msg::receive(port.name(), Timeout::Never)?;
+                let request = libmach::msg::receive_request(port.name())?;
                 drop_rights(&request);
                 answer(&request, Err(problem));
             }

@@ -11,6 +11,9 @@ use crate::manager::Managers;
 use crate::memory::{Memory, Need, PAGE, Unit};
 use crate::pmap::{self, Pmaps};
 
+/// Bytes of heap that tasks and memory managers do not get.
+const SERVERS_HEAP: usize = 512 * 1024;
+
 /// Pages that taking a space down unmaps at a time.
 const UNMAP_LIMIT: usize = vm::STEP_PAGES;
 
@@ -39,16 +42,25 @@ impl<M: Machine> Hardware<M> {
     /// No spaces yet.
     pub fn new(machine: M, memory: Memory) -> Self {
         let pmaps = Pmaps::new(memory.total_frames());
+        let mut managers = Managers::default();
+        managers.set_memory(memory.total_frames());
         Self {
             machine,
             memory,
             pmaps,
             need: Need::Reserved,
             next_space: None,
-            managers: Managers::default(),
+            managers,
             clock: Clock::default(),
             unnamed: Vec::new(),
         }
+    }
+
+    /// Whether the heap has so much for who is served now. The last of it is kept for servers: a task that has used up the
+    /// heap is refused, and they go on.
+    pub fn has_heap(&self, bytes: usize) -> bool {
+        let kept = if self.need < Need::Server { SERVERS_HEAP } else { 0 };
+        self.machine.heap_room() >= bytes + kept
     }
 
     /// The capability of a space's root table.
@@ -169,7 +181,7 @@ impl<M: Machine> FramePool for Hardware<M> {
     }
 
     fn prepare_step(&mut self) -> Result<(), Shortage> {
-        if self.machine.heap_room() >= vm::STEP_HEAP { Ok(()) } else { Err(Shortage) }
+        if self.has_heap(vm::STEP_HEAP) { Ok(()) } else { Err(Shortage) }
     }
 
     fn copy_frame(&mut self, from: FrameId, to: FrameId) {

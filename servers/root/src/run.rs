@@ -9,7 +9,7 @@ use libmach::KernReturn;
 use libmach::PortName;
 use libmach::block;
 use libmach::loader::{LoadError, Loaded};
-use libmach::msg::{PortMessage, Timeout, receive};
+use libmach::msg::{PortMessage, receive_request};
 use libmach::port::{
     Disposition, Right, mach_port_allocate, mach_port_deallocate, mach_port_insert_right, mach_port_move_member,
 };
@@ -305,7 +305,7 @@ impl<'a> FirstTask<'a> {
 
     /// Serves one message. Answers the end of the run's task.
     fn serve_one(&mut self) -> Result<Option<TaskEnded>, Problem> {
-        let message = receive(self.set, Timeout::Never).in_call("mach_msg")?;
+        let message = receive_request(self.set).in_call("mach_msg")?;
         let port = message.header.local.name;
         if self.names.is_client(port) {
             self.names.serve(&message);

@@ -44,6 +44,8 @@ pub(crate) struct Counters {
     pub(crate) cow_faults: u64,
     pub(crate) pageins: u64,
     pub(crate) pageouts: u64,
+    /// data_requests.
+    pub(crate) requests: u64,
     pub(crate) reactivations: u64,
     pub(crate) lookups: u64,
     pub(crate) hits: u64,

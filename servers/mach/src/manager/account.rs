@@ -19,6 +19,8 @@ pub struct Charge {
     pub task: Option<SpaceId>,
     /// The pages that come with it.
     pub pages: u32,
+    /// It is the default pager's.
+    pub is_paging: bool,
 }
 
 /// What waits for a task.
@@ -40,6 +42,10 @@ pub(super) struct Accounts {
     tasks: BTreeMap<SpaceId, Task>,
     /// The sum over all tasks.
     requests: u32,
+    /// Pages in messages to all tasks.
+    pages: u32,
+    /// Pages that may be in messages to all tasks but the default pager.
+    most_pages: u32,
 }
 
 impl Accounts {
@@ -51,6 +57,7 @@ impl Accounts {
             let task = self.tasks.entry(task).or_default();
             task.messages += 1;
             task.pages += charge.pages;
+            self.pages += if charge.is_paging { 0 } else { charge.pages };
         }
     }
 
@@ -64,6 +71,7 @@ impl Accounts {
             }
         }
         if let Some(task) = charge.task {
+            self.pages -= if charge.is_paging { 0 } else { charge.pages };
             self.change(task, |task| {
                 task.messages -= 1;
                 task.pages -= charge.pages;
@@ -75,10 +83,23 @@ impl Accounts {
         self.ports.get(&port).copied().unwrap_or_default()
     }
 
+    /// Sets how many pages may be in messages to all tasks but the default pager.
+    pub(super) fn set_most_pages(&mut self, pages: u32) {
+        self.most_pages = pages;
+    }
+
     /// Whether a task's queues take a message of any size.
     pub(super) fn task_has_room(&self, task: Option<SpaceId>) -> bool {
         task.and_then(|task| self.tasks.get(&task))
             .is_none_or(|task| task.messages < TASK_MESSAGES && task.pages + MESSAGE_PAGES <= TASK_PAGES)
+    }
+
+    /// Whether there may be more pages in messages to a memory manager. Half of them are for those who have none, so that
+    /// who does not receive takes nothing from who does.
+    pub(super) fn pages_have_room(&self, task: Option<SpaceId>) -> bool {
+        let own = task.and_then(|task| self.tasks.get(&task)).map_or(0, |task| task.pages);
+        let most = if own == 0 { self.most_pages } else { self.most_pages / 2 };
+        self.pages + MESSAGE_PAGES <= most
     }
 
     /// An association's messages go to another task from now on, and what it supplied unasked counts there.

@@ -10,6 +10,7 @@
 //! | messages on one object port | [`PORT_MESSAGES`] | what can wait waits for room; `vm_map` of the port without association is refused |
 //! | messages to one task | [`TASK_MESSAGES`] | the same |
 //! | returned pages in messages to one task | [`TASK_PAGES`] | returns wait for room |
+//! | returned pages in messages to all but the default pager | an eighth of memory, half of that for tasks that have none | the same |
 //! | pages that one task supplied unasked, and nobody used yet | [`TASK_UNASKED`] | the next is refused |
 //! | lock_requests of one task that run on | [`TASK_REQUESTS`] | the next is refused |
 //! | lock_requests that run on | [`ALL_REQUESTS`] | the next is refused |
@@ -41,6 +42,10 @@ pub const PORT_MESSAGES: u32 = 64;
 pub const TASK_MESSAGES: u32 = 1024;
 /// Returned pages that wait for one task in messages.
 pub const TASK_PAGES: u32 = 1024;
+/// This part of memory may be returned pages in messages that no manager has received.
+const UNRECEIVED_PART: u32 = 8;
+/// But so many at least, that small machines page out as well.
+const UNRECEIVED_LEAST: u32 = 128;
 /// Pages that one task supplied unasked and nobody used yet.
 pub const TASK_UNASKED: u32 = 1024;
 /// Lock requests of one task that run on behind its back.
@@ -131,6 +136,11 @@ impl Managers {
         self.unclaimed = Some(port);
     }
 
+    /// Says how many frames there are: an eighth of them may be in messages that nobody has received.
+    pub fn set_memory(&mut self, frames: u32) {
+        self.accounts.set_most_pages((frames / UNRECEIVED_PART).max(UNRECEIVED_LEAST));
+    }
+
     /// Number of associations.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -216,6 +226,7 @@ impl Managers {
             port: record.and_then(|record| record.manager),
             task: record.and_then(|record| record.payer),
             pages,
+            is_paging: record.is_some_and(|record| record.is_paging),
         };
         let returns = data.as_ref().map(|_| assoc);
         self.enter(Queued { charge, returns, data })
@@ -223,7 +234,7 @@ impl Managers {
 
     /// Charges a task for a completion; answers the message's number.
     pub fn charge_completion(&mut self, task: SpaceId) -> u64 {
-        let charge = Charge { port: None, task: Some(task), pages: 0 };
+        let charge = Charge { port: None, task: Some(task), pages: 0, is_paging: false };
         self.enter(Queued { charge, returns: None, data: None })
     }
 
@@ -302,6 +313,7 @@ impl Managers {
     fn left(&mut self, message: Queued) -> Left {
         let Queued { charge, data, .. } = message;
         let was_full = !self.accounts.task_has_room(charge.task);
+        let was_crowded = charge.pages > 0 && !self.accounts.pages_have_room(charge.task);
         self.accounts.subtract(&charge);
         let own = charge.port.and_then(|port| self.by_port.get(&port)).copied();
         let mut room: Vec<AssocId> = own.filter(|assoc| self.has_room(*assoc)).into_iter().collect();
@@ -309,6 +321,10 @@ impl Managers {
             let others =
                 self.records.iter().filter(|(_, record)| record.payer.is_some() && record.payer == charge.task);
             room.extend(others.map(|(assoc, _)| *assoc).filter(|assoc| self.has_room(*assoc)));
+        } else if was_crowded {
+            // Anybody's manager may have waited for that.
+            let all = self.records.iter().filter(|(_, record)| !record.is_paging);
+            room.extend(all.map(|(assoc, _)| *assoc).filter(|assoc| self.has_room(*assoc)));
         }
         Left { room, data }
     }
@@ -319,7 +335,8 @@ impl Managers {
         // The end of an association is near: what is told no more needs no room.
         self.records.get(&assoc).is_none_or(|record| {
             let queued = record.manager.map_or(0, |manager| self.accounts.port_messages(manager));
-            queued + 1 < PORT_MESSAGES && self.accounts.task_has_room(record.payer)
+            let has_pages = record.is_paging || self.accounts.pages_have_room(record.payer);
+            queued + 1 < PORT_MESSAGES && self.accounts.task_has_room(record.payer) && has_pages
         })
     }
 

@@ -14,6 +14,7 @@ impl Managers {
 fn lock_requests_of_a_task_are_counted() {
     let task = SpaceId::from_word(1 << 32);
     let mut managers = Managers::default();
+    managers.set_memory(1 << 20);
     for _ in 0..TASK_REQUESTS {
         assert!(managers.begin_request(task));
     }
@@ -30,6 +31,7 @@ fn lock_requests_of_a_task_are_counted() {
 fn a_task_with_too_many_messages_takes_no_more() {
     let task = SpaceId::from_word(1 << 32);
     let mut managers = Managers::default();
+    managers.set_memory(1 << 20);
     let numbers: Vec<u64> = (0..TASK_MESSAGES).map(|_| managers.charge_completion(task)).collect();
     assert!(!managers.takes_completions(task));
     assert!(!managers.may_map(ManagerId(1), Some(task)));
@@ -45,9 +47,33 @@ fn a_task_with_too_many_messages_takes_no_more() {
 #[test]
 fn all_lock_requests_together_have_a_limit() {
     let mut managers = Managers::default();
+    managers.set_memory(1 << 20);
     let task = |number: u64| SpaceId::from_word(1 << 32 | number);
     let begun = (0..2 * u64::from(ALL_REQUESTS)).take_while(|number| managers.begin_request(task(number / 8))).count();
     assert_eq!(begun, ALL_REQUESTS as usize);
     (0..u64::from(ALL_REQUESTS)).for_each(|number| managers.end_request(task(number / 8)));
     assert!(managers.is_settled());
+}
+
+#[test]
+fn pages_that_nobody_receives_are_bounded_over_all_tasks() {
+    let mut managers = Managers::default();
+    // An eighth of these: 256 pages.
+    managers.set_memory(2048);
+    let accounts = &mut managers.accounts;
+    let task = |number: u32| SpaceId::new(number, 1);
+    let charge = |number: u32| Charge { port: None, task: Some(task(number)), pages: 32, is_paging: false };
+    for _ in 0..4 {
+        assert!(accounts.pages_have_room(Some(task(1))));
+        accounts.add(&charge(1));
+    }
+    assert!(!accounts.pages_have_room(Some(task(1))), "half of them are for who has none");
+    for number in 2..6 {
+        assert!(accounts.pages_have_room(Some(task(number))));
+        accounts.add(&charge(number));
+        assert!(!accounts.pages_have_room(Some(task(number))));
+    }
+    assert!(!accounts.pages_have_room(Some(task(6))));
+    accounts.subtract(&charge(1));
+    assert!(accounts.pages_have_room(Some(task(6))) && !accounts.pages_have_room(Some(task(1))));
 }

@@ -36,6 +36,7 @@ impl Ports {
             self.doom(Right::SendOnce(request));
         }
         self.queued -= dead.queue.len();
+        dead.queue.iter().for_each(|message| self.uncharge(message));
         if !dead.queue.is_empty() {
             self.doomed.push(Doomed::Queue(dead.queue));
         }

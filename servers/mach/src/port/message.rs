@@ -75,14 +75,33 @@ pub struct Message {
     pub sequence: u32,
     pub(super) origin: Origin,
     pub(super) mark: Option<Mark>,
+    /// The space that answers for its memory while it is queued: whose send right it was sent by, or whose task receives it
+    /// if that was a send-once right, which that task made. Nobody answers for the server's own.
+    pub(super) payer: Option<SpaceId>,
 }
 
 impl Message {
+    /// Bytes of the server's memory that it takes while it is queued, about.
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.words.len() * 8 + self.rights.len() * size_of::<Right>()
+    }
+
     /// A message of the server's, out of rights that it holds.
     pub fn new(destination: Right, reply: Right, id: i32, words: impl Into<Data>, rights: Rights) -> Self {
         let words = words.into();
         let bytes = words.len() * 8;
-        Message { destination, reply, id, words, bytes, rights, sequence: 0, origin: Origin::Server, mark: None }
+        Message {
+            destination,
+            reply,
+            id,
+            words,
+            bytes,
+            rights,
+            sequence: 0,
+            origin: Origin::Server,
+            mark: None,
+            payer: None,
+        }
     }
 
     /// The message, marked.
@@ -176,14 +195,15 @@ impl Ports {
     /// | # | check | error | the message |
     /// |---|---|---|---|
     /// | 1 | at most [`BODY_RIGHTS_MAX`] rights, with the data at most [`BODY_WORDS_MAX`] words | `MSG_TOO_SMALL` | untouched |
-    /// | 2 | header dispositions | `INVALID_HEADER` | untouched |
-    /// | 3 | destination is a live right of its disposition | `INVALID_DEST` | untouched |
-    /// | 4 | reply is such a right, or dead, or null | `INVALID_REPLY` | untouched |
-    /// | 5 | body dispositions | `INVALID_TYPE` | header rights destroyed |
-    /// | 6 | body rights | `INVALID_RIGHT` | destroyed as far as taken |
+    /// | 2 | the sender answers for at most [`super::QUEUED_BYTES_MAX`] in queues, or sends by a send-once right | `NO_BUFFER` | untouched |
+    /// | 3 | header dispositions | `INVALID_HEADER` | untouched |
+    /// | 4 | destination is a live right of its disposition | `INVALID_DEST` | untouched |
+    /// | 5 | reply is such a right, or dead, or null | `INVALID_REPLY` | untouched |
+    /// | 6 | body dispositions | `INVALID_TYPE` | header rights destroyed |
+    /// | 7 | body rights | `INVALID_RIGHT` | destroyed as far as taken |
     ///
     /// A port with [`super::SEND_ONCE_MAX`] send-once rights makes no more: `NO_BUFFER`, with what is in the table's column for
-    /// rows 4 and 6.
+    /// rows 5 and 7.
     ///
     /// # Errors
     ///
@@ -198,9 +218,13 @@ impl Ports {
         if words.len() + body.len() > BODY_WORDS_MAX || body.len() > BODY_RIGHTS_MAX {
             return Err(KernReturn::SEND_MSG_TOO_SMALL);
         }
+        let is_reply = matches!(Disposition::from_number(header.remote_disposition), Some(Disposition::MoveSendOnce));
+        if !is_reply && self.spaces.get(space).is_some_and(|space| space.queued_bytes > super::QUEUED_BYTES_MAX) {
+            return Err(KernReturn::SEND_NO_BUFFER);
+        }
         let (destination, reply) = self.copy_in_header(space, header)?;
         let mut message = Message::new(destination, reply, header.id, words, Rights::new());
-        message.origin = Origin::Task;
+        (message.origin, message.payer) = (Origin::Task, Some(space));
         for &(name, disposition) in body {
             let right = match Disposition::from_number(disposition) {
                 None => Err(KernReturn::SEND_INVALID_TYPE),
@@ -331,7 +355,7 @@ impl Ports {
 
     /// Appends to the queue and wakes one receiver. A message that would make a circle is destroyed (D.6): it
     /// goes to the doomed list.
-    pub(super) fn enqueue(&mut self, port: PortId, message: Box<Message>) {
+    pub(super) fn enqueue(&mut self, port: PortId, mut message: Box<Message>) {
         if self.makes_circle(port, &message) {
             return self.doom_message(*message);
         }
@@ -344,7 +368,12 @@ impl Ports {
         }
         self.ring_if_empty(port);
         let Some(p) = self.ports.get_mut(port) else { return self.doom_message(*message) };
+        if let (Right::SendOnce(_), Receiver::Space(receiver, _)) = (&message.destination, p.receiver) {
+            message.payer = Some(receiver);
+        }
+        let (payer, cost) = (message.payer, message.cost());
         p.queue.push_back(message);
+        self.charge(payer, cost);
         self.queued += 1;
         self.wake_receiver(port);
     }
@@ -422,7 +451,9 @@ impl Ports {
         if p.sequence == message.sequence.wrapping_add(1) {
             p.sequence = message.sequence;
         }
+        let (payer, cost) = (message.payer, message.cost());
         p.queue.push_front(message);
+        self.charge(payer, cost);
         self.queued += 1;
         self.wake_receiver(port);
     }
@@ -450,7 +481,22 @@ impl Ports {
         {
             self.events.push_back(Event::Wake(waiter));
         }
+        self.uncharge(&message);
         Some(message)
+    }
+
+    /// Lets a space answer for a message that is queued.
+    fn charge(&mut self, payer: Option<SpaceId>, cost: usize) {
+        if let Some(space) = payer.and_then(|payer| self.spaces.get_mut(payer)) {
+            space.queued_bytes += cost;
+        }
+    }
+
+    /// A message is no longer queued.
+    pub(super) fn uncharge(&mut self, message: &Message) {
+        if let Some(space) = message.payer.and_then(|payer| self.spaces.get_mut(payer)) {
+            space.queued_bytes = space.queued_bytes.saturating_sub(message.cost());
+        }
     }
 
     /// Gives a dequeued message to the receiver: its rights get names in `space`. `local` is the port it was

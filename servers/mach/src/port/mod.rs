@@ -29,6 +29,7 @@
 //! - PORT-3: `send_once_rights` counts the entries, messages and requests that hold a send-once right to it.
 //! - PORT-4: a space names one port's send and receive rights by one name.
 //! - PORT-5: an entry that names a port that is gone counts as a dead name with the entry's send references; it is rewritten when next looked at.
+//! - PORT-7: a space's `queued_bytes` is the sum over the queued messages whose `payer` it is.
 //! - PORT-6: a member's `set` and the set's `members` agree, and both belong to one space.
 
 mod bell;
@@ -84,6 +85,10 @@ pub const HEADER_NO_SPACE: KernReturn = KernReturn(KernReturn::RCV_HEADER_ERROR.
 pub const REFERENCES_MAX: u32 = 65_535;
 /// Names that one space may hold: what bounds the memory a task can make the server use.
 pub const NAMES_MAX: usize = 16_384;
+
+/// Bytes of queued messages that one space may answer for, see [`Message`]: what bounds the memory a task can make the
+/// server use by sending and not receiving. A space that answers for more sends nothing, but by send-once rights.
+pub const QUEUED_BYTES_MAX: usize = 1 << 20;
 
 /// Identity of a port; stale once the port is gone.
 pub type PortId = Id<Port>;
@@ -226,6 +231,8 @@ pub struct PortSet {
 /// A task's name space.
 pub struct Space {
     table: Table,
+    /// Bytes of the queued messages that it answers for (PORT-7).
+    queued_bytes: usize,
 }
 
 /// Something that is left to be released. A queue stands there as a whole, so that the list stays short.
@@ -256,7 +263,7 @@ impl Ports {
 
     /// Makes an empty space.
     pub fn create_space(&mut self) -> SpaceId {
-        self.spaces.insert(Space { table: Table::new() })
+        self.spaces.insert(Space { table: Table::new(), queued_bytes: 0 })
     }
 
     /// Makes a port whose receiver is the server.

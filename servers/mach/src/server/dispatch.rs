@@ -44,7 +44,7 @@ impl<M: Machine> Server<M> {
     /// |---|--------------------------------------------------------------------|----------------------|
     /// | 1 | the request is known and has its words                             | MIG_BAD_ID, MIG_BAD_ARGUMENTS |
     /// | 2 | the target is no port that a task receives from, if it is a task's, thread's or host's call | SEND_TO_TASK: the caller's library sends the call there as a message |
-    /// | 3 | there is heap for the call                                         | RESOURCE_SHORTAGE    |
+    /// | 3 | there is heap for the call, the last of which is servers'          | RESOURCE_SHORTAGE    |
     fn call(&mut self, thread: ThreadId, label: u64, words: &[u64]) {
         let Some(caller) = self.caller(thread) else { return };
         self.set_need_of(caller.task);
@@ -91,7 +91,7 @@ impl<M: Machine> Server<M> {
             self.answer_code(caller.thread, request, KernReturn::SEND_TO_TASK);
             return None;
         }
-        if self.hw.machine.heap_room() < CALL_HEAP {
+        if !self.hw.has_heap(CALL_HEAP) {
             self.answer_code(caller.thread, request, KernReturn::RESOURCE_SHORTAGE);
             return None;
         }

@@ -211,6 +211,8 @@ impl<M: Machine> Server<M> {
         match self.ops.next_ready() {
             Some(id) => self.step(id),
             None => {
+                // What is tidied and paged out is everybody's.
+                self.set_need(None);
                 self.is_untidy = self.vm.reap(&mut self.hw);
                 self.relieve();
                 self.settle();

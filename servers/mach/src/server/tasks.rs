@@ -232,7 +232,8 @@ impl<M: Machine> Server<M> {
     /// messages_received. What is not counted by task is 0.
     fn task_events(&self, id: TaskId, count: u32) -> Result<Ints<{ wire::TASK_INFO_MAX }>, KernReturn> {
         let events = self.tasks.get(id).and_then(|task| self.vm.map_events(task.map)).ok_or(KernReturn::FAILURE)?;
-        Ok(cut(&[events.faults, events.zero_fills, 0, 0, events.cow_faults, 0, 0], count))
+        let vm::Events { faults, zero_fills, reactivations, pageins, cow_faults } = events;
+        Ok(cut(&[faults, zero_fills, reactivations, pageins, cow_faults, 0, 0], count))
     }
 
     /// The times of a task's threads that live.

@@ -89,6 +89,7 @@ impl Vm {
             end += PAGE_SIZE;
         }
         env.data_request(assoc, offset, end - offset, access);
+        self.counters.requests += 1;
         let mut first = None;
         for at in (offset..end).step_by(PAGE_SIZE as usize) {
             let page = self.pages.insert(Page::new(id, at, PageState::Requested { access }));
@@ -118,6 +119,7 @@ impl Vm {
             object.pages.insert(offset, page);
         }
         env.data_request(assoc, offset, PAGE_SIZE, access);
+        self.counters.requests += 1;
         self.owe(env, assoc, offset);
         Ok(Some(page))
     }

@@ -225,6 +225,22 @@ impl Vm {
     }
 }
 
+impl Vm {
+    /// Maps all of a message's pages at once for the one that pages out, who looks at every one of them: that saves it a
+    /// fault for each. What cannot be mapped now is when it is touched.
+    fn enter_returned<E: Env>(&mut self, env: &mut E, map: MapId, start: u64, object: ObjectId) {
+        let Some(space) = self.maps.get(map).filter(|map| map.is_kept).and_then(|map| map.space) else { return };
+        let Some(object) = self.objects.get(object) else { return };
+        for (offset, page) in object.pages.range(0..) {
+            let Some(frame) = self.pages.get(*page).and_then(|page| page.state.frame()) else { continue };
+            if env.enter(space, start + offset, frame, Prot::DEFAULT).is_err() {
+                env.remove(space, start + offset, start + offset + PAGE_SIZE, 1);
+                return;
+            }
+        }
+    }
+}
+
 /// Maps the data of a received message, anywhere in the receiver's map. Gives the address.
 ///
 /// # Errors
@@ -266,6 +282,7 @@ impl Operation for MapReturned {
                 let entry = Entry { backing, ..Entry::anonymous(range.end, Attributes::new(), vm.new_alloc_id()) };
                 vm.insert_entry(self.map, range.start, entry);
                 vm.let_go_out(self.map, data.object);
+                vm.enter_returned(env, self.map, range.start, data.object);
                 Step::Done(Ok(range.start))
             }
             Err(error) => {

@@ -293,6 +293,8 @@ impl Operation for Fault {
         if let Some(map) = vm.maps.get_mut(self.map) {
             map.events.faults += u64::from(is_first);
             map.events.zero_fills += after.zero_fills - before.zero_fills;
+            map.events.reactivations += after.reactivations - before.reactivations;
+            map.events.pageins += after.requests - before.requests;
             map.events.cow_faults += after.cow_faults - before.cow_faults;
         }
         step

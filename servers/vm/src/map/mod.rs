@@ -48,6 +48,10 @@ pub struct Events {
     pub faults: u64,
     /// Pages that they filled with zeros.
     pub zero_fills: u64,
+    /// Pages that were about to go, and that they used.
+    pub reactivations: u64,
+    /// Requests to managers, the default pager among them, for the pages that they wanted.
+    pub pageins: u64,
     /// Pages that they copied because somebody wrote.
     pub cow_faults: u64,
 }

@@ -51,6 +51,12 @@ fn i_dp_01_02_an_object_goes_out_in_clusters_and_comes_back() {
     for page in 0..100 {
         assert_eq!(world.load(task, at + page * P), Ok(value(page)));
     }
+    let events = world.vm.map_events(task).unwrap();
+    assert_eq!(
+        (events.pageins, events.reactivations),
+        (10, 100),
+        "ten requests; what comes in is inactive until it is used"
+    );
     // 1, 2, 4, 8, 16, 16, ...
     assert_eq!(world.machine.asked, [1, 2, 4, 8, 16, 16, 16, 16, 16, 5]);
     assert_eq!(world.vm.statistics(&world.machine).pageins, 100);

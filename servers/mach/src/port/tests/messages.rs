@@ -219,3 +219,74 @@ fn the_end_of_a_long_queue_keeps_few_things_in_the_list() {
     assert!(p.doomed.capacity() <= 8, "{}", p.doomed.capacity());
     p.assert_valid();
 }
+
+/// Who sends and is not received from is refused in time, and can answer others all the same.
+#[test]
+fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
+    let (mut p, s) = one();
+    let ports: Vec<_> = (0..400).map(|_| p.new_port(s)).collect();
+    let other = p.create_space();
+    let theirs = p.new_port(other);
+    let to_them = p.share(other, theirs, s);
+    let header = |remote| Header { remote, remote_disposition: COPY_SEND, local: NULL, local_disposition: 0, id: 1 };
+    let mut sent = 0;
+    let refused = 'all: loop {
+        for port in &ports {
+            match p.copy_in(s, header(*port), smallvec![7; 100], &[]) {
+                Ok(message) => assert_eq!(p.send(message, None), Sent::Done),
+                Err(code) => break 'all code,
+            }
+            sent += 1;
+            p.assert_valid_charges();
+        }
+    };
+    assert_eq!(refused, KernReturn::SEND_NO_BUFFER);
+    assert!((800..1300).contains(&sent), "about a MiB: {sent} messages");
+    assert_eq!(
+        p.copy_in(s, header(to_them), smallvec![], &[]).err(),
+        Some(KernReturn::SEND_NO_BUFFER),
+        "wherever to"
+    );
+    let reply = p.allocate(other, RECEIVE).expect("room");
+    let once =
+        Header { remote: theirs, remote_disposition: COPY_SEND, local: reply, local_disposition: MAKE_ONCE, id: 2 };
+    // Theirs is not full, and their question is answered.
+    let back = p.share(s, ports[0], other);
+    let question = p.copy_in(other, Header { remote: back, ..once }, smallvec![], &[]).expect("sendable");
+    assert_eq!(p.send(question, None), Sent::Done);
+    let mut asked = None;
+    while let Some(got) = p.get(s, ports[0]) {
+        asked = (got.id == 2).then_some(got.remote.name);
+    }
+    for port in &ports[1..] {
+        if p.copy_in(s, header(*port), smallvec![7; 100], &[]).map(|message| p.send(message, None)) != Ok(Sent::Done)
+        {
+            break;
+        }
+    }
+    assert_eq!(p.post(s, asked.expect("the question"), MOVE_ONCE, 102, &[]), Ok(Sent::Done));
+    p.assert_valid_charges();
+    for port in &ports {
+        assert_eq!(p.mod_refs(s, *port, RECEIVE, -1), Ok(()));
+    }
+    p.assert_valid_charges();
+    assert!(p.copy_in(s, header(to_them), smallvec![], &[]).is_ok_and(|message| p.send(message, None) == Sent::Done));
+    assert_eq!(p.get(other, reply).map(|message| message.id), Some(102));
+}
+
+impl Ports {
+    /// PORT-7
+    pub(super) fn assert_valid_charges(&self) {
+        for (id, space) in self.spaces.iter() {
+            let queued = self.ports.iter().flat_map(|(_, port)| &port.queue);
+            let own = queued.filter(|message| message.payer == Some(id));
+            let sum: usize = own
+                .map(|message| {
+                    let rights = message.rights.len() * size_of::<Right>();
+                    size_of::<Message>() + message.words.len() * 8 + rights
+                })
+                .sum();
+            assert_eq!(space.queued_bytes, sum, "PORT-7");
+        }
+    }
+}

@@ -29,6 +29,7 @@ impl Ports {
     /// Recomputes every count from scratch and compares (PORT-1 to PORT-6).
     pub(super) fn assert_valid(&self) {
         assert!(self.doomed.is_empty(), "rights left to release");
+        self.assert_valid_charges();
         let messages = || self.ports.iter().flat_map(|(_, p)| p.queue.iter());
         let rights = || messages().flat_map(|m| m.rights.iter().chain([&m.destination, &m.reply]));
         let entries = || {

@@ -449,6 +449,19 @@ fn without_heap_calls_are_refused_and_nothing_else_happens() {
 }
 
 #[test]
+fn the_last_of_the_heap_is_for_servers() {
+    let mut host = Host::new();
+    let task = host.new_task();
+    let (_, thread) = host.new_thread(task);
+    let own = host.call_by(thread, PortName::NULL, &MachTaskSelf {}).unwrap().name;
+    let mine = host.own_task();
+    host.fake().heap = 512 * 1024;
+    assert_eq!(host.call_by(thread, own, &bytes_of(0x1000)).map(drop), Err(KernReturn::RESOURCE_SHORTAGE));
+    assert_eq!(host.call(mine, &bytes_of(1 << 40)).map(drop), Ok(()), "root is a server");
+    assert!(host.touch(ROOT, 1 << 40), "and so are its faults");
+}
+
+#[test]
 fn a_stale_badge_reaches_no_later_thread() {
     let mut host = Host::new();
     let task = host.new_task();
