@@ -164,7 +164,7 @@ impl VmWork {
 
 impl VmWork {
     /// Where memory was made that `vm_wire_all` wants wired, that is done before the answer.
-    fn go_on(&mut self, made: Result<Progress, Box<VmWork>>) -> Progress {
+    fn go_on(&mut self, made: Result<Progress, Box<Self>>) -> Progress {
         made.unwrap_or_else(|wire| {
             *self = *wire;
             Progress::Again
