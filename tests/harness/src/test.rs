@@ -195,7 +195,7 @@ fn boot(job: &Job) -> Result<Judged> {
         }
     }
     let command = qemu::command(&board, &options, &job.image)?;
-    let mut watch = Watch::default();
+    let mut watch = Watch::new(false);
     let limit = Duration::from_secs(job.suite.seconds);
     let console = match job.suite.dialog.as_slice() {
         [] => Console::Typed(&job.suite.input),
