@@ -16,6 +16,7 @@ pub mod boot;
 pub mod cap;
 pub mod debug;
 pub mod error;
+pub mod fastpath;
 pub mod fpu;
 pub mod ipc;
 pub mod irq;

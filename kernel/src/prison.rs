@@ -10,7 +10,7 @@ use sel4_abi::object::ASID_POOL_BITS;
 use sel4_abi::{InvocationLabel as L, MessageInfo, ObjectType};
 
 use crate::cap::{AsidPoolCap, Badge, CNodeCap, Cap, SlotRef, UntypedCap, cdt, delete};
-use crate::ipc::fault::{self, VmFault};
+use crate::ipc::fault::VmFault;
 use crate::irq::{Irq, IrqState, handle_interrupt};
 use crate::kobj::{KRef, MemRegion};
 use crate::object::sched_context::{self, Parameters};
@@ -254,8 +254,7 @@ impl Jail {
             Step::Fault(address) => {
                 if self.w.current().is_some() {
                     let fault = VmFault { address: *address, esr: 0x9200_0006, instruction: *address % 2 == 1 };
-                    fault::handle_vm_fault(&mut self.w.m.kernel, fault);
-                    self.w.settle();
+                    self.w.vm_fault(fault);
                 }
             }
             Step::Call { number, registers, words, caps } => {
