@@ -4,9 +4,12 @@ set positional-arguments
 
 tessera := quote(justfile_directory() / "tools/tessera")
 
-# List the verbs
 _default:
     @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted
+
+# List the verbs
+[no-exit-message]
+@help: _default
 
 # Boot to the shell, or run one task: an example by name, a package by folder, or an ELF file
 [no-cd, no-exit-message]
@@ -37,6 +40,16 @@ _default:
 [no-cd, no-exit-message]
 @golden *arguments:
     {{ tessera }} golden "$@"
+
+# Feed the kernel random bytes as system calls, for so many seconds
+[no-cd, no-exit-message]
+@fuzz *arguments:
+    {{ tessera }} fuzz "$@"
+
+# Run the kernel's host tests in Miri, where the toolchain has it
+[no-cd, no-exit-message]
+@miri *filter:
+    {{ tessera }} miri "$@"
 
 # Format, lints, documentation, direction of dependency
 [no-cd, no-exit-message]

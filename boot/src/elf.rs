@@ -28,6 +28,8 @@ pub enum ElfError {
     /// A kernel whose segments differ in the distance of virtual and physical address, or whose
     /// distance is not a multiple of 2 MiB.
     Distance,
+    /// A kernel that is linked in the lower half of the address space, as those for EL2 are; its virtual base.
+    LowerHalf(u64),
     /// A kernel that reaches beyond the GiB of its virtual base, which is all that the tables map.
     Span,
     /// A kernel that wants a hand-off of this other version.
@@ -71,6 +73,8 @@ pub enum KernelAddress {
 /// Size of the blocks by which the kernel is mapped at its entry.
 pub const BLOCK: u64 = 2 << 20;
 const GIB: u64 = 1 << 30;
+/// The first virtual address that `TTBR1_EL1` translates.
+const UPPER_HALF: u64 = 0xffff << 48;
 
 impl<'a> Image<'a> {
     /// Checks a file; the first failing row is what the caller sees.
@@ -129,8 +133,11 @@ impl<'a> Image<'a> {
     /// Where this image may go, taken as a kernel; checks what only kernels must keep.
     ///
     /// # Errors
-    /// `Distance`, `Span` or `HandoffVersion`.
+    /// `LowerHalf`, `Span`, `HandoffVersion` or `Distance`, in this order.
     pub fn kernel_address(&self) -> Result<KernelAddress, ElfError> {
+        if self.virt_base < UPPER_HALF {
+            return Err(ElfError::LowerHalf(self.virt_base));
+        }
         if self.virt_base % GIB + self.size > GIB {
             return Err(ElfError::Span);
         }

@@ -96,6 +96,9 @@ impl Failure {
             }
             Self::Payload(_) => "copy the image to the card again, whole; if it stays so, build it anew",
             Self::Kernel(ElfError::HandoffVersion(_)) => "build boot stage and kernel from the same sources",
+            Self::Kernel(ElfError::LowerHalf(_)) => {
+                "use a kernel that is built for EL1 (seL4: KernelArmHypervisorSupport off)"
+            }
             Self::Kernel(ElfError::Span | ElfError::TooLarge) => "build a smaller kernel, or link it lower in its GiB",
             Self::Kernel(_) => "build the image with a kernel for AArch64 (an ELF file of type EXEC)",
             Self::Root(ElfError::TooLarge) => "link the root task at lower addresses",
@@ -165,6 +168,7 @@ impl fmt::Display for ElfError {
             Self::Segment => write!(f, "has a damaged segment"),
             Self::Entry(entry) => write!(f, "has its entry point {entry:#x} outside its code"),
             Self::Distance => write!(f, "has physical addresses that cannot be mapped by 2 MiB blocks"),
+            Self::LowerHalf(base) => write!(f, "is linked at {base:#x}, which is no address of a kernel at EL1"),
             Self::Span => write!(f, "does not fit: it reaches beyond the GiB of its virtual base"),
             Self::HandoffVersion(version) => write!(f, "wants hand-off version {version}, not {}", handoff::VERSION),
         }

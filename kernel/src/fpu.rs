@@ -58,7 +58,7 @@ fn may_use(k: &Kernel, t: KRef<Tcb>) -> bool {
 }
 
 /// Lets user mode use the registers if they are those of `t`, which runs next.
-#[inline]
+#[inline(always)]
 pub fn switch(k: &Kernel, t: KRef<Tcb>) {
     let fpu = &k.cpu.fpu;
     let open = fpu.owner.get() == Some(t) && may_use(k, t);

@@ -16,6 +16,7 @@ pub mod boot;
 pub mod cap;
 pub mod debug;
 pub mod error;
+pub mod fastpath;
 pub mod fpu;
 pub mod ipc;
 pub mod irq;
@@ -25,11 +26,16 @@ pub mod lock;
 pub mod mem;
 pub mod object;
 pub mod percpu;
+#[cfg(any(test, feature = "fuzzing"))]
+#[expect(clippy::unwrap_used, reason = "what a test needs is there, or the test fails")]
+pub mod prison;
 pub mod sched;
 pub mod syscall;
 pub mod trap;
 pub mod vspace;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "tests use more of it than the prison"))]
+#[expect(clippy::unwrap_used, reason = "what a test needs is there, or the test fails")]
 mod world;
 
 pub use kernel::Kernel;

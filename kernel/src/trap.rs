@@ -8,6 +8,8 @@
 use crate::arch::context::Context;
 use crate::ipc::fault::{self, VmFault};
 use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::object::Tcb;
 use crate::syscall::entry;
 use crate::{arch, fpu, lock, sched, vspace};
 
@@ -65,6 +67,13 @@ pub fn run(trap: Trap) -> *const Context {
         }
         leave(k)
     })
+}
+
+/// Enters the kernel by a fast path; answers the context of the thread to run next, or null if the path is not open. Then
+/// nothing has changed, and [`run`] is to be called for the same exception.
+#[inline(always)]
+pub fn run_fast(path: impl FnOnce(&Kernel) -> Option<KRef<Tcb>>) -> *const Context {
+    lock::enter(|k| path(k).map_or(core::ptr::null(), |t| core::ptr::from_ref(&t.get(k).context)))
 }
 
 /// Puts `kernel` in charge, with an initial thread that waits to run; answers its context.

@@ -1,26 +1,31 @@
 //! A small world for tests of whole system calls: a kernel over the arena, one CNode that all threads
 //! share as their CSpace, and helpers that act as the current thread.
 
+mod twice;
+
+pub(crate) use twice::taken;
+
 use std::vec::Vec;
 
 use sel4_abi::message::{IpcBuffer, MSG_REGISTERS};
-use sel4_abi::object::{PAGE_BITS, SLOT_BITS, TCB_BITS};
+use sel4_abi::object::{ASID_POOL_BITS, PAGE_BITS, SLOT_BITS, TCB_BITS};
 use sel4_abi::{CapRights, ErrorCode, InvocationLabel, MessageInfo, Syscall};
 
 use crate::Kernel;
 use crate::arch::{self, Machine};
 use crate::cap::{Badge, CNodeCap, Cap, EndpointCap, FrameCap, NotificationCap, ReplyCap, SchedContextCap, SlotRef};
-use crate::cap::{VmRights, cdt};
+use crate::cap::{VSpaceCap, VmRights, cdt};
 use crate::ipc::transfer;
 use crate::irq::{self, Irq};
 use crate::kobj::{KRef, KernelObject, SlotArray};
 use crate::object::sched_context::{self, Parameters};
 use crate::object::tcb::{ThreadState, thread};
 use crate::object::{
-    Above, Endpoint, EndpointState, Notification, NotificationState, Reply, SchedContext, Tcb, TcbSlot,
+    Above, AsidPool, Endpoint, EndpointState, Notification, NotificationState, Reply, SchedContext, Tcb, TcbSlot,
 };
 use crate::sched::{self, Micros, Priority, Ticks};
-use crate::syscall::{Args, ExtraSlots, entry};
+use crate::syscall::{Args, ExtraSlots};
+use crate::vspace::Asid;
 
 /// Slots of the shared CNode, in bits.
 const RADIX: u32 = 10;
@@ -92,6 +97,8 @@ pub(crate) struct World {
     pub(crate) m: Machine,
     cnode: SlotArray,
     used: usize,
+    /// CPtr of the threads' address space, if they have one.
+    vspace: Option<u64>,
     threads: Vec<KRef<Tcb>>,
     contexts: Vec<KRef<SchedContext>>,
     replies: Vec<KRef<Reply>>,
@@ -103,8 +110,16 @@ impl World {
     /// CPtr of the shared CNode.
     pub(crate) const ROOT: u64 = 1;
 
+    /// A world whose threads have an address space.
     pub(crate) fn new() -> World {
-        World::with_memory(23)
+        let mut w = World::with_memory(23);
+        let pool = w.m.take(ASID_POOL_BITS).place::<AsidPool>(&mut w.m.kernel).unwrap();
+        let root = w.place();
+        let asid = Asid(1);
+        w.k().asids.add_pool(Asid(0), pool);
+        pool.get(w.k()).assign(asid, root);
+        w.vspace = Some(w.put(Cap::VSpace(VSpaceCap { root, asid: Some(asid) })));
+        w
     }
 
     /// A world in `2^size_bits` bytes, half of them for objects.
@@ -121,6 +136,7 @@ impl World {
             m,
             cnode,
             used: 2,
+            vspace: None,
             threads: Vec::new(),
             contexts: Vec::new(),
             replies: Vec::new(),
@@ -201,6 +217,11 @@ impl World {
 
     /// A configured scheduling context; times in microseconds.
     pub(crate) fn context(&mut self, budget: u64, period: u64) -> Named<SchedContext> {
+        self.any_context(budget, period, false)
+    }
+
+    /// The same, with unblocking when its thread wakes or when it is switched to.
+    pub(crate) fn any_context(&mut self, budget: u64, period: u64, is_sporadic: bool) -> Named<SchedContext> {
         let sc = self.raw_context(8);
         let clock = self.k().cpu.sched.clock;
         let parameters = Parameters {
@@ -208,7 +229,7 @@ impl World {
             period: clock.to_ticks(Micros(period)),
             max_refills: 10,
             badge: Badge(sc.cptr),
-            is_sporadic: false,
+            is_sporadic,
         };
         sched_context::configure(self.k(), sc.obj, parameters);
         sc
@@ -223,6 +244,9 @@ impl World {
         let k = self.k();
         cdt::insert(k, self.slot(World::ROOT), obj.slot(k, TcbSlot::CSpaceRoot), self.cap(World::ROOT));
         cdt::insert_root(k, obj.slot(k, TcbSlot::IpcBuffer), Cap::Frame(frame));
+        if let Some(vspace) = self.vspace {
+            cdt::insert(k, self.slot(vspace), obj.slot(k, TcbSlot::VSpaceRoot), self.cap(vspace));
+        }
         obj.get(k).ipc_buffer.set(BUFFER);
         obj.get(k).priority.set(Priority(priority));
         obj.get(k).mcp.set(Priority(255));
@@ -326,8 +350,7 @@ impl World {
         let context = &self.current().unwrap().get(self.k()).context;
         context.restart_pc.set(context.resume_pc.get());
         context.resume_pc.set(context.resume_pc.get() + 4);
-        entry::handle_syscall(&mut self.m.kernel);
-        self.settle();
+        self.enter_syscall();
     }
 
     /// Writes message words and extra capabilities of the current thread.

@@ -147,6 +147,23 @@ impl Disk {
         self.memory.address() + PAGE_SIZE
     }
 
+    /// Copies what the data pages hold from `offset` on. Both are multiples of 8: a rest is left out.
+    pub fn get(&self, offset: usize, bytes: &mut [u8]) {
+        let words = self.data_words().get(offset / 8..).unwrap_or_default();
+        for (to, from) in bytes.chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&from.load(Relaxed).to_ne_bytes());
+        }
+    }
+
+    /// Copies bytes into the data pages, from `offset` on, as [`Disk::get`].
+    pub fn put(&mut self, offset: usize, bytes: &[u8]) {
+        let words = self.data_words().get(offset / 8..).unwrap_or_default();
+        let (bytes, _) = bytes.as_chunks::<8>();
+        for (to, from) in words.iter().zip(bytes) {
+            to.store(u64::from_ne_bytes(*from), Relaxed);
+        }
+    }
+
     /// Puts a request into the ring. [`Disk::kick`] says so to the driver.
     ///
     /// # Errors
@@ -211,7 +228,7 @@ impl Disk {
         let most = self.piece();
         for (piece, sector) in bytes.chunks_mut(most).zip((sector..).step_by(most / SECTOR as usize)) {
             self.one(Op::Read, sector, piece.len())?;
-            piece.iter_mut().zip(self.data()).for_each(|(to, from)| *to = from.load(Relaxed));
+            self.get(0, piece);
         }
         Ok(())
     }
@@ -224,7 +241,7 @@ impl Disk {
     pub fn write(&mut self, sector: u64, bytes: &[u8]) -> core::result::Result<(), Status> {
         let most = self.piece();
         for (piece, sector) in bytes.chunks(most).zip((sector..).step_by(most / SECTOR as usize)) {
-            self.data().iter().zip(piece).for_each(|(to, from)| to.store(*from, Relaxed));
+            self.put(0, piece);
             self.one(Op::Write, sector, piece.len())?;
         }
         Ok(())

@@ -163,11 +163,15 @@ pub fn mach_msg_destroy(message: &PortMessage) {
     destroy_right(&message.header.remote);
     message.rights().iter().for_each(destroy_right);
     let upcall = Upcall::from_words(message.header.id, message.data_words());
+    let memory = match upcall.filter(|_| message.header.is_from_server) {
+        Some(Upcall::DataReturn(data)) => Some((data.data, data.size)),
+        Some(Upcall::DataInitialize(data)) => Some((data.data, data.size)),
+        _ => None,
+    };
     // An address that is none names no memory.
-    if let Some(Upcall::DataReturn(data)) = upcall.filter(|_| message.header.is_from_server)
-        && data.data != 0
-    {
-        let _ = vm::vm_deallocate(task::mach_task_self(), data.data, data.size);
+    if let Some((address, size)) = memory.filter(|(address, _)| *address != 0) {
+        // It came with the message, so it is the task's own.
+        let _ = vm::vm_deallocate(task::mach_task_self(), address, size);
     }
 }
 

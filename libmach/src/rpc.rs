@@ -12,6 +12,9 @@ use mach_sys::{Cap, Message};
 use crate::Result;
 use crate::msg::{self, PortMessage};
 
+/// Words of an answer that is not long.
+const SHORT: usize = 16;
+
 static SERVER: AtomicU64 = AtomicU64::new(SERVER_SLOT);
 
 /// Makes this capability the one by which the task reaches the Mach server, instead of slot 1: for root.
@@ -25,6 +28,8 @@ pub(crate) fn exchange<T>(label: u32, words: &Words, read: impl FnOnce(u64, &[u6
     let received = server.call(&Message::new(u64::from(label), words.as_slice()));
     match received.words_in_registers() {
         Some(words) => read(received.label(), words),
+        // Room for the longest answer has to be cleared, and that costs more than most calls.
+        None if received.len() <= SHORT => read(received.label(), received.copy_words(&mut [0; SHORT])),
         None => read(received.label(), received.copy_words(&mut [0; MAX_WORDS])),
     }
 }

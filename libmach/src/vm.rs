@@ -378,12 +378,13 @@ const fn wire_request(task: PortName, address: u64, size: u64, access: VmProt) -
     VmWire { task, address, size, access: access.bits() }
 }
 
-/// Gives changed pages back to their manager.
+/// Gives changed pages back to their manager. With [`VmSync::SYNCHRONOUS`] it waits until the manager has received them, and
+/// one that wants to be told, as the file pager, until it says that they are safe.
 ///
 /// # Errors
 ///
 /// A.13: `INVALID_ARGUMENT` for both kinds of returning at once, `INVALID_TASK`, `INVALID_ADDRESS` for a range that
-/// wraps or, if asked for, a hole; `MEMORY_ERROR` if the manager dies meanwhile.
+/// wraps or, if asked for, a hole; `MEMORY_ERROR` if the manager dies meanwhile, or says that it could not keep them.
 pub fn vm_msync(target: PortName, address: u64, size: u64, flags: VmSync) -> Result<()> {
     call(target, &proto::VmMsync { address, size, sync_flags: flags.bits() }).map(drop)
 }

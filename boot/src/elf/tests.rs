@@ -159,6 +159,8 @@ fn the_note_of_the_handoff_crate_is_read() {
 
 #[test]
 fn err_kernels() {
+    let for_el2 = Part::load(0x80_6000_0000, 0x6000_0000, b"k", 1);
+    assert_eq!(kernel(for_el2.virt, &[for_el2]), Err(ElfError::LowerHalf(0x80_6000_0000)));
     assert_eq!(kernel(SEL4, &[Part::load(SEL4, 0x4000_1000, b"k", 1)]), Err(ElfError::Distance));
     let two = [Part::load(SEL4, 0x4000_0000, b"k", 1), Part::load(SEL4 + 0x1000, 0x4800_1000, b"k", 1)];
     assert_eq!(kernel(SEL4, &two), Err(ElfError::Distance));

@@ -34,6 +34,12 @@ impl MessageInfo {
         self.0 >> 12
     }
 
+    /// The same without capabilities: label and length only.
+    #[must_use]
+    pub const fn without_caps(self) -> Self {
+        MessageInfo(self.0 & !(0x1f << 7))
+    }
+
     /// The set of unwrapped capabilities. Corresponds to `seL4_MessageInfo_get_capsUnwrapped`.
     #[must_use]
     pub const fn caps_unwrapped(self) -> u64 {

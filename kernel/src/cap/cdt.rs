@@ -198,7 +198,7 @@ fn is_memory_within(a: RawCap, b: RawCap) -> bool {
 }
 
 /// Checks CDT-1 for one slot: that its neighbours agree, or that it is empty and has none.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn is_well_linked(k: &Kernel, slot: SlotRef) -> bool {
     let links = slot.get(k).links();
     if slot.is_empty(k) {

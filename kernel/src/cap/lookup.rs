@@ -89,28 +89,34 @@ pub fn lookup_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, 
 }
 
 /// [`lookup_slot`] for those who need not know what is wrong: `None` exactly where that fails.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn find_slot(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Option<SlotRef> {
-    let mut cnode = thread.slot(k, TcbSlot::CSpaceRoot).get(k).cnode()?;
-    let mut bits = WORD_BITS;
-    loop {
-        // One level, as `step` says it; here `bits` is never 0.
-        let (guard_size, radix) = (cnode.guard_size, cnode.radix());
-        let left = bits.checked_sub(guard_size + radix)?;
-        let rest = cptr.wrapping_shl(WORD_BITS - bits);
-        // In two steps, because a guard can have no bits; it never has all, as no CNode has just one slot.
-        if (rest >> 1).wrapping_shr(WORD_BITS - 1 - guard_size) != cnode.guard {
-            return None;
-        }
-        let index = cptr.wrapping_shr(left) & mask(radix);
-        let slot = cnode.slots.slot(index as usize)?;
-        match slot.get(k).cnode() {
-            Some(next) if left > 0 => cnode = next,
-            _ => return Some(slot),
-        }
-        bits = left;
+    let root = thread.slot(k, TcbSlot::CSpaceRoot).get(k).cnode()?;
+    let (slot, left) = level(root, cptr, WORD_BITS)?;
+    // Most CSpaces have one level.
+    if left == 0 { Some(slot) } else { find_below(k, slot, cptr, left) }
+}
+
+/// Goes on from a slot with the low `left` bits, as far as there are CNodes.
+#[inline(never)]
+fn find_below(k: &Kernel, mut slot: SlotRef, cptr: u64, mut left: u32) -> Option<SlotRef> {
+    while left > 0
+        && let Some(cnode) = slot.get(k).cnode()
+    {
+        (slot, left) = level(cnode, cptr, left)?;
     }
+    Some(slot)
+}
+
+/// One level, as [`step`] says it, for 1 to 64 bits of an address.
+#[inline(always)]
+fn level(cnode: CNodeCap, cptr: u64, bits: u32) -> Option<(SlotRef, u32)> {
+    let left = bits.checked_sub(cnode.guard_size + cnode.radix())?;
+    let rest = cptr.wrapping_shl(WORD_BITS - bits);
+    // In two steps, because a guard can have no bits; it never has all, as no CNode has just one slot.
+    let guard = (rest >> 1).wrapping_shr(WORD_BITS - 1 - cnode.guard_size);
+    (guard == cnode.guard).then(|| (cnode.slots.wrapping_slot(cptr.wrapping_shr(left) as usize), left))
 }
 
 /// Says why a CPtr does not resolve.

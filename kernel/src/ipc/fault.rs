@@ -66,10 +66,16 @@ pub struct VmFault {
     pub instruction: bool,
 }
 
+impl From<VmFault> for Fault {
+    fn from(fault: VmFault) -> Self {
+        let VmFault { address, esr, instruction } = fault;
+        Fault::Vm { addr: address, fsr: esr & 0xffff_ffff, is_instruction: instruction }
+    }
+}
+
 /// Entry: an abort at EL0.
 pub fn handle_vm_fault(k: &mut Kernel, fault: VmFault) {
-    let VmFault { address, esr, instruction } = fault;
-    handle(k, Fault::Vm { addr: address, fsr: esr & 0xffff_ffff, is_instruction: instruction });
+    handle(k, fault.into());
 }
 
 /// Entry: any other synchronous exception at EL0.
@@ -105,6 +111,17 @@ pub fn write_message(k: &Kernel, fault: Fault, sender: KRef<Tcb>, receiver: KRef
         }
     }
     MessageInfo::new(label.number(), 0, 0, length as u64)
+}
+
+/// Writes the message of an abort at `pc` to `receiver`, as [`write_message`] does; it needs no buffer.
+#[inline]
+pub fn write_vm_message(k: &Kernel, pc: u64, fault: VmFault, receiver: KRef<Tcb>) -> MessageInfo {
+    let VmFault { address, esr, instruction } = fault;
+    let words = [pc, address, u64::from(instruction), esr & 0xffff_ffff];
+    for (register, word) in receiver.get(k).context.message_registers().into_iter().zip(words) {
+        register.set(word);
+    }
+    MessageInfo::new(FaultLabel::VmFault.number(), 0, 0, words.len() as u64)
 }
 
 /// Label, words and length of a fault's message.

@@ -66,23 +66,44 @@ fn copy(
     grant: bool,
 ) -> MessageInfo {
     let info = MessageInfo(sender.get(k).context.info_register().get());
-    let mut length = info.clamped_length();
-    let (sent, received) = (&sender.get(k).context, &receiver.get(k).context);
-    for (from, to) in sent.message_registers().iter().zip(received.message_registers()).take(length) {
-        to.set(from.get());
+    let copied = plain(k, sender, receiver, info);
+    if info.extra_caps() == 0 || !grant {
+        return copied;
     }
-    if length <= MSG_REGISTERS && info.extra_caps() == 0 {
-        // The buffers have no part in it.
-        return MessageInfo::new(info.label(), 0, 0, length as u64);
+    let (Some(from), Some(to)) = (send_buffer(k, sender), receive_buffer(k, receiver)) else { return copied };
+    let (arrived, unwrapped) = transfer_caps(k, sender, from, info.extra_caps(), receiver, to, endpoint);
+    MessageInfo::new(copied.label(), unwrapped, arrived, copied.length() as u64)
+}
+
+/// Copies the words of an ordinary message that `info` describes; returns the message info as the receiver sees it, if
+/// there are no capabilities.
+#[inline(always)]
+pub fn plain(k: &Kernel, sender: KRef<Tcb>, receiver: KRef<Tcb>, info: MessageInfo) -> MessageInfo {
+    let length = info.clamped_length();
+    let sent = sender.get(k).context.message_registers();
+    let received = receiver.get(k).context.message_registers();
+    if length < MSG_REGISTERS {
+        for (from, to) in sent.iter().zip(received).take(length) {
+            to.set(from.get());
+        }
+    } else {
+        for (from, to) in sent.iter().zip(received) {
+            to.set(from.get());
+        }
+        if length > MSG_REGISTERS {
+            let length = beyond_registers(k, sender, receiver, length);
+            return MessageInfo::new(info.label(), 0, 0, length as u64);
+        }
     }
-    let (Some(from), Some(to)) = (send_buffer(k, sender), receive_buffer(k, receiver)) else {
-        length = length.min(MSG_REGISTERS);
-        return MessageInfo::new(info.label(), 0, 0, length as u64);
-    };
+    info.without_caps()
+}
+
+/// Copies the words of a message that travel in the buffers; returns its length, which is less if there are none.
+#[inline(never)]
+fn beyond_registers(k: &Kernel, sender: KRef<Tcb>, receiver: KRef<Tcb>, length: usize) -> usize {
+    let (Some(from), Some(to)) = (send_buffer(k, sender), receive_buffer(k, receiver)) else { return MSG_REGISTERS };
     to.copy_from(k, from, IpcBuffer::MSG_WORD + MSG_REGISTERS..IpcBuffer::MSG_WORD + length);
-    let caps = if grant { info.extra_caps() } else { 0 };
-    let (arrived, unwrapped) = transfer_caps(k, sender, from, caps, receiver, to, endpoint);
-    MessageInfo::new(info.label(), unwrapped, arrived, length as u64)
+    length
 }
 
 /// Transfers extra capabilities; returns how many were processed, and which of them unwrapped.

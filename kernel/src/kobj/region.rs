@@ -132,13 +132,13 @@ impl MemRegion {
     /// Where the memory is that an object is to be made of.
     #[inline]
     fn zeros<T>(self) -> Option<NonNull<T>> {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "fuzzing"))]
         self.assert_zero();
         self.pointer()
     }
 
     /// Checks that the memory is zero.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     fn assert_zero(self) {
         let Some(first) = self.pointer::<u8>() else { return };
         for offset in 0..self.bytes() as usize {

@@ -40,6 +40,19 @@ impl SlotArray {
         self.len == 0
     }
 
+    /// The slot whose index is the low bits of `bits`, as many as an array needs whose length is a power of two. There is a
+    /// slot.
+    #[inline]
+    #[must_use]
+    pub fn wrapping_slot(self, bits: usize) -> KRef<Slot> {
+        let first: *mut Slot = core::ptr::with_exposed_provenance_mut(self.first.expose());
+        let slot = first.wrapping_add(bits & self.len.wrapping_sub(1));
+        // SAFETY: a part of the array, as below, is not at address 0.
+        let slot = unsafe { NonNull::new_unchecked(slot) };
+        // SAFETY: the contract of `new`: `bits & (len - 1)` is below `len`, so the slot is part of the array.
+        unsafe { KRef::mint(slot) }
+    }
+
     /// The slot with this index.
     #[must_use]
     pub fn slot(self, index: usize) -> Option<KRef<Slot>> {

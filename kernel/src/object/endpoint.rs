@@ -40,6 +40,10 @@ pub enum EndpointState {
     Receiving,
 }
 
+/// The flags of the states in the first word; 0 is Idle.
+const SENDING: usize = 1;
+const RECEIVING: usize = 2;
+
 /// An endpoint.
 #[derive(Debug)]
 #[repr(C)]
@@ -61,8 +65,8 @@ impl Endpoint {
     #[must_use]
     pub fn state(&self) -> EndpointState {
         match self.head.get().flags() {
-            1 => EndpointState::Sending,
-            2 => EndpointState::Receiving,
+            SENDING => EndpointState::Sending,
+            RECEIVING => EndpointState::Receiving,
             _ => EndpointState::Idle,
         }
     }
@@ -71,6 +75,16 @@ impl Endpoint {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.state() == EndpointState::Idle
+    }
+
+    /// The first waiting receiver.
+    #[inline]
+    #[must_use]
+    pub fn first_receiver(&self) -> Option<KRef<Tcb>> {
+        match self.state() {
+            EndpointState::Receiving => self.head.get().target(),
+            EndpointState::Idle | EndpointState::Sending => None,
+        }
     }
 
     /// The waiting threads.
@@ -84,8 +98,8 @@ impl Endpoint {
         let flags = match waiting {
             _ if queue.is_empty() => 0,
             EndpointState::Idle => 0,
-            EndpointState::Sending => 1,
-            EndpointState::Receiving => 2,
+            EndpointState::Sending => SENDING,
+            EndpointState::Receiving => RECEIVING,
         };
         self.head.set(Tagged::new(queue.head, flags));
         self.tail.set(queue.tail);
@@ -183,11 +197,8 @@ pub fn receive(k: &Kernel, receiver: KRef<Tcb>, ep: KRef<Endpoint>, reply: Optio
             receiver.get(k).context.badge_register().set(0);
             return;
         }
-        sched::set_state(k, receiver, ThreadState::BlockedOnReceive { endpoint: ep, reply });
-        if let Some(reply) = reply {
-            reply.get(k).tcb.set(Some(receiver));
-        }
-        enqueue(k, ep, EndpointState::Receiving, receiver);
+        wait_at(k, receiver, ep, reply);
+        sched::note_if_stopped(k, receiver);
         return;
     };
     let ThreadState::BlockedOnSend { authority, is_call, .. } = sender.get(k).state.get() else { return };
@@ -198,6 +209,16 @@ pub fn receive(k: &Kernel, receiver: KRef<Tcb>, ep: KRef<Endpoint>, reply: Optio
     } else {
         thread::make_runnable(k, sender);
     }
+}
+
+/// `receiver` waits for a sender; none is there.
+#[inline]
+pub fn wait_at(k: &Kernel, receiver: KRef<Tcb>, ep: KRef<Endpoint>, reply: Option<KRef<Reply>>) {
+    receiver.get(k).state.set(ThreadState::BlockedOnReceive { endpoint: ep, reply });
+    if let Some(reply) = reply {
+        reply.get(k).tcb.set(Some(receiver));
+    }
+    enqueue(k, ep, EndpointState::Receiving, receiver);
 }
 
 /// The message of a caller was delivered: it waits for the reply, if its capability allows one and
@@ -245,6 +266,23 @@ pub fn detach_receiver(k: &Kernel, ep: KRef<Endpoint>, receiver: KRef<Tcb>) -> O
         reply.get(k).tcb.set(None);
     }
     reply
+}
+
+/// Takes the first waiting receiver out of the queue; its reply object is about to hold a caller.
+#[inline(always)]
+pub fn take_first_receiver(k: &Kernel, ep: KRef<Endpoint>, receiver: KRef<Tcb>) {
+    let (endpoint, tcb) = (ep.get(k), receiver.get(k));
+    match tcb.links.next.take() {
+        Some(next) => {
+            next.get(k).links.prev.set(None);
+            endpoint.head.set(Tagged::new(Some(next), RECEIVING));
+        }
+        None => {
+            endpoint.head.set(Tagged::NONE);
+            endpoint.tail.set(None);
+        }
+    }
+    tcb.queued.set(Queued::No);
 }
 
 /// Restarts all threads that are queued here, because the endpoint is being destroyed. Those that

@@ -157,7 +157,8 @@ pub fn return_sched_context(k: &Kernel, n: KRef<Notification>, t: KRef<Tcb>) {
     }
 }
 
-fn enqueue(k: &Kernel, n: KRef<Notification>, t: KRef<Tcb>) {
+/// Puts a thread that is to wait into the queue; its state says so already.
+pub fn enqueue(k: &Kernel, n: KRef<Notification>, t: KRef<Tcb>) {
     let mut queue = n.get(k).waiters();
     queue.insert_by_priority(k, t);
     t.get(k).queued.set(Queued::Ipc);

@@ -72,19 +72,43 @@ impl Reply {
 /// context to `receiver` if that has none, except for a timeout fault.
 pub fn push(k: &Kernel, reply: KRef<Reply>, caller: KRef<Tcb>, receiver: KRef<Tcb>) {
     let may_lend = !matches!(caller.get(k).fault.get(), Some(Fault::Timeout { .. }));
-    reply.get(k).tcb.set(Some(caller));
-    sched::set_state(k, caller, ThreadState::BlockedOnReply { reply });
+    hold(k, reply, caller);
+    sched::note_if_stopped(k, caller);
     if let Some(sc) = caller.get(k).sched_context.get()
         && may_lend
         && receiver.get(k).sched_context.get().is_none()
     {
-        let below = sc.get(k).reply.replace(Some(reply));
-        if let Some(below) = below {
-            below.get(k).above.set(Above::Reply(reply));
-        }
-        reply.get(k).below.set(below);
-        reply.get(k).above.set(Above::SchedContext(sc));
+        chain(k, reply, sc);
         sched_context::donate(k, sc, receiver);
+    }
+}
+
+/// `caller` waits for an answer through `reply`, which is free.
+#[inline]
+pub fn hold(k: &Kernel, reply: KRef<Reply>, caller: KRef<Tcb>) {
+    reply.get(k).tcb.set(Some(caller));
+    caller.get(k).state.set(ThreadState::BlockedOnReply { reply });
+}
+
+/// Puts `reply` on top of the chain of a scheduling context.
+#[inline]
+pub fn chain(k: &Kernel, reply: KRef<Reply>, sc: KRef<SchedContext>) {
+    let below = sc.get(k).reply.replace(Some(reply));
+    if let Some(below) = below {
+        below.get(k).above.set(Above::Reply(reply));
+    }
+    reply.get(k).below.set(below);
+    reply.get(k).above.set(Above::SchedContext(sc));
+}
+
+/// Takes `reply` from the top of the chain of a scheduling context.
+#[inline]
+pub fn unchain_top(k: &Kernel, reply: KRef<Reply>, sc: KRef<SchedContext>) {
+    let below = reply.get(k).below.take();
+    reply.get(k).above.set(Above::Nothing);
+    sc.get(k).reply.set(below);
+    if let Some(below) = below {
+        below.get(k).above.set(Above::SchedContext(sc));
     }
 }
 
@@ -93,20 +117,19 @@ pub fn push(k: &Kernel, reply: KRef<Reply>, caller: KRef<Tcb>, receiver: KRef<Tc
 fn pop(k: &Kernel, reply: KRef<Reply>) -> Option<KRef<Tcb>> {
     let this = reply.get(k);
     let caller = this.tcb.take();
-    let below = this.below.take();
-    match this.above.replace(Above::Nothing) {
+    match this.above.get() {
         Above::SchedContext(sc) => {
-            sc.get(k).reply.set(below);
-            if let Some(below) = below {
-                below.get(k).above.set(Above::SchedContext(sc));
-            }
+            unchain_top(k, reply, sc);
             if let Some(caller) = caller
                 && caller.get(k).sched_context.get().is_none()
             {
                 sched_context::donate(k, sc, caller);
             }
         }
-        above => cut(k, above, below),
+        above => {
+            this.above.set(Above::Nothing);
+            cut(k, above, this.below.take());
+        }
     }
     caller
 }

@@ -117,6 +117,7 @@ impl SchedContext {
 }
 
 /// The refills of a context as a queue.
+#[inline]
 #[must_use]
 pub fn refills(k: &Kernel, sc: KRef<SchedContext>) -> RefillQueue<'_> {
     let this = sc.get(k);
@@ -128,7 +129,14 @@ pub fn refills(k: &Kernel, sc: KRef<SchedContext>) -> RefillQueue<'_> {
 /// Whether the head refill can be used now.
 #[must_use]
 pub fn is_ready(k: &Kernel, sc: KRef<SchedContext>) -> bool {
-    sc.get(k).is_round_robin() || refills(k, sc).is_ready(k.cpu.sched.now())
+    is_ready_at(k, sc, k.cpu.sched.now())
+}
+
+/// Whether the head refill can be used at `time`.
+#[inline]
+#[must_use]
+pub fn is_ready_at(k: &Kernel, sc: KRef<SchedContext>, time: Ticks) -> bool {
+    sc.get(k).is_round_robin() || refills(k, sc).is_ready(time)
 }
 
 /// Whether a thread could run on it now: it is configured and ready (spec §4.6).
@@ -261,6 +269,7 @@ pub fn invoke(k: &Kernel, sc: KRef<SchedContext>, inv: &Invocation) -> InvokeRes
 // ---- budget ----
 
 /// Charges `usage` to a configured context; it also counts as consumed time.
+#[inline]
 pub fn charge(k: &Kernel, sc: KRef<SchedContext>, usage: Ticks) {
     let this = sc.get(k);
     this.consumed.set(this.consumed.get() + usage);
@@ -272,6 +281,7 @@ pub fn forfeit_head(k: &Kernel, sc: KRef<SchedContext>) {
     use_up(k, sc, refills(k, sc).head().amount);
 }
 
+#[inline]
 fn use_up(k: &Kernel, sc: KRef<SchedContext>, usage: Ticks) {
     let this = sc.get(k);
     if !this.is_configured() || usage == Ticks::ZERO {
@@ -280,11 +290,17 @@ fn use_up(k: &Kernel, sc: KRef<SchedContext>, usage: Ticks) {
     if this.is_round_robin() {
         refills(k, sc).charge_round_robin(usage);
     } else {
-        refills(k, sc).charge(usage, this.period.get(), k.cpu.sched.min_budget());
+        use_up_periodic(k, sc, usage);
     }
 }
 
+#[inline(never)]
+fn use_up_periodic(k: &Kernel, sc: KRef<SchedContext>, usage: Ticks) {
+    refills(k, sc).charge(usage, sc.get(k).period.get(), k.cpu.sched.min_budget());
+}
+
 /// The context starts to be used now (spec §4.6, "unblocking").
+#[inline]
 pub fn unblock(k: &Kernel, sc: KRef<SchedContext>) {
     if sc.get(k).is_configured() && !sc.get(k).is_round_robin() {
         refills(k, sc).unblock(k.cpu.sched.now());

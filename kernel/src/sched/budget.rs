@@ -21,8 +21,13 @@ enum TimeoutFault {
 
 /// Reads the clock: what passed since the last reading was used by the current scheduling context.
 pub fn enter(k: &Kernel) {
+    account(k, Ticks(arch::timer::now()));
+}
+
+/// [`enter`] where the clock was read already.
+#[inline]
+pub(super) fn account(k: &Kernel, now: Ticks) {
     let s = &k.cpu.sched;
-    let now = Ticks(arch::timer::now());
     let passed = now - s.now.replace(now);
     s.consumed.set(s.consumed.get() + passed);
     if DOMAINS > 1 {
@@ -89,8 +94,12 @@ pub fn timer_tick(k: &Kernel) {
 }
 
 /// Charges what was consumed to the current scheduling context.
+#[inline]
 pub fn charge(k: &Kernel) {
     let used = k.cpu.sched.consumed.take();
+    if used == Ticks::ZERO {
+        return;
+    }
     if let Some(sc) = k.cpu.sched.current_sc.get() {
         sched_context::charge(k, sc, used);
     }
@@ -101,6 +110,8 @@ fn end_slice(k: &Kernel, timeout: TimeoutFault) {
     charge(k);
     let (Some(t), Some(sc)) = (k.cpu.sched.current(), k.cpu.sched.current_sc.get()) else { return };
     reschedule(k);
+    // The head has changed, and the thread may be chosen again.
+    k.cpu.sched.reprogram.set(true);
     if sc.get(k).is_round_robin() {
         sched_context::refills(k, sc).replenish_round_robin();
     }

@@ -11,6 +11,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `budget` | accounting, the budget check, the end of a time slice |
+//! | `direct` | switches of the fast paths, in place of the three steps |
 //! | [`time`] | ticks, microseconds, the clock's frequency |
 //! | [`refill`] | refill arithmetic, pure |
 //! | [`queue`] | lists of threads |
@@ -28,6 +29,7 @@
 //! - `SCHED-3` the candidate is in no queue.
 
 mod budget;
+mod direct;
 pub mod domain;
 pub mod queue;
 pub mod ready;
@@ -37,6 +39,8 @@ pub mod time;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::picture;
 
 use core::cell::Cell;
 
@@ -47,6 +51,10 @@ use crate::object::sched_context::{self, SchedContext};
 use crate::object::tcb::{Queued, Tcb, ThreadState, thread};
 
 pub use budget::{begin, charge, check_budget, enter, has_budget, must_preempt, start, timer_tick, yield_slice};
+pub use direct::{
+    hand_over, highest_ready, is_of_current_domain, preempt, queue_behind, quiet_now, switch_to, switch_to_queued,
+    would_be_chosen,
+};
 use domain::{DOMAINS, DomainSchedule};
 use ready::ReadyQueues;
 use release::ReleaseQueue;
@@ -84,6 +92,9 @@ pub struct Scheduler {
     consumed: Cell<Ticks>,
     /// The timer must be set anew.
     reprogram: Cell<bool>,
+    /// Until then an entry finds that the budget is enough, no postponed thread's budget is back, and the domain's time
+    /// is not over. Belongs to the deadline of the timer.
+    quiet_until: Cell<Ticks>,
 }
 
 impl Scheduler {
@@ -101,6 +112,7 @@ impl Scheduler {
             now: Cell::new(Ticks::ZERO),
             consumed: Cell::new(Ticks::ZERO),
             reprogram: Cell::new(true),
+            quiet_until: Cell::new(Ticks::ZERO),
         }
     }
 
@@ -168,7 +180,7 @@ pub fn set_state(k: &Kernel, t: KRef<Tcb>, state: ThreadState) {
 }
 
 /// Demands a choice if the current thread cannot go on and no one else is about to run.
-fn note_if_stopped(k: &Kernel, t: KRef<Tcb>) {
+pub fn note_if_stopped(k: &Kernel, t: KRef<Tcb>) {
     let s = &k.cpu.sched;
     if s.current() == Some(t) && s.next.get() == Next::Current && !is_schedulable(k, t) {
         s.next.set(Next::Choose);
@@ -431,14 +443,18 @@ fn set_timer(k: &Kernel) {
         return;
     }
     charge(k);
-    let mut deadline = s.release.next_time(k);
-    if let Some(sc) = s.current_sc.get() {
-        deadline = deadline.min(s.now() + sched_context::refills(k, sc).head().amount);
-    }
-    if DOMAINS > 1 {
-        deadline = deadline.min(s.now() + s.domains.left());
-    }
-    arch::timer::set_deadline(deadline.0);
+    let head = s.current_sc.get().map(|sc| sched_context::refills(k, sc).head().amount);
+    set_alarm(k, head.map_or(Ticks::NEVER, |amount| s.now() + amount));
+}
+
+/// Sets the timer, where the current budget lasts until `end`.
+#[inline]
+fn set_alarm(k: &Kernel, end: Ticks) {
+    let s = &k.cpu.sched;
+    let released = s.release.next_time(k);
+    let end = if DOMAINS > 1 { end.min(s.now() + s.domains.left()) } else { end };
+    s.quiet_until.set(released.min(end - s.min_budget()));
+    arch::timer::set_deadline(released.min(end).0);
 }
 
 /// Completes what the thread owes itself before it runs: a repeated instruction, a pending YieldTo.
@@ -454,7 +470,7 @@ fn resume_current(k: &Kernel, t: KRef<Tcb>) {
 }
 
 /// Checks the queues and `SCHED-1` to `SCHED-3`, between two kernel entries.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn assert_valid(k: &Kernel) {
     let s = &k.cpu.sched;
     s.ready.iter().for_each(|r| r.assert_valid(k));

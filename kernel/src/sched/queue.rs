@@ -105,7 +105,7 @@ impl TcbQueue {
     }
 
     /// Checks `QUEUE-2` and `QUEUE-3`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(self, k: &Kernel) {
         assert_eq!(self.head.is_some(), self.tail.is_some(), "QUEUE-2");
         let mut prev = None;

@@ -112,10 +112,15 @@ impl ReadyQueues {
         self.change(t.get(k).priority.get(), |q| q.remove(k, t));
     }
 
+    /// The first thread of the highest priority.
+    #[must_use]
+    pub fn first(&self) -> Option<KRef<Tcb>> {
+        self.queues.get(usize::from(self.highest()?.0))?.get().head
+    }
+
     /// Takes out the first thread of the highest priority.
     pub fn pop_highest(&self, k: &Kernel) -> Option<KRef<Tcb>> {
-        let cell = self.queues.get(usize::from(self.highest()?.0))?;
-        let first = cell.get().head?;
+        let first = self.first()?;
         self.remove(k, first);
         Some(first)
     }
@@ -126,7 +131,7 @@ impl ReadyQueues {
     }
 
     /// Checks `READY-1` and `READY-2`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(&self, k: &Kernel) {
         for priority in 0..=u8::MAX {
             let queue = self.queues[usize::from(priority)].get();

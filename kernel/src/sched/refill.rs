@@ -216,10 +216,11 @@ impl<'k> RefillQueue<'k> {
 
     /// Charges `usage` to a round-robin context: it moves from what remains to what is used.
     pub fn charge_round_robin(&self, usage: Ticks) {
-        let (left, used) = (self.get(0), self.get(1));
-        let moved = usage.min(left.amount);
-        self.set(0, Refill { amount: left.amount - moved, ..left });
-        self.set(1, Refill { amount: used.amount + moved, ..used });
+        // Nothing is ever taken from this ring, so it starts at slot 0.
+        let [left, used, ..] = self.slots else { return };
+        let moved = usage.min(left.get().amount);
+        left.set(Refill { amount: left.get().amount - moved, ..left.get() });
+        used.set(Refill { amount: used.get().amount + moved, ..used.get() });
     }
 
     /// The slice is over: all of it remains again.
@@ -230,7 +231,7 @@ impl<'k> RefillQueue<'k> {
     }
 
     /// Checks the invariants of a queue with a period against its `budget`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(&self, budget: Ticks, min_budget: Ticks) {
         assert!(!self.is_empty() && self.len() as usize <= self.slots.len(), "REFILL-1");
         let refills: std::vec::Vec<_> = self.iter().collect();

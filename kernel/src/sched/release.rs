@@ -71,7 +71,7 @@ impl ReleaseQueue {
     }
 
     /// Checks `RELEASE-1`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn assert_valid(&self, k: &Kernel) {
         self.0.get().assert_valid(k);
         let times: std::vec::Vec<_> = self.iter(k).map(|t| ready_time(k, t)).collect();

@@ -468,3 +468,14 @@ fn yield_to_errors() {
         assert_eq!(w.invoke(cptr, YIELD_TO, &[], &[]), refused);
     }
 }
+
+/// All that the scheduler knows, in words, for tests that compare.
+pub(crate) fn picture(k: &crate::Kernel) -> std::string::String {
+    let s = &k.cpu.sched;
+    let now = (s.current.get(), s.current_sc.get(), s.next.get(), s.now.get(), s.consumed.get(), s.reprogram.get());
+    let ready: std::vec::Vec<_> =
+        (0..=u8::MAX).flat_map(|p| s.ready_threads(k, Priority(p)).map(move |t| (p, t))).collect();
+    let highest = s.ready_now().map(ReadyQueues::highest);
+    let released: std::vec::Vec<_> = s.released_threads(k).collect();
+    std::format!("{now:?} {:?} {ready:?} {highest:?} {released:?} {:?}", s.quiet_until.get(), s.domains.left())
+}

@@ -68,14 +68,14 @@ pub struct UserRoot {
 }
 
 /// The VSpace root of a thread, if it has one that is not stale.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn root_of(k: &Kernel, t: KRef<Tcb>) -> Option<UserRoot> {
     root_in(k, t.slot(k, TcbSlot::VSpaceRoot))
 }
 
 /// The VSpace root in a slot, if there is one that is not stale.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn root_in(k: &Kernel, slot: SlotRef) -> Option<UserRoot> {
     let VSpaceCap { root, asid } = slot.get(k).vspace()?;
@@ -86,7 +86,7 @@ pub fn root_in(k: &Kernel, slot: SlotRef) -> Option<UserRoot> {
 /// Makes `root` the address space of user mode.
 ///
 /// A thread without a valid VSpace runs in an empty one: its first instruction faults.
-#[inline]
+#[inline(always)]
 pub fn activate(_: &Kernel, root: Option<UserRoot>) {
     match root {
         Some(UserRoot { root, asid }) => arch::set_user_root(root.addr().to_phys(), asid),

@@ -49,15 +49,26 @@ impl Call {
     ///
     /// [`DecodeError`]; a missing or oversized target is among the bad arguments.
     pub fn decode(label: u64, words: &[u64]) -> Result<(PortName, Self), DecodeError> {
-        let id = u32::try_from(label).map_err(|_| DecodeError::UnknownId)?;
-        let (target, body) = words.split_first().ok_or(DecodeError::BadArguments)?;
-        let target = PortName(u32::try_from(*target).map_err(|_| DecodeError::BadArguments)?);
+        let (id, target, body) = Self::head(label, words)?;
         let call = match id {
             MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => Self::Message(MsgRequest::unpack(id, words)?),
             SUPPLY_AND_RECEIVE => Self::SupplyAndReceive(SupplyAndReceive::unpack(words)?),
             _ => Self::decode_routine(id, body)?,
         };
         Ok((target, call))
+    }
+
+    /// What a request with this label begins with: its id, the target's name, and the words behind that. A server that
+    /// decodes the calls of a subsystem by itself moves less.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for a label that is no id, or a missing or oversized target.
+    pub fn head(label: u64, words: &[u64]) -> Result<(u32, PortName, &[u64]), DecodeError> {
+        let id = u32::try_from(label).map_err(|_| DecodeError::UnknownId)?;
+        let (target, body) = words.split_first().ok_or(DecodeError::BadArguments)?;
+        let target = u32::try_from(*target).map_err(|_| DecodeError::BadArguments)?;
+        Ok((id, PortName(target), body))
     }
 
     /// Reads the request with this id from what follows the target: so a call travels to a port that a task receives

@@ -27,7 +27,7 @@
 //! | PROTECTION_FAILURE | the file or the volume is read-only |
 //! | FAILURE | the directory is not empty |
 //! | MEMORY_ERROR | the disk failed, or the volume is damaged |
-//! | RESOURCE_SHORTAGE | too many files are open; another change of the file's size is not done yet |
+//! | RESOURCE_SHORTAGE | too many files are open; too many changes of sizes wait |
 
 use crate::message::{MAX_BODY_WORDS, PortMessage};
 use crate::table::wire_struct;

@@ -534,7 +534,7 @@ impl SupplyAndReceiveReply {
     pub fn pack(&self) -> Words {
         let mut words = Words::new();
         self.supplied.0.pack(&mut words);
-        self.received.pack().as_slice().iter().for_each(|word| words.push(*word));
+        self.received.pack_into(&mut words);
         words
     }
 

@@ -400,6 +400,18 @@ pub trait MemoryManager {
         0
     }
 
+    /// To the default pager alone: pages of anonymous memory, which count only where it has none yet.
+    fn data_initialize(&mut self, object: &Object, data: Returned) {
+        let _ = (object, data);
+    }
+
+    /// Nobody has a right to an object of [`Server::add_shared`](super::Server::add_shared) any more, and nobody has it
+    /// mapped.
+    fn no_senders(&mut self, object: &Object) -> After {
+        let _ = object;
+        After::Close
+    }
+
     /// A lock_request is done; its pages came before.
     fn lock_completed(&mut self, object: &Object, completed: LockCompleted) {
         let _ = (object, completed);

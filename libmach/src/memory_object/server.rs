@@ -9,6 +9,7 @@
 //! | init | the control and name ports are remembered; [`MemoryManager::init`], then ready or destroy |
 //! | request | [`MemoryManager::data_request`]; a supply goes with the next receive, in one call |
 //! | others but terminate | their method |
+//! | no senders, of an object that is not mapped ([`Server::add_shared`]) | [`MemoryManager::no_senders`]; the object is kept or closed |
 //! | terminate | [`MemoryManager::terminate`]; control and name ports are destroyed; the object is kept or closed |
 //!
 //! A create of the server's at the default pager's port ([`Server::serve_creations`]) brings a new object, with its ports:
@@ -28,8 +29,8 @@ use super::surplus::Surplus;
 use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, Synchronized};
 use super::{memory_object_data_error, port_doorbell, supply_and_receive, supply_request, with_receive};
 use crate::msg::{self, MsgRequest, NO_ROOM, PortMessage, Timeout, mach_msg_destroy};
-use crate::port::{Disposition, Right, mach_port_allocate, mach_port_destroy};
-use crate::port::{mach_port_insert_right, mach_port_move_member};
+use crate::port::{Disposition, Right, mach_port_allocate, mach_port_destroy, notify};
+use crate::port::{mach_port_insert_right, mach_port_move_member, mach_port_request_notification};
 use crate::task::mach_task_self;
 use crate::vm::{PAGE_SIZE, VmProt};
 use crate::{KernReturn, PortName, Region, Result};
@@ -96,9 +97,22 @@ impl<M: MemoryManager> Server<M> {
         let task = mach_task_self();
         let port = mach_port_allocate(task, Right::RECEIVE)?;
         let inserted = mach_port_insert_right(task, port, port, Disposition::MAKE_SEND);
-        inserted.and_then(|()| self.adopt(port, tag)).inspect_err(|_| {
-            let _ = mach_port_destroy(task, port);
-        })
+        inserted.and_then(|()| self.adopt(port, tag)).inspect_err(|_| destroy(port))
+    }
+
+    /// Makes an object to which the manager keeps no right: a client's is made of the receive right
+    /// ([`Disposition::MAKE_SEND`]). When nobody has one any more, [`MemoryManager::no_senders`] is called.
+    ///
+    /// # Errors
+    ///
+    /// `NO_SPACE`, `RESOURCE_SHORTAGE`.
+    pub fn add_shared(&mut self, tag: u64) -> Result<Object> {
+        let task = mach_task_self();
+        let port = mach_port_allocate(task, Right::RECEIVE)?;
+        // After the first right was made.
+        let (kind, once) = (notify::NO_SENDERS, Disposition::MAKE_SEND_ONCE);
+        let watched = mach_port_request_notification(task, port, kind, 1, port, once);
+        watched.and_then(|_| self.adopt(port, tag)).inspect_err(|_| destroy(port))
     }
 
     /// Makes an object of a port that the task receives from.
@@ -139,13 +153,20 @@ impl<M: MemoryManager> Server<M> {
     /// Closes an object that nobody has mapped: its port is destroyed, and who has a right to it a dead name.
     pub fn close(&mut self, port: PortName) {
         if let Some(object) = self.objects.remove(&port) {
-            let _ = mach_port_destroy(mach_task_self(), object.port);
+            destroy(object.port);
         }
     }
 
     /// The manager.
     pub fn manager(&mut self) -> &mut M {
         &mut self.manager
+    }
+
+    /// The port set by which the loop hears of everything; what comes to other members than [`Server::add_port`]'s and objects is
+    /// [`Served::Other`] as well.
+    #[must_use]
+    pub fn set(&self) -> PortName {
+        self.set
     }
 
     /// The object of this port, as it is now.
@@ -242,6 +263,12 @@ impl<M: MemoryManager> Server<M> {
                 None => Served::Other(Box::new(message)),
             };
         };
+        if is_no_senders(&object, &message) {
+            if self.manager.no_senders(&object) == After::Close {
+                self.close(port);
+            }
+            return Served::Manager;
+        }
         let upcall = Upcall::from_words(message.header.id, message.data_words())
             .filter(|upcall| message.header.is_from_server && is_about(&object, upcall, &message));
         let Some(upcall) = upcall else {
@@ -271,6 +298,15 @@ impl<M: MemoryManager> Server<M> {
                 let region = Region::adopt(data.data, data.size);
                 self.manager.data_return(&object, Returned { offset: data.offset, data: region, dirty, kernel_copy });
             }
+            Upcall::DataInitialize(data) => {
+                let data = Returned {
+                    offset: data.offset,
+                    data: Region::adopt(data.data, data.size),
+                    dirty: true,
+                    kernel_copy: false,
+                };
+                self.manager.data_initialize(&object, data);
+            }
             Upcall::CopyObject(copy) => {
                 if let Some(new) = message.rights().get(1) {
                     self.copy(object, copy.offset, copy.length, new.name);
@@ -287,8 +323,8 @@ impl<M: MemoryManager> Server<M> {
             Upcall::LockCompleted(completed) => self.manager.lock_completed(&object, completed),
             Upcall::SupplyCompleted(completed) => self.manager.supply_completed(&object, completed),
             Upcall::ChangeCompleted(completed) => self.manager.change_completed(&object, completed),
-            // Not of an object that is known already, and never sent: `is_about`.
-            Upcall::Create(_) | Upcall::DataInitialize(_) => {}
+            // Not of an object that is known already: `is_about`.
+            Upcall::Create(_) => {}
         }
         // The surplus send right to the control port. Init's is kept, and terminate's rights are gone.
         if !matches!(upcall, Upcall::Init(_) | Upcall::Terminate(_) | Upcall::ChangeCompleted(_)) {
@@ -331,16 +367,15 @@ impl<M: MemoryManager> Server<M> {
         });
         if tag.is_none() {
             self.objects.remove(&port);
-            let _ = mach_port_destroy(mach_task_self(), port);
+            destroy(port);
         }
     }
 
     fn terminate(&mut self, object: Object, message: &PortMessage) {
         let after = self.manager.terminate(&object);
-        let task = mach_task_self();
         for right in message.rights() {
             // Send rights that were left merge with the receive right under its name: all go.
-            let _ = mach_port_destroy(task, right.name);
+            destroy(right.name);
             self.surplus.forget(right.name);
         }
         match after {
@@ -350,7 +385,7 @@ impl<M: MemoryManager> Server<M> {
             }
             After::Close => {
                 self.objects.remove(&object.port);
-                let _ = mach_port_destroy(task, object.port);
+                destroy(object.port);
             }
         }
     }
@@ -394,6 +429,18 @@ fn creation(message: &PortMessage) -> Option<Create> {
     }
 }
 
+/// Whether a message is the server's word that nobody has a right to an object any more. As long as it is mapped the server has
+/// one itself.
+fn is_no_senders(object: &Object, message: &PortMessage) -> bool {
+    message.header.is_from_server && message.header.id == notify::NO_SENDERS as i32 && !object.control.is_valid()
+}
+
+/// Destroys a port of the loop's own, or what is left of it.
+fn destroy(port: PortName) {
+    // A failure means that it is gone already.
+    let _ = mach_port_destroy(mach_task_self(), port);
+}
+
 /// Whether a message of the server's fits what is known of the object: its control port, and the rights of its kind.
 fn is_about(object: &Object, upcall: &Upcall, message: &PortMessage) -> bool {
     let rights = message.rights();
@@ -402,31 +449,26 @@ fn is_about(object: &Object, upcall: &Upcall, message: &PortMessage) -> bool {
         && match upcall {
             Upcall::Init(_) => !object.control.is_valid(),
             Upcall::ChangeCompleted(_) => true,
-            Upcall::Create(_) | Upcall::DataInitialize(_) => false,
+            Upcall::Create(_) => false,
             // Nothing comes back without pages.
             Upcall::DataReturn(data) if data.size == 0 => false,
+            Upcall::DataInitialize(data) if data.size == 0 => false,
             _ => control == Some(object.control) && object.control.is_valid(),
         }
 }
 
 impl<M> Drop for Server<M> {
     fn drop(&mut self) {
-        let task = mach_task_self();
-        // All of these are the loop's own.
-        for object in self.objects.values() {
-            for name in [object.port, object.control, object.name] {
-                if name.is_valid() {
-                    let _ = mach_port_destroy(task, name);
-                }
-            }
-        }
-        let _ = mach_port_destroy(task, self.set);
+        let ports = self.objects.values().flat_map(|object| [object.port, object.control, object.name]);
+        ports.filter(|port| port.is_valid()).for_each(destroy);
+        destroy(self.set);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use mach_protocol::memory_object::{ChangeCompleted, DataRequest, Init as InitWords, LockCompleted, Terminate};
+    use mach_protocol::memory_object::{ChangeCompleted, DataInitialize, DataRequest, Init as InitWords};
+    use mach_protocol::memory_object::{LockCompleted, Terminate};
 
     use super::*;
     use crate::msg::CarriedRight;
@@ -497,5 +539,26 @@ mod tests {
         assert!(creation(&message(&[PORT, CONTROL, NAME], false)).is_none());
         assert!(creation(&message(&[PORT, CONTROL], true)).is_none());
         assert!(!fits(&object(CONTROL), upcall, &[PORT, CONTROL, NAME]), "an object is made once");
+    }
+
+    #[test]
+    fn initial_data_comes_with_the_objects_control_port() {
+        let some = Upcall::DataInitialize(DataInitialize { offset: 0, data: 0x1000, size: 0x1000 });
+        assert!(fits(&object(CONTROL), some, &[CONTROL]));
+        assert!(!fits(&object(CONTROL), some, &[NAME]));
+        assert!(!fits(&object(PortName::NULL), some, &[CONTROL]));
+        let none = Upcall::DataInitialize(DataInitialize { offset: 0, data: 0x1000, size: 0 });
+        assert!(!fits(&object(CONTROL), none, &[CONTROL]));
+    }
+
+    #[test]
+    fn only_the_server_says_that_nobody_has_a_right() {
+        let mut message = PortMessage::new(notify::NO_SENDERS as i32);
+        assert!(!is_no_senders(&object(PortName::NULL), &message));
+        message.header.is_from_server = true;
+        assert!(is_no_senders(&object(PortName::NULL), &message));
+        assert!(!is_no_senders(&object(CONTROL), &message), "the server has one while it is mapped");
+        message.header.id += 1;
+        assert!(!is_no_senders(&object(PortName::NULL), &message));
     }
 }

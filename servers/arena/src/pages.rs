@@ -292,8 +292,8 @@ mod tests {
                 let off = pages.range(a + 1..).next().map(|(k, _)| k);
                 prop_assert_eq!(off, model.range(a + 1..).next().map(|(k, _)| *k));
                 prop_assert!(pages.regions.values().all(|region| is_valid(region)), "PAGES-1, PAGES-2");
-                let groups = pages.regions.values().flat_map(|region| region.places.iter().flatten());
-                prop_assert!(groups.fold(true, |all, group| all && is_valid(group)), "PAGES-1, PAGES-2");
+                let mut groups = pages.regions.values().flat_map(|region| region.places.iter().flatten());
+                prop_assert!(groups.all(|group| is_valid(group)), "PAGES-1, PAGES-2");
             }
         }
     }

@@ -45,6 +45,20 @@ fn first_of_branch<T>(branch: &Branch<T>) -> u64 {
     branch.first().map_or(0, first_of_leaf)
 }
 
+/// The last of the items that begin at `key` or before it; the first if none does, which is not looked at.
+#[inline]
+fn last_from<I>(items: &[I], key: u64, first: impl Fn(&I) -> u64) -> usize {
+    let (mut low, mut high) = (0, items.len());
+    while high > low + 1 {
+        let middle = (low + high) / 2;
+        match items.get(middle) {
+            Some(item) if first(item) <= key => low = middle,
+            _ => high = middle,
+        }
+    }
+    low
+}
+
 /// Splits what has become too long in two; the second half is the answer.
 fn split<I>(items: &mut Vec<I>, most: usize) -> Option<Vec<I>> {
     if items.len() <= most {
@@ -75,13 +89,16 @@ impl<T> SortedMap<T> {
     }
 
     /// The place behind all items whose key is at most `key`, in the leaf of the last of them.
-    #[inline]
     fn behind(&self, key: u64) -> Place {
-        let branch = self.branches.partition_point(|branch| first_of_branch(branch) <= key).saturating_sub(1);
+        let branch = last_from(&self.branches, key, first_of_branch);
         let leaves = self.branches.get(branch).map(Vec::as_slice).unwrap_or_default();
-        let leaf = leaves.partition_point(|leaf| first_of_leaf(leaf) <= key).saturating_sub(1);
+        let leaf = last_from(leaves, key, first_of_leaf);
         let items = leaves.get(leaf).map(Vec::as_slice).unwrap_or_default();
-        Place { branch, leaf, index: items.partition_point(|(at, _)| *at <= key) }
+        let index = match items.first() {
+            Some((first, _)) if *first <= key => last_from(items, key, |(at, _)| *at) + 1,
+            _ => 0,
+        };
+        Place { branch, leaf, index }
     }
 
     #[inline]
@@ -187,18 +204,22 @@ impl<T> SortedMap<T> {
         Range { map: self, place: Place { index: place.index.saturating_sub(1), ..place }, end }
     }
 
-    /// The items whose keys are in `[start, end)`, in order, to change the values.
-    pub fn range_mut(&mut self, start: u64, end: u64) -> impl Iterator<Item = (u64, &mut T)> {
-        let first = start.checked_sub(1).map_or(0, |before| self.behind(before).branch);
-        let branches = self.branches.get_mut(first..).unwrap_or_default();
-        branches
-            .iter_mut()
-            .flatten()
-            .skip_while(move |leaf| leaf.last().is_none_or(|(at, _)| *at < start))
-            .flatten()
-            .skip_while(move |(at, _)| *at < start)
-            .take_while(move |(at, _)| *at < end)
-            .map(|(at, value)| (*at, value))
+    /// Changes the values of the keys in `[start, end)`, in order, and of the key in front of them if `start` is none.
+    pub fn change_from_floor(&mut self, start: u64, end: u64, mut change: impl FnMut(u64, &mut T)) {
+        let mut place = self.behind(start);
+        place.index = place.index.saturating_sub(1);
+        while let Some(branch) = self.branches.get_mut(place.branch) {
+            while let Some(leaf) = branch.get_mut(place.leaf) {
+                for (at, value) in leaf.iter_mut().skip(place.index) {
+                    if *at >= end {
+                        return;
+                    }
+                    change(*at, value);
+                }
+                (place.leaf, place.index) = (place.leaf + 1, 0);
+            }
+            (place.branch, place.leaf) = (place.branch + 1, 0);
+        }
     }
 
     /// All items in order.
@@ -278,10 +299,9 @@ mod tests {
                     0 | 1 => prop_assert_eq!(map.insert(a, value), model.insert(a, value)),
                     2 => prop_assert_eq!(map.remove(a), model.remove(&a)),
                     _ => {
-                        for (_, value) in map.range_mut(a, b) {
-                            *value += 1;
-                        }
-                        model.range_mut(a..b.max(a)).for_each(|(_, value)| *value += 1);
+                        let from = model.range(..=a).next_back().map_or(a, |(key, _)| *key);
+                        map.change_from_floor(a, b, |key, value| *value += key as usize);
+                        model.range_mut(from..b.max(from)).for_each(|(key, value)| *value += *key as usize);
                     }
                 }
                 let floor = model.range(..=b).next_back().map(|(key, value)| (*key, *value));

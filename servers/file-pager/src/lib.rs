@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`ahead`] | how much is given at once |
 //! | [`open`] | the files that are open |
 //! | [`volume`] | the volume: files and directories on sectors |
 //!
@@ -11,5 +12,6 @@
 
 extern crate alloc;
 
+pub mod ahead;
 pub mod open;
 pub mod volume;

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
+use crate::ahead::Ahead;
 use crate::volume::{File, Place};
 
 /// The most files that are open at once. Beyond it one that nobody has mapped is closed.
@@ -23,6 +24,8 @@ pub struct Open<O> {
     pub file: File,
     /// Its memory object.
     pub object: O,
+    /// How it is used.
+    pub ahead: Ahead,
     /// Whether somebody has the object mapped.
     pub is_mapped: bool,
     /// Whether it was removed.
@@ -55,7 +58,8 @@ impl<O> OpenFiles<O> {
     pub fn insert(&mut self, file: File, object: O) -> u64 {
         let number = self.next;
         self.next += 1;
-        let open = Open { file, object, is_mapped: false, state: State::Named, has_failed: false };
+        let open =
+            Open { file, object, ahead: Ahead::default(), is_mapped: false, state: State::Named, has_failed: false };
         self.files.insert(number, open);
         number
     }

@@ -9,14 +9,16 @@
 //! A file changes its size when no page at its end is in memory: they are taken back first, and given out anew afterwards.
 //! So a mapping never shows what was behind the old end, and never writes behind the new one.
 
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
 
+use file_pager::ahead::MOST;
 use file_pager::open::{OpenFiles, State};
 use file_pager::volume::{Problem, Volume};
 use libmach::memory_object::{
-    After, Answer, Attributes, Init, LockCompleted, MemoryManager, Object, Returned, ShouldReturn, Supply,
+    After, Answer, Attributes, Init, LockCompleted, MemoryManager, Object, Returned, ShouldReturn, Supply, Synchronized,
 };
 use libmach::msg::{self, PortMessage};
 use libmach::vm::{PAGE_SIZE, VmProt};
@@ -25,10 +27,10 @@ use mach_protocol::service;
 
 use crate::disk::Session;
 
-/// Bytes that are read from the disk at once.
-const PIECE: u64 = 16 * PAGE_SIZE;
+/// Changes of the sizes of files that wait at a time.
+const MOST_RESIZES: usize = 64;
 
-/// A file that changes its size when its last pages have come back.
+/// A file that changes its size when its last pages have come back, and what was asked for before is done.
 struct Resize {
     number: u64,
     size: u64,
@@ -39,7 +41,8 @@ struct Resize {
 pub(crate) struct Pager {
     pub(crate) volume: Volume<Session>,
     pub(crate) open: OpenFiles<Object>,
-    resizes: Vec<Resize>,
+    /// In the order in which they were asked for. The first of each file is at work.
+    resizes: VecDeque<Resize>,
     /// Memory for pages on their way: what is supplied is copied from here before the next message is served.
     buffer: Vec<u8>,
     /// Where in it a page begins.
@@ -48,9 +51,9 @@ pub(crate) struct Pager {
 
 impl Pager {
     pub(crate) fn new(volume: Volume<Session>) -> Self {
-        let buffer = vec![0; (PIECE + PAGE_SIZE) as usize];
+        let buffer = vec![0; (MOST + PAGE_SIZE) as usize];
         let aligned = (buffer.as_ptr().addr()).next_multiple_of(PAGE_SIZE as usize) - buffer.as_ptr().addr();
-        Self { volume, open: OpenFiles::default(), resizes: Vec::new(), buffer, aligned }
+        Self { volume, open: OpenFiles::default(), resizes: VecDeque::new(), buffer, aligned }
     }
 
     /// Reads a piece of a file into the buffer.
@@ -68,30 +71,58 @@ impl Pager {
         }
     }
 
-    /// Has a file change its size, and answers the request when that is done. One change is made at a time, so that the
-    /// last to be answered is the last that was made.
-    pub(crate) fn resize(&mut self, number: u64, size: u64, request: PortMessage) {
-        let Some(open) = self.open.get(number) else { return answer(&request, Err(Problem::NotFound)) };
-        if self.resizes.iter().any(|resize| resize.number == number) {
-            return answer(&request, Err(Problem::Busy));
-        }
-        let (object, before) = (open.object, open.file.size());
-        let first = before.min(size) / PAGE_SIZE * PAGE_SIZE;
-        let end = before.next_multiple_of(PAGE_SIZE);
-        let is_mapped = open.is_mapped;
-        self.resizes.push(Resize { number, size, request });
-        let taken = first < end
-            && is_mapped
-            && object.lock_request(first, end - first, ShouldReturn::DIRTY, true, VmProt::NO_CHANGE).is_ok();
-        if !taken {
-            self.finish_resize(number);
+    /// Reads from the disk what will be wanted next of a file, if that is known.
+    fn read_ahead(&mut self, number: u64) {
+        if let Some(open) = self.open.get(number)
+            && let Some(next) = open.ahead.likely_next()
+        {
+            self.volume.read_ahead(&open.file, next, MOST);
         }
     }
 
-    /// Does what waited for the last pages of a file.
+    /// Has a file change its size, and answers the request when that is done. Changes of one file are made one after the
+    /// other, in the order of the requests.
+    pub(crate) fn resize(&mut self, number: u64, size: u64, request: PortMessage) {
+        if self.resizes.len() >= MOST_RESIZES {
+            return answer(&request, Err(Problem::Busy));
+        }
+        let is_first = self.resizes.iter().all(|resize| resize.number != number);
+        self.resizes.push_back(Resize { number, size, request });
+        if is_first {
+            self.begin_resize(number);
+        }
+    }
+
+    /// Begins the first change that waits for a file, and makes all that need not wait.
+    fn begin_resize(&mut self, number: u64) {
+        while let Some(size) = self.resizes.iter().find(|resize| resize.number == number).map(|resize| resize.size) {
+            if self.take_end(number, size) {
+                return;
+            }
+            self.make_resize(number);
+        }
+    }
+
+    /// Takes back the pages of a file that its new size changes. Answers whether there may be some: `lock_completed` follows.
+    fn take_end(&mut self, number: u64, size: u64) -> bool {
+        let Some(open) = self.open.get(number).filter(|open| open.is_mapped) else { return false };
+        let before = open.file.size();
+        let first = before.min(size) / PAGE_SIZE * PAGE_SIZE;
+        let end = before.next_multiple_of(PAGE_SIZE);
+        first < end
+            && open.object.lock_request(first, end - first, ShouldReturn::DIRTY, true, VmProt::NO_CHANGE).is_ok()
+    }
+
+    /// The last pages of a file have come back: what waited for that is done, and the next change begins.
     fn finish_resize(&mut self, number: u64) {
+        self.make_resize(number);
+        self.begin_resize(number);
+    }
+
+    /// Makes the first change that waits for a file.
+    fn make_resize(&mut self, number: u64) {
         let Some(index) = self.resizes.iter().position(|resize| resize.number == number) else { return };
-        let Resize { size, request, .. } = self.resizes.remove(index);
+        let Some(Resize { size, request, .. }) = self.resizes.remove(index) else { return };
         let done = match self.open.get(number) {
             Some(open) if open.state == State::Named => self.volume.resize(&mut open.file, size),
             _ => Err(Problem::NotFound),
@@ -118,17 +149,19 @@ impl MemoryManager for Pager {
             Some(open) if open.state == State::Named => {
                 open.is_mapped = true;
                 open.object = *object;
-                Init::Ready(Attributes::default())
+                Init::Ready(Attributes { synchronize: true, ..Attributes::default() })
             }
             _ => Init::Refuse,
         }
     }
 
+    /// Pages behind those that are wanted go with them while somebody reads from page to page; what comes next then is read
+    /// from the disk while he looks at these.
     fn data_request(&mut self, object: &Object, offset: u64, length: u64, _desired_access: VmProt) -> Answer {
-        let size = match self.open.get(object.tag()) {
-            Some(open) if open.state == State::Named => open.file.size().next_multiple_of(PAGE_SIZE),
-            _ => return Answer::Error(KernReturn::MEMORY_ERROR),
-        };
+        let number = object.tag();
+        let open = self.open.get(number).filter(|open| open.state == State::Named);
+        let Some(open) = open else { return Answer::Error(KernReturn::MEMORY_ERROR) };
+        let size = open.file.size().next_multiple_of(PAGE_SIZE);
         let end = offset.saturating_add(length);
         let inside = end.min(size);
         if inside <= offset {
@@ -138,13 +171,21 @@ impl MemoryManager for Pager {
             // An object that was destroyed meanwhile has nobody who waits; so below.
             let _ = object.error(inside, end - inside, KernReturn::MEMORY_ERROR);
         }
-        let mut at = offset;
-        while inside - at > PIECE {
-            let piece = self.piece(object.tag(), at, PIECE);
-            let _ = object.answer(at, PIECE, piece);
-            at += PIECE;
+        let given = open.ahead.wanted(offset, inside - offset, size);
+        if given > inside - offset && given <= MOST {
+            if let supply @ Answer::Supply(_) = self.piece(number, offset, given) {
+                self.read_ahead(number);
+                return supply;
+            }
+            // Nobody asked for the rest: what is wrong with it is told to who does.
         }
-        match self.piece(object.tag(), at, inside - at) {
+        let mut at = offset;
+        while inside - at > MOST {
+            let piece = self.piece(number, at, MOST);
+            let _ = object.answer(at, MOST, piece);
+            at += MOST;
+        }
+        match self.piece(number, at, inside - at) {
             supply @ Answer::Supply(_) => supply,
             // The answer is for the whole of the request, of which a part was answered.
             other => {
@@ -156,17 +197,27 @@ impl MemoryManager for Pager {
 
     fn data_return(&mut self, object: &Object, returned: Returned) {
         let Some(open) = self.open.get(object.tag()).filter(|open| open.state == State::Named) else { return };
-        let pieces = returned.data.bytes().chunks(PIECE as usize);
-        for (offset, bytes) in (returned.offset..).step_by(PIECE as usize).zip(pieces) {
-            let Some(buffer) = self.buffer.get_mut(..bytes.len()) else { return };
-            buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = from.load(Relaxed));
-            if let Err(problem) = self.volume.write(&open.file, offset, buffer) {
-                open.has_failed = true;
-                libmach::names::note(&alloc::format!(
-                    "file-pager: {} at {offset:#x} is not written: {problem}",
-                    open.file.path()
-                ));
-            }
+        let mut bytes = vec![0; returned.data.size() as usize];
+        let (words, _) = bytes.as_chunks_mut::<8>();
+        for (to, from) in words.iter_mut().zip(returned.data.words()) {
+            *to = from.load(Relaxed).to_ne_bytes();
+        }
+        if let Err(problem) = self.volume.write(&open.file, returned.offset, &bytes) {
+            open.has_failed = true;
+            libmach::names::note(&alloc::format!(
+                "file-pager: {} at {:#x} is not written: {problem}",
+                open.file.path(),
+                returned.offset
+            ));
+        }
+    }
+
+    /// What came back before is written: it only has to survive a loss of power. A failure is told once.
+    fn synchronize(&mut self, object: &Object, _offset: u64, _length: u64) -> Synchronized {
+        let has_failed = self.open.get(object.tag()).is_some_and(|open| core::mem::take(&mut open.has_failed));
+        match self.volume.flush() {
+            Ok(()) if !has_failed => Synchronized::Done,
+            _ => Synchronized::Failed(KernReturn::MEMORY_ERROR),
         }
     }
 
@@ -175,17 +226,16 @@ impl MemoryManager for Pager {
     }
 
     fn terminate(&mut self, object: &Object) -> After {
-        // A lock_request that the end overtook is over as well.
-        while self.resizes.iter().any(|resize| resize.number == object.tag()) {
-            self.finish_resize(object.tag());
+        let number = object.tag();
+        if let Some(open) = self.open.get(number) {
+            open.is_mapped = false;
         }
-        match self.open.get(object.tag()) {
-            Some(open) if open.state == State::Named => {
-                open.is_mapped = false;
-                After::Keep
-            }
+        // A lock_request that the end overtook is over as well, and nothing is to be taken back any more.
+        self.finish_resize(number);
+        match self.open.get(number) {
+            Some(open) if open.state == State::Named => After::Keep,
             _ => {
-                self.open.forget(object.tag());
+                self.open.forget(number);
                 After::Close
             }
         }

@@ -234,13 +234,15 @@ impl Machine for Fake {
         Ok(())
     }
 
-    fn unmap_table(&mut self, table: Slot) {
-        let Some((number, place)) = self.slots.get(&table).and_then(|entry| entry.mapped) else { return };
+    fn unmap_table(&mut self, table: Slot) -> Result<(), Refused> {
+        self.object_of(table, Object::PageTable)?;
+        let (number, place) = self.slots.get(&table).and_then(|entry| entry.mapped).ok_or(FAILED_LOOKUP)?;
         let (bits, above) = (place as u32 & 0xff, place >> 8);
         if let Some(space) = self.spaces.get_mut(&number) {
             space.pages.retain(|page, _| (page * PAGE) >> bits != above);
         }
         self.unmap(table);
+        Ok(())
     }
 
     fn map_frame(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused> {

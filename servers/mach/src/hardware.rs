@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use vm::{Fill, FrameId, FramePool, ObjectId, Pmap, Progress, Prot, Shortage, SpaceId};
+use vm::{Fill, FrameId, FramePool, ObjectId, Others, Pmap, Progress, Prot, Range, Shortage, SpaceId};
 
 use crate::clock::Clock;
 use crate::machine::{Access, Machine, Slot};
@@ -112,10 +112,10 @@ impl<M: Machine> Pmap for Hardware<M> {
         Progress { next, changed }
     }
 
-    fn protect(&mut self, space: SpaceId, start: u64, end: u64, prot: Prot, limit: usize) -> Progress {
-        let (space, range) = (pmap::SpaceId(space.0), (start, end));
-        let (next, changed) =
-            self.pmaps.protect(&mut self.memory, &mut self.machine, space, range, access(prot), limit);
+    fn protect(&mut self, space: SpaceId, range: Range, prot: Prot, limit: usize, others: Others) -> Progress {
+        let (memory, machine) = (&mut self.memory, &mut self.machine);
+        let (space, range, how) = (pmap::SpaceId(space.0), (range.start, range.end), (limit, others));
+        let (next, changed) = self.pmaps.protect(memory, machine, space, range, access(prot), how);
         Progress { next, changed }
     }
 
@@ -125,6 +125,10 @@ impl<M: Machine> Pmap for Hardware<M> {
 
     fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
         self.pmaps.is_only_mapped_at(unit(frame), pmap::SpaceId(space.0), address)
+    }
+
+    fn is_free_to_map(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
+        self.pmaps.is_free_to_map(unit(frame), pmap::SpaceId(space.0), address)
     }
 
     fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64 {

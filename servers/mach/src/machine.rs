@@ -124,7 +124,10 @@ pub trait Machine {
     fn map_table(&mut self, table: Slot, vspace: Slot, address: u64) -> Result<(), Refused>;
     /// Takes a table out of the one above, and clears it. What frame capabilities map there is no longer mapped, but they
     /// still say that they map it; mapping one there again is no change of place.
-    fn unmap_table(&mut self, table: Slot);
+    ///
+    /// # Errors
+    /// What the kernel said; nothing has changed.
+    fn unmap_table(&mut self, table: Slot) -> Result<(), Refused>;
     /// Maps a frame, or changes the access of one that this capability maps there.
     ///
     /// # Errors

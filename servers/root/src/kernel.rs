@@ -18,6 +18,8 @@ use crate::log;
 /// Why root cannot start something.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// The boot information is not that of a kernel with scheduling contexts.
+    NoSchedulingContexts,
     /// The kernel refused what should have worked.
     Kernel(&'static str, Error),
     /// A piece of memory was not to be had.
@@ -37,6 +39,9 @@ pub(crate) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoSchedulingContexts => f.write_str(
+                "the kernel gives no scheduling control of each processor; it must be built with MCS (KernelIsMCS)",
+            ),
             Self::Kernel(what, error) => write!(f, "{what}: the kernel answered {error}"),
             Self::Memory(error) => write!(f, "{error}"),
             Self::Slots => f.write_str("the first task's capability table is full"),
@@ -94,6 +99,10 @@ pub(crate) const TCB: Cap<Tcb> = Cap::new(InitSlot::Tcb.number());
 impl Kernel {
     /// Takes stock of what the kernel gave.
     pub(crate) fn new(boot: &Boot) -> Result<Self, Failure> {
+        // A kernel without MCS has other fields from here on, and the untypeds stand in this one's place.
+        if boot.info().schedcontrol.len() != boot.info().num_nodes {
+            return Err(Failure::NoSchedulingContexts);
+        }
         let empty = boot.info().empty;
         let mut kernel = Self {
             untypeds: Untypeds::new(),

@@ -6,6 +6,7 @@ use mach_protocol::boot::{
 };
 use mach_sys::abi::InitSlot;
 use mach_sys::abi::registers::UserContext;
+use mach_sys::abi::rights::TCB_FLAG_FPU_DISABLED;
 use mach_sys::cap::cnode::{SlotPath, zero_guard};
 use mach_sys::cap::sched::Budget;
 use mach_sys::cap::tcb::{Spaces, Then};
@@ -92,6 +93,8 @@ fn start_mach(
     let (log, fault) = (watcher.capability(kernel, Speaker::MachLog)?, watcher.capability(kernel, Speaker::Mach)?);
     give(slot::LOG, CNODE.slot_of(log))?;
     tcb.bind_notification(tick).during("binding the ticker's notification")?;
+    // It is built without floating point: the registers stay those of whoever called.
+    tcb.set_flags(0, TCB_FLAG_FPU_DISABLED).during("switching floating point off")?;
 
     // All ordinary memory that root has not used goes over, so this comes after everything that is made of memory.
     let buffer = prepare(

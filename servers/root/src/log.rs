@@ -1,11 +1,13 @@
 //! Root's log: lines on the first serial line, for whoever watches the start.
 //!
 //! Root writes to the line's registers itself, since not every kernel has a console. Before the line is open, and on
-//! a board whose device tree names none that is known, lines are lost.
+//! a board whose device tree names none that is known, there is nothing to say but why root stops: [`last_words`] tell
+//! that to the emulator, the same that root then asks to end. Other lines are lost.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use mach_sys::debug::SemihostingLog;
 use root::devices::UartKind;
 
 /// Writes one line to the log.
@@ -28,6 +30,16 @@ pub(crate) fn open(kind: UartKind, address: u64) {
 pub(crate) fn write_line(line: fmt::Arguments<'_>) {
     // The line takes everything, so there is no error to look at.
     let _ = writeln!(Line, "{line}");
+}
+
+/// Writes one line before the end of the run: to the emulator's log where there is no line.
+pub(crate) fn last_words(line: fmt::Arguments<'_>) {
+    if REGISTERS.load(Ordering::Acquire) == 0 {
+        // The emulator takes everything.
+        let _ = writeln!(SemihostingLog, "{line}");
+    } else {
+        write_line(line);
+    }
 }
 
 /// Writes bytes as one line.

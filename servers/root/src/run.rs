@@ -29,7 +29,7 @@ use root::system::{self, Exit, Grant, Statement};
 use crate::drivers::Devices;
 use crate::kernel::{Failure, Kernel};
 use crate::launch;
-use crate::log::log;
+use crate::log::{self, log};
 use crate::names::Names;
 use crate::programs::{Programs, load_entry};
 use crate::report;
@@ -89,7 +89,7 @@ pub(crate) fn run(boot: &Boot, archive: Archive<'_>) -> ! {
         Ok((Exit::Semihosting | Exit::Shell, status)) => debug::semihosting_exit(status),
         Ok(_) => debug::halt(),
         Err(problem) => {
-            log!("root: stopped: {problem}");
+            log::last_words(format_args!("root: stopped: {problem}"));
             debug::semihosting_exit(STATUS_ROOT_FAILED)
         }
     }

@@ -23,6 +23,7 @@ use libmach::{KernReturn, PortName, Result, names, thread};
 use mach_protocol::service::{CONSOLE, CONSOLE_READ, CONSOLE_WRITE, NAMES_LOOKUP, answer, requested_name};
 
 use crate::sink::Shared;
+use crate::terminal::on_new_line;
 
 /// The program in the foreground; 0 if there is none.
 static FOREGROUND: AtomicU64 = AtomicU64::new(0);
@@ -162,6 +163,16 @@ impl Worker {
         let _ = mach_port_deallocate(me, view.outside);
     }
 
+    /// Shows the user a line.
+    fn complain(&self, why: &str) {
+        let mut message = PortMessage::new(CONSOLE_WRITE);
+        let line = alloc::format!("{why}\n");
+        message.push_bytes(on_new_line(&line).as_bytes());
+        // Without a console there is nobody to be told.
+        let _ = libmach::msg::rpc(self.console, &message);
+        note_shown(line.as_bytes());
+    }
+
     fn name_request(&self, view: &View, request: &PortMessage) {
         let wants_console = request.header.id == NAMES_LOOKUP
             && requested_name(request).is_some_and(|name| name.bytes().eq(CONSOLE.bytes()));
@@ -179,8 +190,13 @@ impl Worker {
         let is_foreground = FOREGROUND.load(Ordering::Relaxed) == view.program;
         match request.header.id {
             CONSOLE_WRITE if view.sink.is_some() => {
-                view.sink.iter().for_each(|sink| sink.lock().write(request.data_bytes_from(0)));
-                answer_to(request, &answer(CONSOLE_WRITE, KernReturn::SUCCESS));
+                let Some(sink) = &view.sink else { return };
+                let mut sink = sink.lock();
+                let code = sink.write(request.data_bytes_from(0));
+                let complaint = sink.complaint();
+                drop(sink);
+                complaint.iter().for_each(|why| self.complain(why));
+                answer_to(request, &answer(CONSOLE_WRITE, code));
             }
             CONSOLE_WRITE => {
                 let last = request.data_bytes_from(0).last();

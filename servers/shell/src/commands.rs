@@ -51,6 +51,13 @@ pub enum Command {
     Free,
     /// To see who keeps pages.
     Pagers,
+    /// To add a paging area, or to remove it.
+    Area {
+        /// The disk or partition.
+        disk: String,
+        /// Add it, rather than remove it.
+        add: bool,
+    },
     /// To see a task's rights.
     Ports(TaskName),
     /// To see a directory.
@@ -161,6 +168,20 @@ pub const COMMANDS: &[Info] = &[
         more: "",
         count: (0, 0),
         read: |_| Some(Command::Pagers),
+    },
+    Info {
+        name: "area",
+        arguments: "add|remove DISK",
+        about: "add a disk or a partition to the paging space, or take it away",
+        more: "What is in it moves to the other areas first; where they have no room, it stays. What a disk\n\
+               held before it became an area is lost. `pagers` shows all areas.",
+        count: (2, 2),
+        read: |words| match words {
+            [what, disk] if what == "add" || what == "remove" => {
+                Some(Command::Area { disk: disk.clone(), add: what == "add" })
+            }
+            _ => None,
+        },
     },
     Info {
         name: "ls",

@@ -17,7 +17,7 @@ use crate::keys::Key;
 /// Columns of the terminal that are used. No line of the usual 80 wraps, with the cursor and a `^C` behind the text.
 pub const COLUMNS: usize = 77;
 /// Characters of a line.
-const MAX_LINE: usize = 800;
+pub const MAX_LINE: usize = 800;
 
 /// What a key did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Outcome {
     Going,
     /// The line was entered.
     Line(String),
+    /// More was typed than a line can be: it was given up.
+    TooLong,
     /// The line was given up.
     Interrupted,
     /// The input ended.
@@ -40,6 +42,8 @@ pub struct Editor {
     cursor: usize,
     /// The first character that is shown.
     first: usize,
+    /// Characters were typed for which there was no room.
+    has_lost: bool,
     history: History,
 }
 
@@ -47,7 +51,7 @@ impl Editor {
     /// An editor that shows this prompt, of printable ASCII.
     #[must_use]
     pub fn new(prompt: &'static str) -> Self {
-        Self { prompt, line: Vec::new(), cursor: 0, first: 0, history: History::default() }
+        Self { prompt, line: Vec::new(), cursor: 0, first: 0, has_lost: false, history: History::default() }
     }
 
     /// What shows the prompt and the line on an empty line of the terminal.
@@ -108,6 +112,7 @@ impl Editor {
 
     fn insert(&mut self, character: char) -> String {
         if self.line.len() >= MAX_LINE {
+            self.has_lost = true;
             return String::new();
         }
         let is_at_end = self.cursor == self.line.len();
@@ -120,6 +125,10 @@ impl Editor {
     }
 
     fn entered(&mut self) -> (Outcome, String) {
+        // What is not what was typed must not be obeyed.
+        if self.has_lost {
+            return (Outcome::TooLong, self.leave("\r\n"));
+        }
         let line = self.text();
         self.history.enter(&line);
         (Outcome::Line(line), self.leave("\r\n"))
@@ -128,7 +137,7 @@ impl Editor {
     /// Begins a new line.
     fn leave(&mut self, shown: &str) -> String {
         self.line.clear();
-        (self.cursor, self.first) = (0, 0);
+        (self.cursor, self.first, self.has_lost) = (0, 0, false);
         shown.into()
     }
 
@@ -251,6 +260,22 @@ mod tests {
         let mut editor = Editor::new(PROMPT);
         keys.iter().for_each(|key| drop(editor.take(*key)));
         editor.text()
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_not_obeyed() {
+        let mut editor = Editor::new(PROMPT);
+        for _ in 0..MAX_LINE {
+            editor.take(Key::Char('x'));
+        }
+        assert_eq!(editor.take(Key::Enter).0, Outcome::Line("x".repeat(MAX_LINE)));
+        for _ in 0..=MAX_LINE {
+            editor.take(Key::Char('x'));
+        }
+        assert_eq!(editor.take(Key::Backspace).0, Outcome::Going);
+        assert_eq!(editor.take(Key::Enter).0, Outcome::TooLong);
+        editor.take(Key::Char('y'));
+        assert_eq!(editor.take(Key::Enter).0, Outcome::Line("y".into()));
     }
 
     #[test]

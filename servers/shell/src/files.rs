@@ -100,6 +100,9 @@ pub(crate) fn cat(session: &mut Session, names: &[String]) -> libmach::Result<()
 
 fn show(session: &mut Session, name: &str) -> Result<(), Stop> {
     let mut file = about(name, File::open(path(name)))?;
+    if session.puts_into(&file) {
+        return Err(Stop::Error(format!("{name}: the output goes to this file")));
+    }
     // What is shown between two looks is less than what is copied: a serial line is slow.
     let mut buffer = vec![0; PIECE / 16];
     let mut offset = 0;
@@ -126,33 +129,58 @@ fn copy(session: &mut Session, from: &str, to: &str) -> Result<(), Stop> {
     let to = if is_directory { format!("{}/{name}", path(to)) } else { path(to).to_string() };
     let mut source = about(from, File::open(path(from)))?;
     let all = about(from, source.size())?;
+    let is_new = fs::metadata(path(&to)).is_err();
     let mut target = about(&to, File::open_or_create(path(&to)))?;
     if source.object() == target.object() {
         return Err(Stop::Error("both are the same file".into()));
     }
-    about(&to, target.set_size(all))?;
+    if let Err(error) = target.set_size(all) {
+        if is_new {
+            // It was made here. If it cannot be removed, that it has no room is still what matters.
+            let _ = fs::remove(path(&to));
+        }
+        return about(&to, Err(error));
+    }
+    let mut done = 0;
+    let copied = copy_bytes(session, (from, &mut source), (&to, &mut target), all, &mut done);
+    if copied.is_err() {
+        // The rest of the file would be zeros. What is told is why there is no more.
+        let _ = target.set_size(done);
+    }
+    copied?;
+    about(&to, target.sync())
+}
+
+/// Copies so many bytes from a file to another, which has room for them. `done` says how many were.
+fn copy_bytes(
+    session: &mut Session,
+    (from, source): (&str, &mut File),
+    (to, target): (&str, &mut File),
+    all: u64,
+    done: &mut u64,
+) -> Result<(), Stop> {
     let mut buffer = vec![0; PIECE];
-    let (mut done, mut shown) = (0, None);
-    while done < all {
-        let count = about(from, source.read(done, &mut buffer))?;
+    let mut shown = None;
+    while *done < all {
+        let count = about(from, source.read(*done, &mut buffer))?;
         if count == 0 {
             break;
         }
-        about(&to, target.write(done, buffer.get(..count).unwrap_or_default()))?;
-        done += count as u64;
-        let now = percent(done, all);
+        about(to, target.write(*done, buffer.get(..count).unwrap_or_default()))?;
+        *done += count as u64;
+        let now = percent(*done, all);
         if all > LONG && shown != Some(now / 10) {
             shown = Some(now / 10);
             session.terminal.show(&format!("\r{now:>3} % of {}", size(all)));
         }
         if session.is_interrupted(Timeout::Millis(0))? {
-            return Err(Stop::Error(format!("interrupted: {to} has {} of {}", size(done), size(all))));
+            return Err(Stop::Error(format!("interrupted: {to} has {} of {}", size(*done), size(all))));
         }
     }
     if shown.is_some() {
         session.terminal.say("");
     }
-    about(&to, target.sync())
+    Ok(())
 }
 
 /// Removes files and empty directories.

@@ -10,6 +10,9 @@ use libmach::programs::{self, Notify};
 use libmach::task::{TASK_BOOTSTRAP_PORT, TaskEnd, mach_task_self, task_set_special_port, task_terminate, task_watch};
 use libmach::{KernReturn, PortName, Result};
 
+use shell::commands::COMMANDS;
+use shell::near::nearest;
+
 use crate::attendant::{self, Attendant};
 use crate::files;
 use crate::session::Session;
@@ -78,7 +81,8 @@ impl Jobs {
             start_file(words, notify, bootstrap)
         } else {
             programs::start(words, notify, bootstrap).map_err(|code| match code {
-                KernReturn::INVALID_NAME => "no such command or program".into(),
+                KernReturn::INVALID_NAME => unknown(name),
+                KernReturn::NO_SPACE => "its arguments are too long".into(),
                 code => cannot(code),
             })
         };
@@ -91,9 +95,19 @@ impl Jobs {
     /// A program has ended. Answers what the user is told, if it is one of the shell's.
     pub(crate) fn ended(&mut self, job: u64, end: TaskEnd) -> Option<String> {
         let job = self.running.remove(&job)?;
-        let written = job.sink.as_ref().map_or(Ok(()), |sink| sink.lock().finish());
-        let trouble = written.err().map(|why| format!("{why}\n")).unwrap_or_default();
+        let why = job.sink.as_ref().and_then(|sink| sink.lock().finish());
+        let trouble = why.map(|why| format!("{why}\n")).unwrap_or_default();
         Some(format!("{trouble}[{}: {end}]", job.name))
+    }
+}
+
+/// What is said of a name that is no command's and no program's.
+fn unknown(name: &str) -> String {
+    let programs = programs::list().unwrap_or_default();
+    let commands = COMMANDS.iter().map(|command| command.name);
+    match nearest(name, commands.chain(programs.iter().map(String::as_str))) {
+        Some(near) => format!("no such command or program; is it `{near}`?"),
+        None => "no such command or program; `help` lists them".into(),
     }
 }
 

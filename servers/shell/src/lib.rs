@@ -7,6 +7,7 @@
 //! | [`parse`] | from a line to words, a redirection, and whether to wait |
 //! | [`commands`] | the commands, and `help` |
 //! | [`format`] | numbers and tables |
+//! | [`near`] | names that somebody may have meant |
 //!
 //! This library is what can be tested on the host. The program around it is a Mach task: it talks to the console, has
 //! root start programs, and asks the Mach server the rest.
@@ -20,4 +21,5 @@ pub mod editor;
 pub mod format;
 pub mod history;
 pub mod keys;
+pub mod near;
 pub mod parse;

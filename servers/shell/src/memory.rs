@@ -3,18 +3,15 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use libmach::default_pager::{areas, default_pager_info, default_pager_paging_file};
 use libmach::host::{host_info, mach_host_self, vm_set_default_memory_manager};
 use libmach::memory_object::server_usage;
-use libmach::msg::{PortMessage, Timeout, rpc};
+use libmach::msg::Timeout;
 use libmach::port::mach_port_deallocate;
 use libmach::task::mach_task_self;
 use libmach::vm::{VmStatisticsReply, vm_statistics};
 use libmach::{KernReturn, PortName, Result};
-use mach_protocol::block::body;
 use mach_protocol::boot::HOST_PRIV;
-use mach_protocol::default_pager::{AreaInfo, DEFAULT_PAGER_AREAS, DEFAULT_PAGER_INFO, PagerInfo};
-use mach_protocol::service::answer_code;
-use mach_protocol::wire::Wire;
 use shell::format::{Side, Table, size};
 
 use crate::session::Session;
@@ -104,17 +101,13 @@ pub(crate) fn free(session: &Session) {
 
 /// Shows who keeps pages that are not in memory.
 pub(crate) fn pagers(session: &Session) {
-    let pager = match vm_set_default_memory_manager(HOST_PRIV, PortName::NULL) {
-        Ok(pager) => pager,
+    let told = with_default_pager(|pager| {
+        Ok(default_pager(pager).unwrap_or_else(|code| format!("the default pager does not answer: {code}\n")))
+    });
+    let mut text = match told {
+        Ok(Some(text)) => text,
+        Ok(None) => format!("{NO_PAGER}: anonymous memory stays in memory\n"),
         Err(code) => return session.terminal.say(&format!("pagers: {code}")),
-    };
-    let mut text = if pager.is_valid() {
-        let text = default_pager(pager).unwrap_or_else(|code| format!("the default pager does not answer: {code}\n"));
-        // The right was asked for this answer alone.
-        let _ = mach_port_deallocate(mach_task_self(), pager);
-        text
-    } else {
-        "there is no default pager: anonymous memory stays in memory\n".into()
     };
     match libmach::fs::volume() {
         Ok((volume, _)) => text += &format!("the file pager keeps files: a FAT{} volume\n", volume.fat_bits),
@@ -128,7 +121,7 @@ pub(crate) fn pagers(session: &Session) {
 
 /// What the default pager says of its space.
 fn default_pager(pager: PortName) -> Result<String> {
-    let info: PagerInfo = ask(pager, &PortMessage::new(DEFAULT_PAGER_INFO))?;
+    let info = default_pager_info(pager)?;
     let (free, all) = (size(info.free_space), size(info.total_space));
     let mut table = Table::new(&[
         ("AREA", Side::Left),
@@ -138,30 +131,46 @@ fn default_pager(pager: PortName) -> Result<String> {
         ("PAGES OUT", Side::Right),
         ("FAILED", Side::Right),
     ]);
-    for number in 0.. {
-        let area = match ask::<AreaInfo>(pager, &PortMessage::with_words(DEFAULT_PAGER_AREAS, &[number])) {
-            Ok(area) => area,
-            Err(KernReturn::INVALID_ARGUMENT) => break,
-            Err(code) => return Err(code),
-        };
-        // An area that was removed leaves its number.
-        if area.name.bytes().next().is_some() {
-            table.row([
-                area.name.to_string(),
-                size(area.total * info.page_size),
-                size(area.free * info.page_size),
-                area.pages_in.to_string(),
-                area.pages_out.to_string(),
-                (area.pages_in_failed + area.pages_out_failed).to_string(),
-            ]);
-        }
+    for area in areas(pager)? {
+        let from = if area.start == 0 { String::new() } else { format!(" from sector {}", area.start) };
+        table.row([
+            format!("{}{from}", area.name),
+            size(area.total * info.page_size),
+            size(area.free * info.page_size),
+            area.pages_in.to_string(),
+            area.pages_out.to_string(),
+            (area.pages_in_failed + area.pages_out_failed).to_string(),
+        ]);
     }
     Ok(format!("the default pager keeps anonymous memory: {free} of {all} free\n{}", table.text()))
 }
 
-/// Asks a pager, and reads what it answers.
-fn ask<T: Wire>(pager: PortName, request: &PortMessage) -> Result<T> {
-    let answer = rpc(pager, request)?;
-    answer_code(request.header.id, &answer)?;
-    body(&answer, 1).ok_or(KernReturn::MIG_TYPE_ERROR)
+const NO_PAGER: &str = "there is no default pager";
+
+/// Does something with the default pager's own port. `None`: there is no default pager.
+fn with_default_pager<T>(then: impl FnOnce(PortName) -> Result<T>) -> Result<Option<T>> {
+    let pager = vm_set_default_memory_manager(HOST_PRIV, PortName::NULL)?;
+    if !pager.is_valid() {
+        return Ok(None);
+    }
+    let done = then(pager);
+    // The right was asked for this alone.
+    let _ = mach_port_deallocate(mach_task_self(), pager);
+    done.map(Some)
+}
+
+/// Adds a paging area, or removes one.
+pub(crate) fn area(session: &Session, disk: &str, add: bool) {
+    let why = match with_default_pager(|pager| default_pager_paging_file(pager, disk, add)) {
+        Ok(Some(())) => return,
+        Ok(None) => NO_PAGER.into(),
+        Err(KernReturn::INVALID_ARGUMENT) if add => "there is no such disk, or some of it is in use".into(),
+        Err(KernReturn::INVALID_ARGUMENT) => "it is no paging area".into(),
+        Err(KernReturn::FAILURE) if add => {
+            "it cannot be used: it cannot be written, or there are too many areas".into()
+        }
+        Err(KernReturn::FAILURE) => "the other areas have no room for what it holds".into(),
+        Err(code) => format!("{code}"),
+    };
+    session.terminal.say(&format!("area: {disk}: {why}"));
 }

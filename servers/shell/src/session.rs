@@ -5,10 +5,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use libmach::Result;
+use libmach::fs::File;
 use libmach::msg::Timeout;
 use libmach::sync::Mutex;
 use shell::commands::{self, Command};
-use shell::editor::{Editor, Outcome};
+use shell::editor::{Editor, MAX_LINE, Outcome};
 use shell::keys::Decoder;
 use shell::parse::{self, Line};
 
@@ -80,6 +81,9 @@ impl Session {
                 match outcome {
                     Outcome::Going => continue,
                     Outcome::Interrupted => shown += &editor.start(),
+                    Outcome::TooLong => {
+                        shown += &format!("the line is longer than {MAX_LINE} characters\n{}", editor.start());
+                    }
                     // The console gives no byte behind the end of a line.
                     Outcome::Line(line) => {
                         self.terminal.show(&shown);
@@ -136,8 +140,9 @@ impl Session {
             Command::Volume => files::df(self)?,
             Command::Free => memory::free(self),
             Command::Pagers => memory::pagers(self),
+            Command::Area { disk, add } => memory::area(self, &disk, add),
         }
-        if let Some(Err(why)) = self.sink.take().map(|sink| sink.lock().finish()) {
+        if let Some(why) = self.sink.take().and_then(|sink| sink.lock().finish()) {
             self.terminal.say(&why);
         }
         Ok(Next::Go)
@@ -151,9 +156,15 @@ impl Session {
     /// The same for bytes.
     pub(crate) fn put_bytes(&self, bytes: &[u8]) {
         match &self.sink {
-            Some(sink) => sink.lock().write(bytes.iter().copied()),
+            // What goes wrong is told at the command's end.
+            Some(sink) => drop(sink.lock().write(bytes.iter().copied())),
             None => self.terminal.show_bytes(bytes),
         }
+    }
+
+    /// Whether the command's output goes to this file.
+    pub(crate) fn puts_into(&self, file: &File) -> bool {
+        self.sink.as_ref().is_some_and(|sink| sink.lock().is_of(file))
     }
 
     fn help(&self, name: Option<&str>) {

@@ -72,7 +72,7 @@ pub use object::Object;
 pub use page::{Page, PageState};
 pub use pageout::Evicted;
 pub use pager::Pager;
-pub use pmap::{Fill, FramePool, Pmap, Progress, Shortage};
+pub use pmap::{Fill, FramePool, Others, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
 pub use statistics::Statistics;
 pub use step::{Cancel, Env, FrameFor, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};

@@ -147,9 +147,19 @@ impl Pmap for Machine {
         Progress { next: all.get(limit).copied().unwrap_or(end), changed }
     }
 
-    fn protect(&mut self, space: SpaceId, start: u64, end: u64, prot: Prot, limit: usize) -> Progress {
+    fn protect(&mut self, space: SpaceId, range: Range, prot: Prot, limit: usize, others: Others) -> Progress {
+        /// Mappings that are forgotten at once, where they may.
+        const MANY: usize = 4;
+        let Range { start, end } = range;
         let mut changed = 0;
         let all: Vec<u64> = self.spaces[&space].range(start..end).map(|(at, _)| *at).collect();
+        let is_losing = |at: &&u64| !prot.contains(self.spaces[&space][*at].1);
+        if others == Others::MayGo && all.iter().filter(is_losing).count() >= MANY {
+            let forgotten = all.len().min(limit);
+            all.iter().take(limit).for_each(|at| self.unmap(space, *at));
+            self.touched += forgotten;
+            return Progress { next: all.get(limit).copied().unwrap_or(end), changed: forgotten };
+        }
         for address in all {
             if changed == limit {
                 return Progress { next: address, changed };
@@ -174,13 +184,18 @@ impl Pmap for Machine {
         self.touched += 1;
         for (space, address) in self.mapped.get(&frame).cloned().unwrap_or_default() {
             let touched = self.touched;
-            self.protect(space, address, address + PAGE_SIZE, prot, 1);
+            let page = Range { start: address, end: address + PAGE_SIZE };
+            self.protect(space, page, prot, 1, Others::Stay);
             self.touched = touched;
         }
     }
 
     fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
         self.mapped.get(&frame).is_some_and(|places| places.iter().eq([&(space, address)]))
+    }
+
+    fn is_free_to_map(&self, frame: FrameId, space: SpaceId, address: u64) -> bool {
+        self.mapped.get(&frame).is_none_or(BTreeSet::is_empty) && !self.spaces[&space].contains_key(&address)
     }
 
     fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64 {

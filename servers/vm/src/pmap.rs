@@ -3,6 +3,7 @@
 //! `servers/mach` implements these traits over capabilities, `crate::model` over ordinary memory.
 //! No method waits, and none calls back into the virtual memory.
 
+use crate::range::Range;
 use crate::types::{FrameId, Prot, SpaceId};
 
 /// There is no memory left for the request. Nothing was changed.
@@ -16,6 +17,15 @@ pub struct Progress {
     pub next: u64,
     /// How many mappings the walk changed.
     pub changed: usize,
+}
+
+/// What may become of mappings that lose no right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// They may be forgotten.
+    MayGo,
+    /// They stay: the task has memory that it must be able to touch without a fault.
+    Stay,
 }
 
 /// Hardware address spaces.
@@ -48,9 +58,10 @@ pub trait Pmap {
     /// to nothing, however large they are.
     fn remove(&mut self, space: SpaceId, start: u64, end: u64, limit: usize) -> Progress;
 
-    /// Takes every right outside `prot` from the mappings in `[start, end)`, changing at most `limit` of
-    /// them. Never adds a right. A mapping that keeps nothing usable is removed.
-    fn protect(&mut self, space: SpaceId, start: u64, end: u64, prot: Prot, limit: usize) -> Progress;
+    /// Takes every right outside `prot` from the mappings in `[start, end)`, changing about `limit` of
+    /// them. Never adds a right. A mapping that keeps nothing usable is removed. Where many lose a right it may be cheaper
+    /// to forget them all, and others around them: `others` says whether those may go.
+    fn protect(&mut self, space: SpaceId, range: Range, prot: Prot, limit: usize, others: Others) -> Progress;
 
     /// Takes every right outside `prot` from all mappings of a frame, in all spaces; with
     /// [`Prot::NONE`] removes them.
@@ -59,6 +70,10 @@ pub trait Pmap {
     /// Whether a frame is mapped at this address of a space, and nowhere else. One that was mapped there until its mapping
     /// was forgotten may count.
     fn is_only_mapped_at(&self, frame: FrameId, space: SpaceId, address: u64) -> bool;
+
+    /// Whether nobody has a frame mapped: then a mapping of it costs no more than itself. One that was mapped at this address
+    /// until its mapping was forgotten counts as such, one that is mapped there does not.
+    fn is_free_to_map(&self, frame: FrameId, space: SpaceId, address: u64) -> bool;
 
     /// How many pages are mapped in a row that ends in front of `address`: `most` at the most.
     fn mapped_before(&self, space: SpaceId, address: u64, most: u64) -> u64;

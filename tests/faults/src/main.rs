@@ -97,13 +97,15 @@ impl Runner {
     }
 
     /// What a first time costs this task and the bystander's, pages of stack, heap and code, and the server, is paid here: by
-    /// as many sessions at once as there ever are, and by saying what comes of them. Nobody looks at that.
+    /// as many sessions at once as there ever are, by counting around one, and by saying what comes of them. Nobody looks at
+    /// that.
     fn warm_up(&self) {
         let seeds: Vec<u64> = (0..AT_ONCE).collect();
         for _ in 0..2 {
             let (usage, outcome) = (self.usage(None), self.run(&seeds));
             println!("to begin with: {usage:?}, {outcome:?}");
         }
+        println!("and then: {:?}", self.block(0, 1));
     }
 
     /// Runs some sessions and counts what is in use before and after: the same. Answers the injections, and the next seed.

@@ -84,8 +84,9 @@ pub(crate) fn run(seed: u64, notes: Notes) -> Result<()> {
     while notes.words()[TERMINATES].load(SeqCst) == 0 {
         server.next(Timeout::Never)?;
     }
-    // Nothing comes after terminate.
-    while server.next(Timeout::Millis(MORE_MS))? != Served::Nothing {}
+    // Nothing comes after terminate but another init, of which a terminate of its own is the end.
+    let is_over = || notes.words()[INITS].load(SeqCst) == notes.words()[TERMINATES].load(SeqCst);
+    while server.next(Timeout::Millis(MORE_MS))? != Served::Nothing || !is_over() {}
     Ok(())
 }
 

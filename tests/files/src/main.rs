@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod pressure;
 mod raw;
 
 use alloc::format;
@@ -15,6 +16,8 @@ use core::sync::atomic::Ordering::SeqCst;
 use libmach::exception::catch;
 use libmach::fs::{self, File};
 use libmach::region::touch;
+use libmach::task::mach_task_self;
+use libmach::vm::{VmSync, vm_msync};
 use libmach::{KernReturn, Region, println};
 use test_report::Line;
 
@@ -26,7 +29,7 @@ type Outcome = Result<(), String>;
 /// A case: its name, and what it does.
 type Case = (&'static str, fn() -> Outcome);
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 12] = [
     ("files.names", names),
     ("files.shared", shared),
     ("files.grows", grows),
@@ -37,11 +40,24 @@ const CASES: [Case; 10] = [
     ("files.full", full),
     ("files.keeps-no-rights", raw::keeps_no_rights),
     ("files.resized-twice", raw::resized_twice),
+    ("files.resized-to-nothing", raw::resized_to_nothing),
+    ("files.synced", synced),
 ];
 
+/// The case of a volume with a sector that cannot be written.
+const UNWRITABLE: Case = ("files.unwritable.is-told", unwritable);
+
+/// The case of a machine with less memory than it fills.
+const PRESSURE: Case = ("files.under-pressure", pressure::under_pressure);
+
 fn main() -> i32 {
+    let cases: &[Case] = match libmach::args().nth(1) {
+        Some("unwritable") => &[UNWRITABLE],
+        Some("pressure") => &[PRESSURE],
+        _ => &CASES,
+    };
     let mut failed = 0;
-    for (name, run) in CASES {
+    for (name, run) in cases {
         println!("{}", Line::Start(name));
         match run() {
             Ok(()) => println!("{}", Line::Pass(name)),
@@ -167,17 +183,18 @@ fn shrinks() -> Outcome {
 fn removed() -> Outcome {
     let file = File::open("removed").during("opening")?;
     let memory = file.map(0, 8192).during("mapping")?;
-    let first = byte(&memory, 0);
+    // The last page alone: from the first one on, more than one would come.
+    let last = byte(&memory, 4096);
     fs::remove("removed").during("removing")?;
     refused(File::open("removed"), KernReturn::INVALID_NAME, "opening it")?;
-    check(byte(&memory, 0) == first, "a page in memory is lost")?;
-    set(&memory, 0, 1);
-    must_fail(&memory, 4096, "a page that was not in memory")?;
+    check(byte(&memory, 4096) == last, "a page in memory is lost")?;
+    set(&memory, 4096, 1);
+    must_fail(&memory, 0, "a page that was not in memory")?;
     // A file of that name is another one.
     let mut new = File::create_new("removed").during("making it anew")?;
     check(new.size().during("asking")? == 0, "it is not empty")?;
     new.write(0, b"new").during("writing")?;
-    check(byte(&memory, 0) == Some(1), "the old mapping sees the new file")?;
+    check(byte(&memory, 4096) == Some(1), "the old mapping sees the new file")?;
     fs::remove("removed").during("removing it again")
 }
 
@@ -210,4 +227,40 @@ fn full() -> Outcome {
     check(fs::volume().during("asking again")?.0 == before, "room was lost")?;
     fs::remove("full").during("removing")?;
     fs::sync().during("syncing")
+}
+
+/// `vm_msync` is over when the pager has said so: again and again, and of pages that are clean.
+fn synced() -> Outcome {
+    let mut file = File::create("synced").during("making")?;
+    file.set_size(8192).during("growing")?;
+    let memory = file.map(0, 8192).during("mapping")?;
+    for round in 0..3 {
+        set(&memory, 4096, round);
+        msync(&memory, VmSync::SYNCHRONOUS).during("syncing")?;
+    }
+    msync(&memory, VmSync::SYNCHRONOUS).during("syncing what is clean")?;
+    msync(&memory, VmSync::ASYNCHRONOUS).during("not waiting")?;
+    drop((file, memory));
+    fs::remove("synced").during("removing")
+}
+
+fn msync(memory: &Region, how: VmSync) -> libmach::Result<()> {
+    vm_msync(mach_task_self(), memory.address(), memory.size(), how)
+}
+
+/// On a volume that cannot be written in the second page of a file: who waits in `vm_msync` is told, once.
+fn unwritable() -> Outcome {
+    let file = File::open("bad").during("opening")?;
+    let memory = file.map(0, 8192).during("mapping")?;
+    for (at, byte) in (0..).zip(*b"safe") {
+        set(&memory, at, byte);
+    }
+    msync(&memory, VmSync::SYNCHRONOUS).during("syncing what can be written")?;
+    set(&memory, 5000, 1);
+    match msync(&memory, VmSync::SYNCHRONOUS) {
+        Err(KernReturn::MEMORY_ERROR) => {}
+        other => return Err(format!("syncing what cannot be written: {other:?}")),
+    }
+    msync(&memory, VmSync::SYNCHRONOUS).during("syncing what was told")?;
+    check(byte(&memory, 5000) == Some(1), "the page in memory is lost")
 }

@@ -3,14 +3,17 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use libmach::fs::{self, File};
+use libmach::host::mach_host_self;
 use libmach::msg::{self, CarriedRight, PortMessage, Timeout};
 use libmach::port::{
     Disposition, PortType, ReceivePort, Right, mach_port_allocate, mach_port_deallocate, mach_port_get_receive_status,
     mach_port_mod_refs, mach_port_set_qlimit, mach_port_type,
 };
 use libmach::task::mach_task_self;
+use libmach::vm::{VmProt, gnu_vm_wire};
 use libmach::{KernReturn, PortName, names};
 use mach_protocol::file::{FILE_RESIZE, FILE_SIZE, FILE_VOLUME, FILES};
 use mach_protocol::service::answer_code;
@@ -56,8 +59,20 @@ fn begin_resize(pager: PortName, file: &File, size: u64) -> Result<ReceivePort, 
     Ok(reply)
 }
 
-/// Of two changes of a size the second comes after the first, or is refused.
+/// What a request came to, and whether the answer has a text.
+fn answered(port: &ReceivePort) -> Result<(libmach::Result<()>, bool), String> {
+    let answer = msg::receive(port.name(), Timeout::Never).during("receiving")?;
+    Ok((answer_code(FILE_RESIZE, &answer), answer.data_bytes_from(1).next().is_some()))
+}
+
+/// Changes of a size are made in the order of their requests; those that come after them are refused when too many wait.
+///
+/// What they wait for is that pages behind the new end come back, which wired ones do not.
 pub(crate) fn resized_twice() -> Outcome {
+    /// Changes that the pager lets wait.
+    const MOST: usize = 64;
+    let me = mach_task_self();
+    let host = mach_host_self().during("naming the host")?;
     let pager = names::lookup(FILES).during("looking the pager up")?;
     let mut file = File::create_new("twice").during("making")?;
     file.set_size(12_288).during("growing")?;
@@ -65,23 +80,46 @@ pub(crate) fn resized_twice() -> Outcome {
     for at in [4999, 5000, 12_287] {
         set(&memory, at, 0x55);
     }
-    let (first, second) = (begin_resize(pager, &file, 5000)?, begin_resize(pager, &file, 20_000)?);
-    let answered = |port: &ReceivePort| {
-        let answer = msg::receive(port.name(), Timeout::Never).during("receiving")?;
-        Ok::<_, String>((answer_code(FILE_RESIZE, &answer), answer.data_bytes_from(1).next().is_some()))
-    };
-    check(answered(&first)?.0 == Ok(()), "the first was refused")?;
-    let size = match answered(&second)? {
-        (Ok(()), _) => 20_000,
-        (Err(KernReturn::RESOURCE_SHORTAGE), true) => 5000,
-        other => return Err(format!("the second: {other:?}")),
-    };
+    let last = memory.address() + 8192;
+    gnu_vm_wire(host, me, last, 4096, VmProt::READ).during("wiring a page")?;
+    let mut waiting = Vec::new();
+    for number in 0..MOST {
+        let size = if number == 0 { 5000 } else { 20_000 + number as u64 % 2 };
+        waiting.push(begin_resize(pager, &file, size)?);
+    }
+    let refused = answered(&begin_resize(pager, &file, 1)?)?;
+    check(refused == (Err(KernReturn::RESOURCE_SHORTAGE), true), &format!("one too many: {refused:?}"))?;
+    check(file.size().during("asking")? == 12_288, "the first did not wait")?;
+    gnu_vm_wire(host, me, last, 4096, VmProt::NONE).during("unwiring the page")?;
+    for (number, port) in waiting.iter().enumerate() {
+        let answer = answered(port)?;
+        check(answer == (Ok(()), false), &format!("change {number}: {answer:?}"))?;
+    }
     let is = file.size().during("asking")?;
-    check(is == size, &format!("{is} bytes in place of {size}"))?;
-    file.set_size(20_000).during("growing at the end")?;
+    check(is == 20_001, &format!("{is} bytes: the last change is not the last"))?;
     check(are(&memory, 4999..5000, 0x55), "a byte was lost")?;
     check(are(&memory, 5000..20_480, 0), "what was cut off is still there")?;
     drop((file, memory));
     fs::remove("twice").during("removing")?;
+    mach_port_deallocate(me, pager).during("dropping the pager")
+}
+
+/// A request for a change that names no size is refused, and changes nothing; so is one about no file.
+pub(crate) fn resized_to_nothing() -> Outcome {
+    let pager = names::lookup(FILES).during("looking the pager up")?;
+    let mut file = File::create_new("sized").during("making")?;
+    file.set_size(5000).during("growing")?;
+    let right = CarriedRight { name: file.object(), disposition: Disposition::COPY_SEND };
+    let mut sizeless = PortMessage::new(FILE_RESIZE);
+    sizeless.push_right(right).map_err(|_| "a right does not fit")?;
+    let fileless = PortMessage::with_words(FILE_RESIZE, &[0]);
+    for (request, what) in [(sizeless, "no size"), (fileless, "no file")] {
+        let answer = msg::rpc(pager, &request).during("asking")?;
+        let code = answer_code(FILE_RESIZE, &answer);
+        check(code == Err(KernReturn::INVALID_ARGUMENT), &format!("{what}: {code:?}"))?;
+    }
+    check(file.size().during("asking")? == 5000, "the file is another size")?;
+    drop(file);
+    fs::remove("sized").during("removing")?;
     mach_port_deallocate(mach_task_self(), pager).during("dropping the pager")
 }

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Target of what runs at EL1 and above: no floating-point registers.
+/// Target of what runs at EL1 and above, and of the Mach server: no floating-point registers.
 pub(crate) const PRIVILEGED: &str = "aarch64-unknown-none-softfloat";
 /// Target of user programs.
 pub(crate) const USER: &str = "aarch64-unknown-none";

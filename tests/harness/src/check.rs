@@ -18,13 +18,14 @@ const FORBIDDEN: [(&str, &str); 4] = [
 /// Packages that are built for the privileged target, and their binaries.
 const AT_EL1: [&str; 2] = ["kernel", "boot"];
 /// Packages that are built for user mode.
-const IN_USER_MODE: [&str; 22] = [
+const IN_USER_MODE: [&str; 23] = [
     "root",
     "mach",
     "ticker",
     "console",
     "block",
     "default-pager",
+    "default-pager-tests",
     "file-pager",
     "shell",
     "libmach",

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::board::Board;
 use crate::qemu::{Level, Options, Shift};
 use crate::suite::Machine;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -28,6 +29,10 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Write down what the kernel's cases see on the kernel that TESSERA_KERNEL names
     Golden(GoldenArgs),
+    /// Feed the kernel random bytes as system calls, guided by what they reach
+    Fuzz(FuzzArgs),
+    /// Run the kernel's host tests in Miri, where the toolchain has it
+    Miri(MiriArgs),
     /// Check form, lints, documentation and the direction of dependency
     Check,
     /// Run a task, or the shell, under a debugger
@@ -105,6 +110,25 @@ pub(crate) struct GoldenArgs {
     pub(crate) filter: String,
 }
 
+/// What `fuzz` takes.
+#[derive(Args)]
+pub(crate) struct FuzzArgs {
+    /// For how long
+    #[arg(default_value_t = 60)]
+    pub(crate) seconds: u64,
+    /// Repeat this input instead: a file of kernel/fuzz/artifacts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+}
+
+/// What `miri` takes.
+#[derive(Args)]
+pub(crate) struct MiriArgs {
+    /// Only tests whose name holds this
+    #[arg(default_value = "")]
+    pub(crate) filter: String,
+}
+
 /// Where a test runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Ring {
@@ -164,6 +188,22 @@ pub(crate) struct MachineArgs {
 }
 
 impl MachineArgs {
+    /// Checks what can be said before anything is built: the board and the images are there.
+    pub(crate) fn check(&self) -> Result<(), anyhow::Error> {
+        Board::load(&self.board)?;
+        let advice = [
+            (&self.disk, "truncate -s 256M", "", "a disk to page to"),
+            (&self.volume, "mkfs.fat -C -F 16", " 20480", "an empty volume"),
+        ];
+        for (file, command, size, what) in advice {
+            if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+                let file = file.display();
+                anyhow::bail!("{file} is no file; `{command} {file}{size}` makes {what}");
+            }
+        }
+        Ok(())
+    }
+
     /// The same for QEMU.
     pub(crate) fn options(&self) -> Options {
         Options {

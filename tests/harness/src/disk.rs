@@ -20,6 +20,9 @@ pub(crate) struct Disk {
     /// Sectors that fail, whatever is done to them.
     #[serde(default)]
     pub(crate) failing: Vec<u64>,
+    /// It is attached a second time, as the disk `test`.
+    #[serde(default)]
+    pub(crate) twin: bool,
     /// What it must hold afterwards; nothing is looked at by default.
     after: Option<After>,
     /// How many MiB must be written to it, at least and at the most.
@@ -131,11 +134,16 @@ fn numbered(bytes: usize, is_inverted: impl Fn(usize) -> bool) -> Vec<u8> {
     (0..bytes / SECTOR).flat_map(|sector| word(sector).to_le_bytes().into_iter().cycle().take(SECTOR)).collect()
 }
 
-/// The configuration by which QEMU's `blkdebug` lets these sectors fail.
-pub(crate) fn errors(failing: &[u64], image: &Path) -> Result<PathBuf> {
+/// What fails at a sector that fails, as QEMU's `blkdebug` calls it.
+pub(crate) const ALL_EVENTS: [&str; 2] = ["read_aio", "write_aio"];
+/// What fails at one that can be read.
+pub(crate) const WRITES: [&str; 1] = ["write_aio"];
+
+/// The configuration by which QEMU's `blkdebug` lets these sectors fail when these things are done.
+pub(crate) fn errors(failing: &[u64], events: &[&str], image: &Path) -> Result<PathBuf> {
     let path = image.with_extension("errors");
     let rules = failing.iter().flat_map(|sector| {
-        ["read_aio", "write_aio"].map(|event| {
+        events.iter().map(move |event| {
             format!("[inject-error]\nevent = \"{event}\"\nerrno = \"5\"\nsector = \"{sector}\"\nonce = \"off\"\n\n")
         })
     });
@@ -149,8 +157,14 @@ mod tests {
 
     #[test]
     fn a_disk_is_judged_by_its_sectors() {
-        let disk =
-            Disk { megabytes: 1, failing: Vec::new(), after: Some(After::HalfInverted), written: None, read: None };
+        let disk = Disk {
+            megabytes: 1,
+            failing: Vec::new(),
+            twin: false,
+            after: Some(After::HalfInverted),
+            written: None,
+            read: None,
+        };
         let image = disk.make("disk-test").expect("is made");
         let error = disk.check(&image).expect_err("is not inverted").to_string();
         assert!(error.starts_with("sector 1024 of"), "{error}");
@@ -166,7 +180,7 @@ mod tests {
                      virtio_blk_handle_read vdev 0x5 req 0x7 sector 64 nsectors 2048\nanything else nsectors\n";
         let traffic = Traffic::parse(trace);
         assert_eq!(traffic, Traffic { written: 2 << 20, read: (1 << 20) + 4096 });
-        let disk = |written, read| Disk { megabytes: 1, failing: Vec::new(), after: None, written, read };
+        let disk = |written, read| Disk { megabytes: 1, failing: Vec::new(), twin: false, after: None, written, read };
         assert!(disk(Some([2, 2]), Some([1, 2])).check_traffic(traffic).is_ok());
         let error = disk(Some([3, 9]), None).check_traffic(traffic).expect_err("too little").to_string();
         assert_eq!(error, "2048 KiB written, 1028 KiB read; wanted 3 to 9 MiB written");

@@ -17,6 +17,7 @@ const DEBUGGERS: [&str; 3] = ["gdb-multiarch", "aarch64-linux-gnu-gdb", "gdb"];
 
 /// Boots the task (or the shell) under a debugger that has the kernel's and the task's symbols.
 pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
+    arguments.machine.check()?;
     let (tasks, then) = match &arguments.task {
         Some(name) => (vec![Task::find(name)?], Then::Halt),
         None => (Vec::new(), Then::Shell),

@@ -35,6 +35,8 @@ pub(crate) fn write(arguments: &ImageArgs) -> Result<u8> {
 pub(crate) struct Base {
     boot: Vec<u8>,
     kernel: Vec<u8>,
+    /// What complaints about the kernel call it.
+    name: String,
 }
 
 impl Base {
@@ -51,8 +53,13 @@ impl Base {
             fs::read(path).with_context(|| path.display().to_string())
         };
         let boot = read(built.get("boot"), "boot stage")?;
-        let kernel = read(other.as_ref().or_else(|| built.get("kernel")), "kernel")?;
-        Ok(Self { boot, kernel })
+        let kernel = match &other {
+            Some(path) => read(Some(path), "kernel").with_context(|| format!("the kernel of {OTHER_KERNEL}"))?,
+            None => read(built.get("kernel"), "kernel")?,
+        };
+        let name =
+            other.map_or("the kernel".into(), |path| format!("the kernel of {OTHER_KERNEL}, {}", path.display()));
+        Ok(Self { boot, kernel, name })
     }
 
     /// The kernel's ELF file.
@@ -68,7 +75,7 @@ impl Base {
     /// The same, with something wrong in it.
     pub(crate) fn compose_with(&self, root: &[u8], name: &str, wrong: Option<Damage>) -> Result<PathBuf> {
         let path = paths::product(format!("{name}-{}.img", std::process::id()))?;
-        let kernel = elf::strip(&self.kernel).context("the kernel")?;
+        let kernel = elf::strip(&self.kernel).with_context(|| self.name.clone())?;
         let root = elf::strip(root).context("the root task")?;
         let image = damage::pack(&self.boot, &kernel, &root, wrong)?;
         fs::write(&path, image).with_context(|| path.display().to_string())?;

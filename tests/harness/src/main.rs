@@ -9,6 +9,7 @@
 //! - [`task`], [`symbols`], [`run`], [`root`], [`gdb`], [`create`]: the verbs a user meets;
 //! - [`bench`](mod@bench): what operations cost, beside what they cost elsewhere;
 //! - [`golden`]: what cases saw on another kernel;
+//! - [`hunt`]: the kernel under a fuzzer, and in Miri;
 //! - [`suite`], [`judge`], [`mod@test`], [`host`], [`front`], [`documents`], [`layers`], [`check`]: the verbs that judge.
 //!
 //! Standard output belongs to what runs inside QEMU. Whatever this program has to say goes to standard error.
@@ -34,6 +35,7 @@ mod front;
 mod gdb;
 mod golden;
 mod host;
+mod hunt;
 mod image;
 mod judge;
 mod layers;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         cli::Command::Root(options) => root::run(&options),
         cli::Command::Test(options) => test::run(&options),
         cli::Command::Bench(options) => bench::run(&options),
+        cli::Command::Fuzz(options) => hunt::fuzz(&options),
+        cli::Command::Miri(options) => hunt::miri(&options),
         cli::Command::Check => check::run(),
         cli::Command::Gdb(options) => gdb::run(&options),
         cli::Command::Golden(options) => golden::record(&options),

@@ -83,3 +83,42 @@ fn an_old_qemu_is_not_taken() {
     let said = provision("old-qemu", &old, false, "provision");
     assert!(said.contains("qemu-system-aarch64, version 9 or newer"), "{said}");
 }
+
+/// Sources the script in that folder's PATH, and has it provide unless it has. Whether it did.
+fn provides(folder: &std::path::Path) -> bool {
+    let script = "set -eu; here=$TOP; . $TOP/tools/provision
+        provision() { echo provided; depends=(\"$TOP/found\"); }
+        provision_unless_done run";
+    let mut command = Command::new(folder.join("bash"));
+    command.args(["-c", script]).env_clear().env("PATH", folder).env("HOME", folder).env("TESSERA_CACHE", folder);
+    // The place of what is found, too: it may change.
+    command.env("TOP", folder);
+    let output = command.output().expect("runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    output.stdout == b"provided\n"
+}
+
+#[test]
+fn a_second_run_looks_at_times_and_starts_nothing_else() {
+    let folder = machine("second-run", &[("cargo", "")]);
+    for tool in ["stat", "flock", "mv"] {
+        let there = ["/usr/bin", "/bin"].map(|dir| PathBuf::from(dir).join(tool));
+        symlink(there.iter().find(|path| path.exists()).expect("is in every system"), folder.join(tool))
+            .expect("can be made");
+    }
+    fs::create_dir(folder.join("tools")).expect("can be made");
+    fs::copy(paths::in_project("tools/provision"), folder.join("tools/provision")).expect("can be copied");
+    fs::write(folder.join("found"), "").expect("can be written");
+    assert!(provides(&folder), "nothing was found yet");
+    // What is not there cannot be started.
+    for tool in TOOLS.iter().filter(|tool| **tool != "bash").chain(&["flock", "mv"]) {
+        fs::rename(folder.join(tool), folder.join(format!("no-{tool}"))).expect("can be moved");
+    }
+    assert!(!provides(&folder), "all is as it was found");
+    for tool in TOOLS.iter().filter(|tool| **tool != "bash").chain(&["flock", "mv"]) {
+        fs::rename(folder.join(format!("no-{tool}")), folder.join(tool)).expect("can be moved");
+    }
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    fs::File::open(folder.join("found")).and_then(|file| file.set_modified(old)).expect("can be set");
+    assert!(provides(&folder), "something that was found has changed");
+}

@@ -55,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) tested: Option<PathBuf>,
     /// Sectors that fail, of the disk for a pager and of the tested one.
     pub(crate) failing: Vec<u64>,
+    /// They can be read.
+    pub(crate) only_writes_fail: bool,
     /// Disk image to attach, with a volume of files.
     pub(crate) volume: Option<PathBuf>,
     /// Device tree in place of the board's.
@@ -162,11 +164,13 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     }
     let none = Vec::new();
     let failing = &options.failing;
+    let events: &[&str] = if options.only_writes_fail { &disk::WRITES } else { &disk::ALL_EVENTS };
     let files =
         [(&options.disk, "disk", failing), (&options.tested, "test", failing), (&options.volume, "volume", &none)];
+    let is_twin = options.disk.is_some() && options.disk == options.tested;
     for (file, id, failing) in files {
         if let Some(file) = file {
-            drive(&mut command, board, file, id, failing)?;
+            drive(&mut command, board, file, id, (failing, events), is_twin)?;
         }
     }
     if let Some(Shift(shift)) = options.count_instructions {
@@ -186,7 +190,14 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
 }
 
 /// Attaches a disk image: a virtio disk whose serial number is its role, or the SD card of a board that has one.
-fn drive(command: &mut Command, board: &Board, file: &Path, id: &str, failing: &[u64]) -> Result<()> {
+fn drive(
+    command: &mut Command,
+    board: &Board,
+    file: &Path,
+    id: &str,
+    (failing, events): (&[u64], &[&str]),
+    is_twin: bool,
+) -> Result<()> {
     if !file.is_file() {
         bail!("{} is no file", file.display());
     }
@@ -195,12 +206,14 @@ fn drive(command: &mut Command, board: &Board, file: &Path, id: &str, failing: &
     let name = match failing {
         [] => name(file),
         // The errors come from a filter between the file and its reader.
-        failing => format!("blkdebug:{}:{}", name(&disk::errors(failing, file)?), name(file)),
+        failing => format!("blkdebug:{}:{}", name(&disk::errors(failing, events, file)?), name(file)),
     };
     if board.qemu.sd_card {
         command.arg("-drive").arg(format!("if=sd,format=raw,file={name}"));
     } else {
-        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}"));
+        // An image that is attached twice cannot be locked.
+        let lock = if is_twin { ",file.locking=off" } else { "" };
+        command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}{lock}"));
         // Merged requests would fail together.
         let alone = if failing.is_empty() { "" } else { ",request-merging=off" };
         command.arg("-device").arg(format!("virtio-blk-device,drive={id},serial={id}{alone}"));

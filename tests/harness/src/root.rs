@@ -9,6 +9,7 @@ use std::fs;
 
 /// Boots that ELF file until QEMU ends or the time limit is over.
 pub(crate) fn run(arguments: &RootArgs) -> Result<u8> {
+    arguments.machine.check()?;
     let elf = fs::read(&arguments.elf).with_context(|| arguments.elf.display().to_string())?;
     let image = Base::build()?.compose(&elf, "root")?;
     let board = Board::load(&arguments.machine.board)?;

@@ -2,7 +2,7 @@
 
 use crate::board::Board;
 use crate::cli::RunArgs;
-use crate::image::Base;
+use crate::image::{self, Base};
 use crate::qemu::{self, Console, End, Next, Options, Outcome};
 use crate::symbols;
 use crate::task::{self, System, Task, Then};
@@ -15,9 +15,15 @@ const FOR_USER: &str = "tessera: ";
 const PARTS: [&str; 4] = ["boot", "kernel", "root", "mach"];
 /// Lines of the log that are shown when a run fails and nobody asked for the whole log.
 const TAIL: usize = 12;
+/// The whole line by which upstream's kernel ends, if it was built to print.
+const HALTING: &str = "halting...";
+/// Why a kernel that is not Tessera's may fail where Tessera's would not.
+const ADVICE: &str = "a kernel of TESSERA_KERNEL must be built for this machine's board, RAM and interrupt controller, with MCS, \
+                      for EL1 (docs/boot.md: Another kernel)";
 
 /// Runs the task that the arguments name, or the shell.
 pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
+    arguments.machine.check()?;
     let (tasks, then) = match &arguments.task {
         Some(name) => (vec![Task::find(name)?], Then::Semihosting),
         None => (task::examples()?.into_iter().map(Task::Example).collect(), Then::Shell),
@@ -28,7 +34,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
     let board = Board::load(&arguments.machine.board)?;
     let options = Options { takes_interrupt_key: then == Then::Shell, ..arguments.machine.options() };
     let command = qemu::command(&board, &options, &image)?;
-    let mut watch = Watch { verbose: arguments.machine.verbose, ..Watch::default() };
+    let mut watch = Watch::new(arguments.machine.verbose);
     let outcome = qemu::run(command, Console::Mine, arguments.machine.timeout, |line| watch.see(line))?;
     let elf = system.programs.first().map_or(&[][..], |p| &p.elf);
     watch.judge(&outcome, elf, then)
@@ -38,6 +44,8 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<u8> {
 #[derive(Default)]
 pub(crate) struct Watch {
     pub(crate) verbose: bool,
+    /// The kernel is not Tessera's.
+    other_kernel: bool,
     /// Why the system gave up.
     pub(crate) stopped: Option<String>,
     /// Complaints and advice so far.
@@ -47,10 +55,19 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Has seen nothing of a run of the kernel that the environment asks for.
+    pub(crate) fn new(verbose: bool) -> Self {
+        Self { verbose, other_kernel: image::other_kernel().is_some(), ..Self::default() }
+    }
+
     /// Takes one line of the log.
     pub(crate) fn see(&mut self, line: &str) -> Next {
         if self.verbose {
             eprintln!("{line}");
+        }
+        if line == HALTING && self.other_kernel {
+            self.stopped = Some(format!("the kernel has halted; {ADVICE}"));
+            return Next::Stop;
         }
         let said = PARTS.iter().find_map(|part| line.strip_prefix(part)?.strip_prefix(": "));
         match said.map(|said| said.split_once(": ").unwrap_or((said, ""))) {
@@ -76,7 +93,8 @@ impl Watch {
         match (&outcome.end, &self.stopped, &self.last_word) {
             (End::Timeout(limit), ..) => {
                 self.show_tail(outcome);
-                bail!("the time limit of {} s is over; the run was ended", limit.as_secs_f64());
+                let advice = if self.other_kernel { format!("; {ADVICE}") } else { String::new() };
+                bail!("the time limit of {} s is over; the run was ended{advice}", limit.as_secs_f64());
             }
             (_, Some(why), _) => {
                 self.show_tail(outcome);
@@ -142,6 +160,16 @@ mod tests {
     fn an_end_without_the_tasks_is_a_failure() {
         assert!(ended(End::Exit(0), &["root: up"]).is_err());
         assert!(ended(End::Killed, &["tessera: task x: exit status 0"]).is_err());
+    }
+
+    #[test]
+    fn another_kernel_that_halts_ends_the_run_with_advice() {
+        let lines = ["KERNEL DATA ABORT!", HALTING];
+        let mut other = Watch { other_kernel: true, ..Watch::default() };
+        assert_eq!(lines.map(|line| other.see(line)), [Next::Go, Next::Stop]);
+        assert!(other.stopped.is_some_and(|why| why.contains("docs/boot.md")));
+        let mut own = Watch::default();
+        assert_eq!(lines.map(|line| own.see(line)), [Next::Go, Next::Go], "it is no word of Tessera's");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// What runs on every boot: root itself, the two programs it starts by hand, and the servers it starts as
 /// tasks, in that order.
 const ROOT: &str = "root";
-const KERNEL_SIDE: [&str; 2] = ["mach", "ticker"];
+const MACH: &str = "mach";
+const KERNEL_SIDE: [&str; 2] = [MACH, "ticker"];
 const SERVERS: [&str; 4] = ["console", "block", "default-pager", "file-pager"];
 /// Servers that are started only if something is there, and what that is.
 const CONDITIONS: [(&str, &str); 2] = [("default-pager", "block"), ("file-pager", "volume")];
@@ -76,7 +77,12 @@ impl Task {
         if path.is_dir() {
             bail!("{name} is a folder without a Cargo.toml");
         }
-        bail!("there is no task `{name}`: it is no file, no folder and none of the examples {}", examples()?.join(", "))
+        let examples = examples()?;
+        let meant = nearest(name, &examples).map(|near| format!(". Is it `{near}`?")).unwrap_or_default();
+        bail!(
+            "there is no task `{name}`: it is no file, no folder and none of the examples {}{meant}",
+            examples.join(", ")
+        )
     }
 }
 
@@ -94,6 +100,12 @@ pub(crate) fn examples() -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// The name that is nearest to `name`, if one is near: at most a third of it is another.
+fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+    let near = names.iter().map(|other| (strsim::damerau_levenshtein(name, other), other));
+    near.filter(|(distance, _)| distance * 3 <= name.len()).min().map(|(_, other)| other)
 }
 
 /// What a system has for a test that others have not.
@@ -117,7 +129,7 @@ impl System {
     /// Builds root, the servers and these tasks.
     pub(crate) fn build(tasks: &[Task]) -> Result<Self> {
         let mut build = Build::release(cargo::USER).package(ROOT);
-        for name in KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]) {
+        for name in KERNEL_SIDE.iter().chain(&SERVERS).chain(&[SHELL]).filter(|name| **name != MACH) {
             build = build.package(name);
         }
         for task in tasks {
@@ -127,7 +139,9 @@ impl System {
                 Task::Folder(_) | Task::Elf(_) => build,
             };
         }
-        let executables = build.run()?;
+        let mut executables = build.run()?;
+        // Everybody calls it: without floating point, the kernel need not exchange those registers each time.
+        executables.extend(Build::release(cargo::PRIVILEGED).package(MACH).run()?);
         let programs = tasks.iter().map(|task| program(task, &executables)).collect::<Result<_>>()?;
         Ok(Self { executables, programs })
     }
@@ -259,7 +273,9 @@ mod tests {
     #[test]
     fn an_unknown_task_is_refused_with_the_choice() {
         let error = Task::find("no-such-task").expect_err("there is none").to_string();
-        assert!(error.starts_with("there is no task `no-such-task`"), "{error}");
+        assert!(error.starts_with("there is no task `no-such-task`") && !error.contains('?'), "{error}");
+        let error = Task::find("mapfiel").expect_err("there is none").to_string();
+        assert!(error.ends_with(". Is it `mapfile`?"), "{error}");
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<u8> {
             }
         }
     }
+    if score.passed + score.failed == 0 {
+        eprintln!("tessera: no test's name holds `{filter}`");
+    }
     println!("{} passed, {} failed", score.passed, score.failed);
     Ok(if score.failed == 0 && score.passed > 0 { 0 } else { FAILED })
 }
@@ -181,6 +184,9 @@ fn boot(job: &Job) -> Result<Judged> {
             *image = Some(made);
         }
     }
+    if suite.paging.as_ref().is_some_and(|disk| disk.twin) {
+        options.tested.clone_from(&options.disk);
+    }
     let volume = match &job.suite.volume {
         Some(volume) => Some((volume, volume.make(&job.name)?)),
         None => None,
@@ -190,10 +196,11 @@ fn boot(job: &Job) -> Result<Judged> {
         *place = Some(image.clone());
         if volume.partition {
             options.failing = volume.failing(image)?;
+            options.only_writes_fail = volume.only_writes_fail;
         }
     }
     let command = qemu::command(&board, &options, &job.image)?;
-    let mut watch = Watch::default();
+    let mut watch = Watch::new(false);
     let limit = Duration::from_secs(job.suite.seconds);
     let console = match job.suite.dialog.as_slice() {
         [] => Console::Typed(&job.suite.input),

@@ -1,6 +1,6 @@
 //! Volumes of test suites: made by the host's tools before a run, and read by them after it.
 
-use crate::paths;
+use crate::{cargo, paths};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -10,9 +10,8 @@ use std::process::{Command, Stdio};
 
 const MEBIBYTE: usize = 1 << 20;
 const SECTOR: usize = 512;
-/// Where the paging area and the volume begin on a disk with both.
+/// Where the paging area begins on a disk with a volume behind it.
 const PAGING_AREA: usize = MEBIBYTE;
-const PARTITION: usize = 9 * MEBIBYTE;
 
 /// A volume of a suite.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,8 +24,14 @@ pub(crate) struct Volume {
     /// Whether it is a partition of the disk, behind a paging area.
     #[serde(default)]
     pub(crate) partition: bool,
+    /// MiB of that area.
+    #[serde(default = "small_area")]
+    area: usize,
     /// The file of whose second page a sector fails, on a volume that is a partition.
     failing: Option<String>,
+    /// It can be read.
+    #[serde(default)]
+    pub(crate) only_writes_fail: bool,
     /// Whether the console must show the digest of each file.
     #[serde(default)]
     digests: bool,
@@ -35,12 +40,23 @@ pub(crate) struct Volume {
     changes: Vec<Change>,
 }
 
-/// A file of a volume: so many bytes, all of them told by that number.
+/// A file of a volume: so many bytes, all of them told by that number, or a program.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     name: String,
+    #[serde(default)]
     bytes: usize,
+    /// The example of libmach whose program it is.
+    example: Option<String>,
+}
+
+impl File {
+    fn contents(&self) -> Result<Vec<u8>> {
+        let Some(example) = &self.example else { return Ok(pattern(self.bytes)) };
+        let path = paths::target().join(cargo::USER).join("release/examples").join(example);
+        crate::elf::strip(&fs::read(&path).with_context(|| path.display().to_string())?)
+    }
 }
 
 /// A difference that the run must make.
@@ -57,7 +73,17 @@ enum Change {
     Copy { name: String, of: String },
 }
 
+/// MiB of a paging area that nobody needs.
+fn small_area() -> usize {
+    8
+}
+
 impl Volume {
+    /// Where the volume begins on a disk with a paging area.
+    fn start(&self) -> usize {
+        PAGING_AREA + self.area * MEBIBYTE
+    }
+
     /// Makes the image for a run of that name.
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf> {
         let path = paths::product(Path::new("disks").join(format!("{}.vol", name.replace([' ', '/'], "-"))))?;
@@ -76,11 +102,11 @@ impl Volume {
                 // It may be there already.
                 let _ = tool("mmd", &["-D", "s", "-i", "IMAGE", &format!("::{}", &file.name[..at])], &path, &[]);
             }
-            tool("mcopy", &["-i", "IMAGE", "-", &target], &path, &pattern(file.bytes))?;
+            tool("mcopy", &["-i", "IMAGE", "-", &target], &path, &file.contents()?)?;
         }
         if self.partition {
             let volume = fs::read(&path)?;
-            fs::write(&path, [partitioned(volume.len()), volume].concat())?;
+            fs::write(&path, [partitioned(self.start(), volume.len()), volume].concat())?;
         }
         Ok(path)
     }
@@ -89,7 +115,7 @@ impl Volume {
     pub(crate) fn failing(&self, image: &Path) -> Result<Vec<u64>> {
         let Some(name) = &self.failing else { return Ok(Vec::new()) };
         let file = self.files.iter().find(|file| file.name == *name).context("no such file fails")?;
-        let bytes = pattern(file.bytes);
+        let bytes = file.contents()?;
         let wanted = bytes.get(4096..4096 + SECTOR).context("the file has no second page")?;
         let sector = fs::read(image)?.chunks(SECTOR).position(|sector| sector == wanted);
         Ok(vec![sector.context("the file is not there")? as u64])
@@ -99,10 +125,11 @@ impl Volume {
     pub(crate) fn check(&self, image: &Path, console: &str) -> Result<()> {
         if self.partition {
             let disk = fs::read(image)?;
-            fs::write(image, disk.get(PARTITION..).unwrap_or_default())?;
+            fs::write(image, disk.get(self.start()..).unwrap_or_default())?;
         }
         tool("fsck.fat", &["-n", "IMAGE"], image, &[])?;
-        let mut wanted: Vec<_> = self.files.iter().map(|file| (file.name.clone(), pattern(file.bytes))).collect();
+        let wanted = self.files.iter().map(|file| Ok((file.name.clone(), file.contents()?)));
+        let mut wanted: Vec<_> = wanted.collect::<Result<_>>()?;
         for change in &self.changes {
             change.apply(&mut wanted)?;
         }
@@ -171,9 +198,9 @@ fn pattern(bytes: usize) -> Vec<u8> {
 }
 
 /// The front of a disk with a paging area and a volume: up to the latter.
-fn partitioned(volume: usize) -> Vec<u8> {
-    let mut front = vec![0; PARTITION];
-    let parts = [(0x82, PAGING_AREA, PARTITION - PAGING_AREA), (0x0e, PARTITION, volume)];
+fn partitioned(start: usize, volume: usize) -> Vec<u8> {
+    let mut front = vec![0; start];
+    let parts = [(0x82, PAGING_AREA, start - PAGING_AREA), (0x0e, start, volume)];
     for (entry, (kind, start, size)) in front[446..].chunks_exact_mut(16).zip(parts) {
         entry[4] = kind;
         entry[8..12].copy_from_slice(&((start / SECTOR) as u32).to_le_bytes());

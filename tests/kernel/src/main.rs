@@ -31,11 +31,15 @@ mod notification;
 #[cfg(target_os = "none")]
 mod page_table;
 #[cfg(target_os = "none")]
+mod prisoner;
+#[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]
 mod reply;
 #[cfg(target_os = "none")]
 mod sched;
+#[cfg(target_os = "none")]
+mod siege;
 #[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "entry and the thread block, words of pages that cases map")]
 mod start;
@@ -68,6 +72,7 @@ const GROUPS: &[&[case::Case]] = &[
     irq::CASES,
     registers::CASES,
     bootinfo::CASES,
+    siege::CASES,
 ];
 
 #[cfg(not(target_os = "none"))]

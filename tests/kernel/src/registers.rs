@@ -6,7 +6,7 @@ use mach_sys::abi::{InvocationLabel as L, MessageInfo, Syscall};
 
 use crate::call::{call, recv, signal, word};
 use crate::case::{Done, Trouble, cases};
-use crate::start::bare_call;
+use crate::start::{bare_call, keep_floats};
 use crate::trace::note;
 use crate::world::{Must, ROOT, TCB, World, mint};
 
@@ -173,6 +173,13 @@ cases! {
     "syscall.registers.debug_put_char" => [4, 0], |w| changes(w, Syscall::DebugPutChar.number(), &[(0, 0)]);
     "syscall.registers.debug_cap_identify" => [4, 0, 0, 12], |w| {
         changes(w, Syscall::DebugCapIdentify.number(), &[(0, TCB)])
+    };
+    "registers.floating_point_is_each_threads_own" => [0, 0, 0], |w| {
+        for number in 0..3 {
+            w.start(number, 100, [number << 40 | 0x77, 0, 0, 0, 0, 0], |a| note(keep_floats(a[0], 50)))?;
+        }
+        w.settle();
+        Ok(())
     };
     "syscall.unknown.0" => [2, 13, 0], |w| unknown(w, 0);
     "syscall.unknown.set_tls_base" => [2, 13, (-33_i64).cast_unsigned()], |w| unknown(w, -33);

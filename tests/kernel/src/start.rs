@@ -105,7 +105,7 @@ pub(crate) extern "C" fn bare_break() -> ! {
 /// An instruction that needs the floating-point registers, then a breakpoint.
 #[unsafe(naked)]
 pub(crate) extern "C" fn bare_float() -> ! {
-    naked_asm!(".arch_extension fp", "fmov d0, d1", ".arch_extension nofp", "brk #1", "b .")
+    naked_asm!("fmov d0, d1", "brk #1", "b .")
 }
 
 /// Calls that EL0 may not make: to a hypervisor, to the firmware, to a system register; then a breakpoint.
@@ -118,4 +118,34 @@ pub(crate) extern "C" fn bare_privileged() -> ! {
 #[unsafe(naked)]
 pub(crate) extern "C" fn bare_mask() -> ! {
     naked_asm!("msr daifset, #2", "brk #1", "b .")
+}
+
+/// Keeps words made from `pattern` in floating-point registers while it yields `rounds` times; 0 if they stayed.
+#[unsafe(naked)]
+pub(crate) extern "C" fn keep_floats(pattern: u64, rounds: u64) -> u64 {
+    naked_asm!(
+        "add x2, x0, #16",
+        "add x3, x0, #31",
+        "fmov d0, x0",
+        "fmov d16, x2",
+        "fmov d31, x3",
+        "mov x4, #0",
+        "1:",
+        "mov x7, #{yield_now}",
+        "svc #0",
+        "fmov x5, d0",
+        "eor x5, x5, x0",
+        "orr x4, x4, x5",
+        "fmov x5, d16",
+        "eor x5, x5, x2",
+        "orr x4, x4, x5",
+        "fmov x5, d31",
+        "eor x5, x5, x3",
+        "orr x4, x4, x5",
+        "subs x1, x1, #1",
+        "b.ne 1b",
+        "mov x0, x4",
+        "ret",
+        yield_now = const mach_sys::abi::Syscall::Yield.number(),
+    )
 }

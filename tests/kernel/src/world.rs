@@ -305,6 +305,11 @@ impl World {
         let _ = wait(self.idle);
     }
 
+    /// What is signalled when nobody else can run: a case may signal it for other reasons.
+    pub(crate) fn idle(&self) -> CPtr {
+        self.idle
+    }
+
     /// The frame of an agent's IPC buffer.
     pub(crate) fn buffer_frame(&self, number: u64) -> CPtr {
         self.buffers + number

@@ -28,6 +28,7 @@ pub(crate) const CASES: &[Case] = &[
     ("cow.i18.10", children_outlive_their_parent),
     ("cow.i18.11", private_through_a_change_of_protection),
     ("cow.i18.12", untouched_pages_stay_apart),
+    ("cow.many_pages", many_pages_are_told_apart),
 ];
 
 fn cow_faults() -> Result<u32, String> {
@@ -257,4 +258,30 @@ fn a_copy_that_asks_for_every_page() -> Outcome {
     holds("the copy", (0..PAGES).all(|page| page_is(&seen, page, page as u8 + 1)))?;
     drop(other);
     manager.finish_dirty(region, 1)
+}
+
+/// More pages than one translation table maps: they lose write access together, and come back one by one.
+fn many_pages_are_told_apart() -> Outcome {
+    const MANY: u64 = 1200;
+    let (region, step) = (kept(pages(MANY)?), shared_page()?);
+    let value = |page: u64| (page % 251) as u8 + 1;
+    (0..MANY).for_each(|page| store(region, page * P, value(page)));
+    let child = ok(
+        "fork",
+        fork(move || {
+            wait_for(step, 1);
+            let is_old = (0..MANY).all(|page| load(region, page * P) == value(page));
+            (0..MANY).step_by(7).for_each(|page| store(region, page * P, 0));
+            step.words()[0].store(2, SeqCst);
+            i32::from(!is_old)
+        }),
+    )?;
+    (0..MANY).step_by(3).for_each(|page| store(region, page * P, 255));
+    step.words()[0].store(1, SeqCst);
+    wait_for(step, 2);
+    let expected = |page: u64| if page.is_multiple_of(3) { 255 } else { value(page) };
+    holds("the parent's pages", (0..MANY).all(|page| load(region, page * P) == expected(page)))?;
+    let end = ok("wait", child.wait(Timeout::Millis(20_000)))?;
+    same("the child still sees the old", TaskEnd::Exited { status: 0 }, end)?;
+    free(region.address(), MANY * P)
 }

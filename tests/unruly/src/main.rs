@@ -1,12 +1,18 @@
-//! A task that behaves badly at the console, to see what the shell makes of it: `spin`, `flood`, `suspend`, `read`, `hold`.
+//! A task that behaves badly at the console, to see what the shell makes of it: `spin`, `flood`, `suspend`, `read`, `hold`,
+//! `hog`, `threads`, `regions`.
 //!
-//! The suite `shell.session` of `tests/suites.toml` runs it.
+//! The suites of the shell in `tests/suites.toml` run it.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+
+extern crate alloc;
+
+use alloc::vec::Vec;
 
 #[cfg(target_os = "none")]
 libmach::entry!(main);
 
 use libmach::task::{mach_task_self, task_suspend};
+use libmach::vm::{PAGE_SIZE, VmFlags, VmProt, Which, vm_allocate, vm_deallocate, vm_protect, vm_write};
 use libmach::{KernReturn, console, println, thread};
 
 fn main() -> Result<(), KernReturn> {
@@ -27,6 +33,9 @@ fn main() -> Result<(), KernReturn> {
             println!("holding");
             spin()
         }
+        Some("hog") => hog(),
+        Some("threads") => threads(),
+        Some("regions") => regions(),
         _ => read()?,
     }
     Ok(())
@@ -38,6 +47,46 @@ fn flood() -> ! {
         println!("flood {count}");
         count += 1;
     }
+}
+
+/// Takes all memory that it gets, and keeps it.
+fn hog() -> ! {
+    let mut taken = 0;
+    let me = mach_task_self();
+    while let Ok(address) = vm_allocate(me, 0, PIECE, VmFlags::ANYWHERE) {
+        // A call answers a code where a touch would end this task.
+        let is_full = (address..address + PIECE).step_by(PAGE_SIZE as usize).any(|at| vm_write(me, at, b"x").is_err());
+        if is_full {
+            // This one is left, so that what follows is not this task's own end.
+            let _ = vm_deallocate(me, address, PIECE);
+            break;
+        }
+        taken += PIECE >> 20;
+    }
+    println!("hogging {}", if taken > 0 { "all" } else { "nothing" });
+    spin()
+}
+
+const PIECE: u64 = 1 << 20;
+
+/// Starts as many threads as it can.
+fn threads() -> ! {
+    let mut threads = Vec::new();
+    while let Ok(handle) = thread::spawn(|| spin()) {
+        threads.push(handle);
+    }
+    println!("that are all threads");
+    spin()
+}
+
+/// Has memory in so many pieces that a list of them takes long.
+fn regions() -> ! {
+    for _ in 0..2000 {
+        let Ok(address) = vm_allocate(mach_task_self(), 0, 2 * PAGE_SIZE, VmFlags::ANYWHERE) else { break };
+        let _ = vm_protect(mach_task_self(), address, PAGE_SIZE, Which::Current, VmProt::NONE);
+    }
+    println!("in pieces");
+    spin()
 }
 
 fn spin() -> ! {

@@ -5,15 +5,21 @@
 //! context of the thread to run next. The kernel takes no exceptions of its own: interrupts stay
 //! masked at EL1, and anything that arrives from EL1 is fatal (spec §5.10).
 //!
+//! System calls and aborts that have a fast path try it first ([`fastpath`]). So only the registers are stored that Rust
+//! code would lose; the rest is stored when another thread is to run, or the slow path, which wants all in the context.
+//!
 //! The exclusive monitor needs no `clrex`: an exception return clears it.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
+use aarch64_cpu::registers::{ELR_EL1, ESR_EL1, FAR_EL1, Readable};
+use sel4_abi::Syscall;
 
 use super::fatal::{EMERGENCY_STACK_END, KERNEL_STACK_END};
 use crate::arch::context::Context;
+use crate::fastpath;
+use crate::ipc::fault::VmFault;
 use crate::trap::{self, Trap};
 
 /// The kinds of entry that the vectors tell apart.
@@ -29,26 +35,33 @@ const EC_INSTRUCTION_ABORT: u64 = 0x20;
 const EC_DATA_ABORT: u64 = 0x24;
 /// Exception class: use of floating point that `CPACR_EL1` does not allow.
 const EC_FPU: u64 = 0x07;
-/// Size of the `svc` instruction.
+/// Where the exception class is in the syndrome.
+const EC_SHIFT: u64 = 26;
+/// Size of the `svc` instruction: the call is repeated from there.
 const SVC_SIZE: u64 = 4;
 
 /// Where the context holds the pairs that the assembly moves with one instruction.
 const X30_SP: usize = 30 * 8;
 const PC_SPSR: usize = offset_of!(Context, resume_pc);
 const RESTART_PC_TPIDR: usize = offset_of!(Context, restart_pc);
-const TPIDRRO: usize = offset_of!(Context, tpidrro);
 
 const _: () = {
     assert!(offset_of!(Context, x) == 0);
     assert!(offset_of!(Context, sp) == X30_SP + 8);
     assert!(offset_of!(Context, spsr) == PC_SPSR + 8);
     assert!(offset_of!(Context, tpidr) == RESTART_PC_TPIDR + 8);
+    assert!(offset_of!(Context, tpidrro) == RESTART_PC_TPIDR + 16);
+    // One instruction finds the end of the stack.
+    assert!(align_of::<super::fatal::Stack<1>>() == 4096 && KERNEL_STACK_END.is_multiple_of(4096));
+    // The two classes of aborts differ in one bit.
+    assert!(EC_DATA_ABORT & !4 == EC_INSTRUCTION_ABORT);
 };
 
 global_asm!(
     r#"
-    // Saves the registers of the thread into its context, which SP_EL1 points to.
-    .macro SAVE_USER
+    // Saves the registers that Rust code does not preserve, and x19, into the context that SP_EL1 points to. What else
+    // there is stays where it is until SAVE_REST.
+    .macro SAVE_SOME
         stp     x0,  x1,  [sp, #16 * 0]
         stp     x2,  x3,  [sp, #16 * 1]
         stp     x4,  x5,  [sp, #16 * 2]
@@ -59,26 +72,41 @@ global_asm!(
         stp     x14, x15, [sp, #16 * 7]
         stp     x16, x17, [sp, #16 * 8]
         stp     x18, x19, [sp, #16 * 9]
-        stp     x20, x21, [sp, #16 * 10]
-        stp     x22, x23, [sp, #16 * 11]
-        stp     x24, x25, [sp, #16 * 12]
-        stp     x26, x27, [sp, #16 * 13]
-        stp     x28, x29, [sp, #16 * 14]
+        str     x30,      [sp, #{x30_sp}]
+    .endm
+
+    // Saves the rest into the context at x9; the instruction to repeat lies x10 bytes back.
+    .macro SAVE_REST
+        stp     x20, x21, [x9, #16 * 10]
+        stp     x22, x23, [x9, #16 * 11]
+        stp     x24, x25, [x9, #16 * 12]
+        stp     x26, x27, [x9, #16 * 13]
+        stp     x28, x29, [x9, #16 * 14]
         mrs     x1, sp_el0
         mrs     x2, elr_el1
         mrs     x3, spsr_el1
         mrs     x4, tpidr_el0
-        stp     x30, x1,  [sp, #{x30_sp}]
-        stp     x2,  x3,  [sp, #{pc_spsr}]
-        stp     x2,  x4,  [sp, #{restart_pc_tpidr}]   // the same address until the kernel knows better
+        sub     x5, x2, x10
+        str     x1,       [x9, #{x30_sp} + 8]
+        stp     x2,  x3,  [x9, #{pc_spsr}]
+        stp     x5,  x4,  [x9, #{restart_pc_tpidr}]
     .endm
 
-    // One entry of the table for exceptions from EL0: save, and tell which kind.
+    // Changes to the kernel's stack, the first pair of which is what SAVE_REST wants: x9, the context, and x10.
+    .macro ENTER_STACK
+        mov     x9, sp
+        adrp    x11, {stack} + {stack_end}
+        mov     sp, x11
+        stp     x9,  x10, [sp, #-16]!
+    .endm
+
+    // One entry of the table for exceptions from EL0 that have no fast path: save all, and tell which kind.
     .macro FROM_USER kind
         .balign 128
-        SAVE_USER
+        SAVE_SOME
+        mov     x10, xzr
+        ENTER_STACK
         mov     x0, #\kind
-        mov     x1, sp
         b       tessera_enter
     .endm
 
@@ -108,7 +136,23 @@ tessera_vectors:
     FATAL 5
     FATAL 6
     FATAL 7
-    FROM_USER {sync}                // EL0, AArch64
+    // EL0, AArch64: synchronous. System calls and aborts may have a fast path.
+    .balign 128
+    SAVE_SOME
+    mrs     x12, esr_el1
+    mov     x10, #{svc_size}
+    ENTER_STACK
+    lsr     x12, x12, #{ec_shift}
+    cmp     x12, #{ec_svc}
+    b.ne    tessera_abort
+    // The number of the call is in x7.
+    cmn     x7, #{call}
+    b.eq    1f
+    cmn     x7, #{reply_recv}
+    b.eq    2f
+    cmn     x7, #{nb_send_recv}
+    b.eq    3f
+    b       tessera_other_call
     FROM_USER {interrupt}
     FROM_USER {serror}              // FIQ: masked, and of no use to the kernel
     FROM_USER {serror}
@@ -118,11 +162,69 @@ tessera_vectors:
     FATAL 15
     .balign 128
 
-    // x0: kind of entry. x1: the interrupted context.
+tessera_other_call:
+    cmn     x7, #{send}
+    b.eq    4f
+    cmn     x7, #{wait}
+    b.eq    5f
+    cmn     x7, #{nb_send}
+    b.eq    4f
+    cmn     x7, #{nb_wait}
+    b.eq    6f
+    b       tessera_slow
+1:  bl      {fast_call}
+    b       tessera_leave
+2:  bl      {fast_reply_recv}
+    b       tessera_leave
+3:  bl      {fast_nb_send_recv}
+    b       tessera_leave
+4:  bl      {fast_send}
+    b       tessera_leave
+5:  bl      {fast_wait}
+    b       tessera_leave
+6:  bl      {fast_nb_wait}
+    b       tessera_leave
+
+tessera_abort:
+    // The instruction that faulted is the one to repeat. x12: the exception class.
+    str     xzr, [sp, #8]
+    bic     x12, x12, #4            // of data and instruction aborts alike
+    cmp     x12, #{ec_abort}
+    b.ne    tessera_slow
+    bl      {fast_abort}
+
+    // x0: the context to run, or null if the fast path is not open. Rust code has preserved x19 to x29.
+tessera_leave:
+    ldp     x9,  x10, [sp]
+    cbz     x0, tessera_slow
+    cmp     x0, x9
+    b.ne    1f
+    // The same thread goes on: what was not saved was not changed.
+    mov     sp, x9
+    ldr     x30,      [sp, #{x30_sp}]
+    ldr     x18,      [sp, #16 * 9]
+    ldp     x0,  x1,  [sp, #16 * 0]
+    ldp     x2,  x3,  [sp, #16 * 1]
+    ldp     x4,  x5,  [sp, #16 * 2]
+    ldp     x6,  x7,  [sp, #16 * 3]
+    ldp     x8,  x9,  [sp, #16 * 4]
+    ldp     x10, x11, [sp, #16 * 5]
+    ldp     x12, x13, [sp, #16 * 6]
+    ldp     x14, x15, [sp, #16 * 7]
+    ldp     x16, x17, [sp, #16 * 8]
+    eret
+    dsb     nsh
+    isb
+1:  SAVE_REST
+    b       tessera_restore
+
+tessera_slow:
+    mov     x0, #{sync}
+    // x0: kind of entry. The stack holds the interrupted context and what SAVE_REST wants.
 tessera_enter:
-    adrp    x2, {stack}
-    add     x2, x2, :lo12:{stack}
-    add     sp, x2, #{stack_end}
+    ldp     x9,  x10, [sp], #16
+    SAVE_REST
+    mov     x1, x9
     bl      {trap}
     // Falls through with x0 = the context to run.
 
@@ -132,8 +234,7 @@ tessera_restore:
     mov     sp, x0
     ldp     x30, x1,  [sp, #{x30_sp}]
     ldp     x2,  x3,  [sp, #{pc_spsr}]
-    ldr     x4,       [sp, #{restart_pc_tpidr} + 8]
-    ldr     x5,       [sp, #{tpidrro}]
+    ldp     x4,  x5,  [sp, #{restart_pc_tpidr} + 8]
     msr     sp_el0, x1
     msr     elr_el1, x2
     msr     spsr_el1, x3
@@ -162,17 +263,67 @@ tessera_restore:
     x30_sp = const X30_SP,
     pc_spsr = const PC_SPSR,
     restart_pc_tpidr = const RESTART_PC_TPIDR,
-    tpidrro = const TPIDRRO,
     sync = const ENTRY_SYNC,
     interrupt = const ENTRY_INTERRUPT,
     serror = const ENTRY_SERROR,
+    svc_size = const SVC_SIZE,
+    ec_shift = const EC_SHIFT,
+    ec_svc = const EC_SVC64,
+    ec_abort = const EC_INSTRUCTION_ABORT,
+    call = const -Syscall::Call.number(),
+    reply_recv = const -Syscall::ReplyRecv.number(),
+    nb_send_recv = const -Syscall::NbSendRecv.number(),
+    send = const -Syscall::Send.number(),
+    nb_send = const -Syscall::NbSend.number(),
+    wait = const -Syscall::Wait.number(),
+    nb_wait = const -Syscall::NbWait.number(),
     stack = sym super::fatal::KERNEL_STACK,
     stack_end = const KERNEL_STACK_END,
     emergency_stack = sym super::fatal::EMERGENCY_STACK,
     emergency_end = const EMERGENCY_STACK_END,
     fatal = sym super::fatal::exception_in_kernel,
     trap = sym trap_from_user,
+    fast_call = sym fast_call,
+    fast_reply_recv = sym fast_reply_recv,
+    fast_nb_send_recv = sym fast_nb_send_recv,
+    fast_send = sym fast_send,
+    fast_wait = sym fast_wait,
+    fast_nb_wait = sym fast_nb_wait,
+    fast_abort = sym fast_abort,
 );
+
+extern "C" fn fast_call() -> *const Context {
+    trap::run_fast(fastpath::call)
+}
+
+extern "C" fn fast_reply_recv() -> *const Context {
+    trap::run_fast(fastpath::reply_recv)
+}
+
+extern "C" fn fast_nb_send_recv() -> *const Context {
+    trap::run_fast(fastpath::nb_send_recv)
+}
+
+extern "C" fn fast_send() -> *const Context {
+    trap::run_fast(fastpath::send)
+}
+
+extern "C" fn fast_wait() -> *const Context {
+    trap::run_fast(fastpath::wait)
+}
+
+extern "C" fn fast_nb_wait() -> *const Context {
+    trap::run_fast(fastpath::nb_wait)
+}
+
+/// A data or instruction abort.
+extern "C" fn fast_abort() -> *const Context {
+    let esr = ESR_EL1.get();
+    let pc = ELR_EL1.get();
+    let instruction = esr >> EC_SHIFT == EC_INSTRUCTION_ABORT;
+    let address = if instruction { pc } else { FAR_EL1.get() };
+    trap::run_fast(|k| fastpath::vm_fault(k, pc, VmFault { address, esr, instruction }))
+}
 
 /// Turns what the vector and the syndrome registers say into a [`Trap`] and lets the kernel act.
 extern "C" fn trap_from_user(kind: u64, context: &Context) -> *const Context {
@@ -188,10 +339,7 @@ extern "C" fn trap_from_user(kind: u64, context: &Context) -> *const Context {
 fn synchronous(context: &Context) -> Trap {
     let esr = ESR_EL1.get();
     match ESR_EL1.read(ESR_EL1::EC) {
-        EC_SVC64 => {
-            context.restart_pc.set(context.resume_pc.get().wrapping_sub(SVC_SIZE));
-            Trap::Syscall
-        }
+        EC_SVC64 => Trap::Syscall,
         EC_DATA_ABORT => Trap::DataAbort { address: FAR_EL1.get(), esr },
         EC_INSTRUCTION_ABORT => Trap::InstructionAbort { address: context.resume_pc.get(), esr },
         EC_FPU => Trap::FpuAccess { esr },

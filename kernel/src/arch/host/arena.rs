@@ -54,6 +54,13 @@ pub struct Machine {
     arena: Arena,
 }
 
+/// A copy of a machine's state at one moment: the kernel, and all memory that was taken for objects.
+#[derive(Debug)]
+pub struct Checkpoint {
+    kernel: MaybeUninit<Kernel>,
+    memory: Vec<MaybeUninit<u64>>,
+}
+
 #[repr(C, align(2048))]
 struct Own {
     irq_slots: [MaybeUninit<Slot>; IRQS],
@@ -94,21 +101,71 @@ impl Machine {
         }
     }
 
+    fn objects(&self) -> NonNull<MaybeUninit<u64>> {
+        let KernelVa(addr) = self.region.base().to_kernel();
+        let start: *mut MaybeUninit<u64> = core::ptr::with_exposed_provenance_mut(addr);
+        NonNull::new(start).unwrap_or(NonNull::dangling())
+    }
+
+    /// Copies the state.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        let words = (self.used / 8) as usize;
+        let mut memory = std::vec![MaybeUninit::uninit(); words];
+        // SAFETY: `used` bytes of the upper half of the allocation, and a vector of that size; padding is copied as it is.
+        unsafe { memory.as_mut_ptr().copy_from_nonoverlapping(self.objects().as_ptr(), words) };
+        let mut kernel = MaybeUninit::<Kernel>::uninit();
+        // SAFETY: the copy is only ever written back; nobody looks at it.
+        unsafe { kernel.as_mut_ptr().copy_from_nonoverlapping(&raw const self.kernel, 1) };
+        Checkpoint { kernel, memory }
+    }
+
+    /// Goes back to a checkpoint of this machine; objects that were made since are forgotten.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) {
+        // SAFETY: as in `checkpoint`, from which the size is; by `&mut self` there is no reference to an object.
+        unsafe {
+            self.objects().as_ptr().copy_from_nonoverlapping(checkpoint.memory.as_ptr(), checkpoint.memory.len())
+        };
+        // SAFETY: a kernel of this machine, whose objects are again what they were; a kernel has no destructor.
+        unsafe { (&raw mut self.kernel).copy_from_nonoverlapping(checkpoint.kernel.as_ptr(), 1) };
+    }
+
+    /// The memory that was taken for objects, word by word, with its address.
+    #[must_use]
+    pub fn words(&self) -> Vec<u64> {
+        let start = self.objects().as_ptr().cast::<u64>();
+        // SAFETY: as in `snapshot`.
+        (0..(self.used / 8) as usize).map(|i| unsafe { start.wrapping_add(i).read_volatile() }).collect()
+    }
+
+    /// Where [`Machine::words`] begin.
+    #[must_use]
+    pub fn first_object(&self) -> KernelVa {
+        self.region.base().to_kernel()
+    }
+
     /// Whether a region is all zeros.
     #[must_use]
     pub fn is_zero(&self, region: MemRegion) -> bool {
         let base = KernelVa(self.arena.start.as_ptr().addr()).to_phys();
         let first = ((region.base().0 - base.0) / 8) as usize;
-        self.snapshot().iter().skip(first).take((region.bytes() / 8) as usize).all(|word| *word == 0)
+        (first..first + (region.bytes() / 8) as usize).all(|index| self.word(index) == 0)
     }
 
     /// A copy of all memory, for tests that compare before and after.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u64> {
-        let words = self.arena.layout.size() / 8;
-        let start = self.arena.start.as_ptr().cast::<u64>();
+        (0..self.arena.layout.size() / 8).map(|index| self.word(index)).collect()
+    }
+
+    /// A word of all memory; 0 behind its end.
+    fn word(&self, index: usize) -> u64 {
+        if index >= self.arena.layout.size() / 8 {
+            return 0;
+        }
+        let place = self.arena.start.as_ptr().cast::<u64>().wrapping_add(index);
         // SAFETY: inside the allocation, aligned; zeroed at first, so every word is initialised
         // but for padding, which volatile reads take as it is.
-        (0..words).map(|i| unsafe { start.wrapping_add(i).read_volatile() }).collect()
+        unsafe { place.read_volatile() }
     }
 }

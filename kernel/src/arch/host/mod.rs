@@ -14,7 +14,7 @@ pub mod record;
 pub mod timer;
 pub mod tlb;
 
-pub use arena::Machine;
+pub use arena::{Checkpoint, Machine};
 
 use crate::arch::types::Asid;
 use crate::mem::PhysAddr;

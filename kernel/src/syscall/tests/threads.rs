@@ -8,7 +8,7 @@ use sel4_abi::message::IpcBuffer;
 use sel4_abi::{CapRights, InvocationLabel as L, MessageInfo, Syscall};
 
 use crate::cap::{Badge, Cap, EndpointCap};
-use crate::ipc::fault::{self, VmFault};
+use crate::ipc::fault::VmFault;
 use crate::object::tcb::thread;
 use crate::object::{TcbSlot, endpoint, notification, reply, sched_context};
 use crate::world::{Named, World};
@@ -166,8 +166,7 @@ impl Zoo {
             }
             Step::Fault if running => {
                 let fault = VmFault { address: 0, esr: 0x9200_0006, instruction: false };
-                fault::handle_vm_fault(&mut self.w.m.kernel, fault);
-                self.w.settle();
+                self.w.vm_fault(fault);
             }
             Step::Time(us) => self.w.pass_time(*us),
             Step::Resume(n) => {

@@ -146,15 +146,20 @@ impl MsgReply {
     #[must_use]
     pub fn pack(&self) -> Words {
         let mut words = Words::new();
+        self.pack_into(&mut words);
+        words
+    }
+
+    /// Adds the words of the reply.
+    pub(crate) fn pack_into(&self, words: &mut Words) {
         words.push(i64::from(self.code.0) as u64);
         if let Some(message) = &self.message {
             let header = &message.header;
             words.push(halves(message.bits(), header.id as u32));
             words.push(halves(header.remote.name.0, header.local.name.0));
             words.push(halves(header.seqno, 0));
-            message.pack_body(&mut words);
+            message.pack_body(words);
         }
-        words
     }
 
     /// Reads the reply with this label to the request with this id.

@@ -4,7 +4,7 @@ use super::areas::For;
 use super::io::{Flight, Kind};
 use super::{Ask, Core};
 use crate::held::{CLUSTER, Held, Place};
-use crate::world::{At, Pages, World};
+use crate::world::{At, Keep, Pages, World};
 
 impl<D: Pages> Core<D> {
     /// Answers a part of the oldest request, or has it read. Answers whether anything was done.
@@ -29,8 +29,10 @@ impl<D: Pages> Core<D> {
         // The newest is the last that came.
         let waiting = self.returns.iter().rev().find_map(|waiting| Some((waiting, waiting.index_of(object, page)?)));
         if let Some((waiting, index)) = waiting {
-            // A later page may have come once more since: one at a time, so that each is the newest.
-            world.supply_returned(object, page, &waiting.data, index, 1);
+            // A later page may have come once more since: one at a time, so that each is the newest. If it cannot be stored in
+            // the end, the Mach server has it already: of anonymous memory it knows that it must keep it.
+            let keep = if known.limit.is_some() { Keep::Precious } else { Keep::Copy };
+            world.supply_returned(object, page, (&waiting.data, index), keep);
             self.counts.pages_in += 1;
             return 1;
         }

@@ -4,17 +4,32 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Core;
-use crate::held::MAX_AREAS;
+use crate::held::{CLUSTER, MAX_AREAS};
 use crate::slots::Slots;
 use crate::world::{At, Pages, Space, World};
 
-/// Buffers of an area that only reading uses, if it has more: who waits for a page waits for no write.
+/// One of so many buffers of an area only reading uses: who waits for a page waits for no write.
 const READERS: usize = 4;
+
+/// What an area is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Pages on the disk.
+    pub slots: u32,
+    /// Buffers.
+    pub buffers: usize,
+    /// Areas of a higher priority are filled first.
+    pub priority: i32,
+    /// The most pages that are written at once, up to [`CLUSTER`].
+    pub cluster: u32,
+}
 
 /// An area.
 #[derive(Debug)]
 pub(super) struct Area {
     pub(super) slots: Slots,
+    priority: i32,
+    pub(super) cluster: u32,
     /// How many transfers use each buffer (CORE-2).
     users: Vec<u8>,
     /// What is to be moved out, if the area is being removed.
@@ -56,7 +71,7 @@ pub(super) enum For {
 impl Area {
     /// A buffer that nobody uses.
     pub(super) fn free_buffer(&self, purpose: For) -> Option<usize> {
-        let kept = if purpose == For::Writing && self.users.len() > READERS { READERS } else { 0 };
+        let kept = if purpose == For::Writing { self.users.len() / READERS } else { 0 };
         self.users.iter().skip(kept).position(|users| *users == 0).map(|index| index + kept)
     }
 
@@ -76,10 +91,12 @@ impl Area {
 }
 
 impl<D: Pages> Core<D> {
-    /// A new area of so many slots and buffers. `None`: there are as many areas as there can be.
-    pub fn add_area(&mut self, world: &mut impl World<Data = D>, slots: u32, buffers: usize) -> Option<usize> {
-        let area =
-            Area { slots: Slots::new(slots), users: vec![0; buffers], drain: None, counts: AreaCounts::default() };
+    /// A new area. `None`: there are as many areas as there can be.
+    pub fn add_area(&mut self, world: &mut impl World<Data = D>, extent: Extent) -> Option<usize> {
+        let Extent { slots, buffers, priority, cluster } = extent;
+        let cluster = cluster.clamp(1, CLUSTER as u32);
+        let (slots, users) = (Slots::new(slots), vec![0; buffers]);
+        let area = Area { slots, priority, cluster, users, drain: None, counts: AreaCounts::default() };
         let index = self.free_area()?;
         if index == self.areas.len() {
             self.areas.push(Some(area));
@@ -126,18 +143,17 @@ impl<D: Pages> Core<D> {
         areas.filter(|(_, area)| area.drain.is_none())
     }
 
-    /// Where pages can be written now.
+    /// Where pages can be written now: in one of the areas of the highest priority that has a slot left.
     pub(super) fn room(&self) -> Room {
-        let mut has_slots = false;
-        for (index, area) in self.usable().filter(|(_, area)| area.slots.free() > 0) {
-            has_slots = true;
-            if let Some(buffer) = area.free_buffer(For::Writing) {
-                return Room::Here(At { area: index, buffer, page: 0 });
-            }
-        }
-        // A slot that is free as soon as a transfer is over is worth waiting for.
-        let is_promised = self.flights.values().any(|flight| flight.orphans != 0);
-        if has_slots || is_promised { Room::Later } else { Room::None }
+        let roomy = || self.usable().filter(|(_, area)| area.slots.free() > 0);
+        let Some(priority) = roomy().map(|(_, area)| area.priority).max() else {
+            // A slot that is free as soon as a transfer is over is worth waiting for.
+            let is_promised = self.flights.values().any(|flight| flight.orphans != 0);
+            return if is_promised { Room::Later } else { Room::None };
+        };
+        let mut best = roomy().filter(|(_, area)| area.priority == priority);
+        let found = best.find_map(|(area, at)| Some(At { area, buffer: at.free_buffer(For::Writing)?, page: 0 }));
+        found.map_or(Room::Later, Room::Here)
     }
 
     /// Tells how much space is left, if that has changed.

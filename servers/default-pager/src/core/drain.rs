@@ -1,21 +1,25 @@
-//! Removing an area: its pages move to the others, a cluster at a time, while everything goes on.
+//! Removing areas: their pages move to the others, a cluster at a time, while everything goes on.
 //!
 //! | state | event | then |
 //! |---|---|---|
-//! | in use | [`Core::remove_area`], and the others have room | being emptied: nothing new is written to it |
-//! | being emptied | nothing is held and no transfer is under way | gone |
-//! | being emptied | the others are full | in use again |
+//! | in use | [`Core::remove_areas`], and the others have room | being emptied: nothing new is written to them |
+//! | being emptied | in none of them anything is held, and no transfer is under way | gone, all of them |
+//! | being emptied | the others are full | in use again, all of them |
+
+use alloc::vec::Vec;
 
 use super::Core;
 use super::areas::{For, Room};
 use super::io::{Flight, Kind};
 use crate::held::{CLUSTER, Held, Place};
 use crate::sum;
-use crate::world::{At, NoRoom, ObjectId, Pages, World};
+use crate::world::{At, NoRoom, ObjectId, Pages, Removal, World};
 
 /// How far the removal of an area has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Drain {
+    /// With which others it goes.
+    removal: Removal,
     /// The first page that may still be there.
     cursor: (ObjectId, u64),
     /// A cluster is being read.
@@ -23,37 +27,81 @@ pub(super) struct Drain {
 }
 
 impl<D: Pages> Core<D> {
-    /// Begins to remove an area; [`World::drained`] tells of the end.
+    /// Begins to remove areas; [`World::drained`] tells of the end.
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]: there is no such area in use, or the others have less room than it holds.
-    pub fn remove_area(&mut self, world: &mut impl World<Data = D>, index: usize) -> Result<(), NoRoom> {
-        let held = self.area(index).filter(|area| area.drain.is_none()).map(|area| area.slots.held()).ok_or(NoRoom)?;
-        let others = self.usable().filter(|(other, _)| *other != index).map(|(_, area)| u64::from(area.slots.free()));
-        if others.sum::<u64>() < u64::from(held) {
+    /// [`NoRoom`]: one of them is not in use, or the others have less room than they hold.
+    pub fn remove_areas(&mut self, world: &mut impl World<Data = D>, areas: &[usize]) -> Result<Removal, NoRoom> {
+        let in_use = |index: &usize| self.area(*index).filter(|area| area.drain.is_none());
+        if !areas.iter().all(|index| in_use(index).is_some()) {
             return Err(NoRoom);
         }
-        if let Some(area) = self.area_mut(index) {
-            area.drain = Some(Drain::default());
+        let held: u64 = areas.iter().filter_map(in_use).map(|area| u64::from(area.slots.held())).sum();
+        let others = self.usable().filter(|(other, _)| !areas.contains(other));
+        if others.map(|(_, area)| u64::from(area.slots.free())).sum::<u64>() < held {
+            return Err(NoRoom);
+        }
+        let removal = self.next_removal;
+        self.next_removal = removal.wrapping_add(1);
+        for index in areas {
+            self.set_drain(*index, Some(Drain { removal, cursor: (0, 0), is_moving: false }));
+        }
+        if areas.is_empty() {
+            world.drained(removal, Ok(()));
         }
         self.advance(world);
-        Ok(())
+        Ok(removal)
     }
 
     /// Takes a step of a removal. Answers whether anything was done.
     pub(super) fn move_one(&mut self, world: &mut impl World<Data = D>) -> bool {
-        let mut draining = (0..self.areas.len()).filter_map(|index| Some((index, self.area(index)?.drain?)));
-        let Some((index, drain)) = draining.find(|(_, drain)| !drain.is_moving) else { return false };
-        let is_used = self.flights.values().any(|flight| flight.at.area == index);
-        let Some(area) = self.area(index) else { return false };
-        if area.slots.held() == 0 && !is_used {
+        (0..self.areas.len()).any(|index| match self.area(index).and_then(|area| area.drain) {
+            Some(drain) if self.is_empty(index) => self.finish(world, drain.removal),
+            Some(drain) if !drain.is_moving => self.move_from(world, index, drain),
+            _ => false,
+        })
+    }
+
+    /// Whether nothing is in an area, or on the way there or from there.
+    fn is_empty(&self, index: usize) -> bool {
+        let is_used = || self.flights.values().any(|flight| flight.at.area == index);
+        self.area(index).is_some_and(|area| area.slots.held() == 0) && !is_used()
+    }
+
+    /// The areas of a removal.
+    fn removed_by(&self, removal: Removal) -> impl Iterator<Item = usize> {
+        let is_it = move |index: &usize| {
+            self.area(*index).and_then(|area| area.drain).is_some_and(|drain| drain.removal == removal)
+        };
+        (0..self.areas.len()).filter(is_it)
+    }
+
+    /// Ends a removal, if all its areas are empty.
+    fn finish(&mut self, world: &mut impl World<Data = D>, removal: Removal) -> bool {
+        let areas: Vec<usize> = self.removed_by(removal).collect();
+        if !areas.iter().all(|index| self.is_empty(*index)) {
+            return false;
+        }
+        for index in areas {
             if let Some(area) = self.areas.get_mut(index) {
                 *area = None;
             }
-            world.drained(index, Ok(()));
-            return true;
         }
+        world.drained(removal, Ok(()));
+        true
+    }
+
+    /// Gives a removal up.
+    fn give_up(&mut self, world: &mut impl World<Data = D>, removal: Removal) {
+        let areas: Vec<usize> = self.removed_by(removal).collect();
+        areas.into_iter().for_each(|index| self.set_drain(index, None));
+        world.drained(removal, Err(NoRoom));
+    }
+
+    /// Begins to move the next pages of an area.
+    fn move_from(&mut self, world: &mut impl World<Data = D>, index: usize, drain: Drain) -> bool {
+        let Some(area) = self.area(index) else { return false };
         // Without a buffer to write from there is no use in reading.
         let buffer = area.free_buffer(For::Reading).filter(|_| self.room() != Room::Later);
         let Some(buffer) = buffer else { return false };
@@ -76,7 +124,7 @@ impl<D: Pages> Core<D> {
                 _ => break,
             }
         }
-        self.set_drain(index, Drain { cursor: (object, page), is_moving: true });
+        self.set_drain(index, Some(Drain { cursor: (object, page), is_moving: true, ..drain }));
         self.start(world, flight);
         true
     }
@@ -92,17 +140,16 @@ impl<D: Pages> Core<D> {
         })
     }
 
-    fn set_drain(&mut self, index: usize, drain: Drain) {
-        if let Some(area) = self.area_mut(index)
-            && area.drain.is_some()
-        {
-            area.drain = Some(drain);
+    fn set_drain(&mut self, index: usize, drain: Option<Drain>) {
+        if let Some(area) = self.area_mut(index) {
+            area.drain = drain;
         }
     }
 
     /// Pages were read that shall move.
     pub(super) fn move_done(&mut self, world: &mut impl World<Data = D>, flight: &Flight, is_well: bool) {
         let Flight { object, page, at, count, .. } = *flight;
+        let drain = self.area(at.area).and_then(|area| area.drain);
         let mut cursor = (object, page);
         // Another part of the same cluster may be under way still.
         let is_moving = self.flights.values().any(|other| other.kind == Kind::Move && other.at.area == at.area);
@@ -129,16 +176,11 @@ impl<D: Pages> Core<D> {
                 Room::Here(to) => to,
                 // Read once more when there is a buffer.
                 Room::Later => break,
-                Room::None => {
-                    if let Some(area) = self.area_mut(at.area) {
-                        area.drain = None;
-                    }
-                    return world.drained(at.area, Err(NoRoom));
-                }
+                Room::None => return drain.into_iter().for_each(|drain| self.give_up(world, drain.removal)),
             };
-            let good =
-                (index..count).take_while(|index| is_same(self, *index) && flight.is_right(world, *index)).count();
-            let run = self.area_mut(to.area).and_then(|area| area.slots.take(good as u32));
+            let is_good = |index: &u32| is_same(self, *index) && flight.is_right(world, *index);
+            let good = (index..count).take_while(is_good).count() as u32;
+            let run = self.area_mut(to.area).and_then(|area| area.slots.take(good.min(area.cluster)));
             let Some(run) = run else { break };
             let mut write = Flight::new(Kind::Write, to, run.first, (object, page + u64::from(index)), run.count);
             for part in 0..run.count {
@@ -153,6 +195,7 @@ impl<D: Pages> Core<D> {
             index += run.count;
             cursor = (object, page + u64::from(index));
         }
-        self.set_drain(at.area, Drain { cursor, is_moving });
+        // A removal that was given up meanwhile stays so.
+        self.set_drain(at.area, drain.map(|drain| Drain { cursor, is_moving, ..drain }));
     }
 }

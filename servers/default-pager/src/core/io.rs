@@ -31,11 +31,13 @@ pub(super) struct Flight {
     sums: [u32; CLUSTER as usize],
     /// Which of the slots nobody holds any more (CORE-3).
     pub(super) orphans: u16,
+    /// Nobody waits for the pages any more: they may be old when they are there.
+    pub(super) is_vain: bool,
 }
 
 impl Flight {
     pub(super) const fn new(kind: Kind, at: At, slot: u32, (object, page): (ObjectId, u64), count: u32) -> Self {
-        Self { kind, at, slot, object, page, count, sums: [0; CLUSTER as usize], orphans: 0 }
+        Self { kind, at, slot, object, page, count, sums: [0; CLUSTER as usize], orphans: 0, is_vain: false }
     }
 
     pub(super) fn set_sum(&mut self, index: u32, sum: u32) {
@@ -65,6 +67,7 @@ impl Flight {
         );
         part.sums[0] = self.sums.get(index as usize).copied().unwrap_or_default();
         part.orphans = self.orphans >> index & 1;
+        part.is_vain = self.is_vain;
         part
     }
 
@@ -117,7 +120,7 @@ impl<D: Pages> Core<D> {
 
     fn read_done(&mut self, world: &mut impl World<Data = D>, flight: &Flight, is_well: bool) {
         let Flight { object, page, at, count, .. } = *flight;
-        let is_wanted = self.objects.contains_key(&object);
+        let is_wanted = !flight.is_vain && self.objects.contains_key(&object);
         let mut good = 0;
         // Good pages in a row go in one supply.
         let mut flush = |world: &mut _, end: u32, good: &mut u32| {

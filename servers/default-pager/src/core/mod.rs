@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | nowhere | data_return | in the queue of returned pages |
 //! | in the queue | a slot and a buffer are free | copied to the buffer, its memory given back; being written |
-//! | in the queue | no slot is left anywhere | given back to the Mach server |
+//! | in the queue | no slot is left anywhere | given back to the Mach server; what it does not take is lost |
 //! | being written | the disk is done | stored |
 //! | being written | the disk failed | lost; the slot is never used again |
 //! | stored | data_request | read to a buffer, and supplied if its sum is right; else an error |
@@ -14,6 +14,7 @@
 //! | in the queue, being written | data_request | supplied from there |
 //! | lost | data_request | an error |
 //! | any | data_return of the same page | the newer one counts; the slot of the older one is free |
+//! | any but nowhere | data_initialize of the same page | what is there counts |
 //! | any | terminate | forgotten |
 //!
 //! Invariants. **CORE-1**: a slot is taken if and only if one page is stored in it, or a transfer of it is under way, or it
@@ -30,10 +31,10 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::held::{Held, Place};
-use crate::world::{ObjectId, Pages, Space, World};
+use crate::world::{ObjectId, Pages, Removal, Space, World};
 use areas::Area;
-pub use areas::AreaInfo;
-use io::Flight;
+pub use areas::{AreaInfo, Extent};
+use io::{Flight, Kind};
 
 /// What the pager knows of an object.
 #[derive(Debug, Default)]
@@ -91,6 +92,10 @@ pub struct Counts {
     pub pages_out: u64,
     /// Pages that were asked for and held nothing.
     pub pages_unavailable: u64,
+    /// Pages that came by data_initialize.
+    pub pages_initialized: u64,
+    /// Those of them that were taken, as nothing was there yet.
+    pub initial_pages_taken: u64,
 }
 
 /// The pager.
@@ -101,6 +106,7 @@ pub struct Core<D> {
     flights: BTreeMap<u64, Flight>,
     next_tag: u64,
     next_object: ObjectId,
+    next_removal: Removal,
     returns: VecDeque<Return<D>>,
     asks: VecDeque<Ask>,
     /// Pages were given back, and hardly any space has become free since.
@@ -117,6 +123,7 @@ impl<D: Pages> Default for Core<D> {
             flights: BTreeMap::new(),
             next_tag: 0,
             next_object: 1,
+            next_removal: 0,
             returns: VecDeque::new(),
             asks: VecDeque::new(),
             is_full: false,
@@ -159,11 +166,32 @@ impl<D: Pages> Core<D> {
         self.advance(world);
     }
 
+    /// Pages of an object came, at most [`MAX_RETURN`], which count only where nothing is held yet.
+    pub fn data_initialize(&mut self, world: &mut impl World<Data = D>, object: ObjectId, page: u64, data: D) {
+        let count = data.count().min(MAX_RETURN);
+        let is_known = |page: u64| {
+            let waits = |waiting: &Return<D>| waiting.index_of(object, page).is_some();
+            self.held(object, page) != Held::Nothing || self.returns.iter().any(waits)
+        };
+        let old = (0..count).filter(|index| is_known(page + index)).fold(0, |old, index| old | 1 << index);
+        self.counts.pages_initialized += count;
+        self.counts.initial_pages_taken += count - u64::from(u64::count_ones(old));
+        self.returns.push_back(Return { object, page, data, done: 0, old });
+        self.advance(world);
+    }
+
     /// Pages of an object are wanted.
     pub fn data_request(&mut self, world: &mut impl World<Data = D>, object: ObjectId, page: u64, count: u64) {
         self.counts.pagein_calls += 1;
         self.asks.push_back(Ask { object, page, count });
         self.advance(world);
+    }
+
+    /// Nobody has an object mapped any more that anybody may map: nobody waits for its pages. It keeps what it has.
+    pub fn unmapped(&mut self, object: ObjectId) {
+        self.asks.retain(|ask| ask.object != object);
+        let reads = self.flights.values_mut().filter(|flight| flight.kind == Kind::Read && flight.object == object);
+        reads.for_each(|flight| flight.is_vain = true);
     }
 
     /// An object is no more.
@@ -210,6 +238,11 @@ impl<D: Pages> Core<D> {
     /// What is held of a page.
     fn held(&self, object: ObjectId, page: u64) -> Held {
         self.objects.get(&object).map_or(Held::Nothing, |object| object.pages.get(page))
+    }
+
+    /// Whether anybody may map the object.
+    fn is_external(&self, object: ObjectId) -> bool {
+        self.objects.get(&object).is_some_and(|object| object.limit.is_some())
     }
 
     fn set_held(&mut self, object: ObjectId, page: u64, held: Held) -> Held {

@@ -2,8 +2,8 @@
 
 use super::areas::Room;
 use super::io::{Flight, Kind};
-use super::{Core, Return};
-use crate::held::{CLUSTER, Held, Place};
+use super::{Core, MAX_RETURN, Return};
+use crate::held::{Held, Place};
 use crate::sum;
 use crate::world::{Pages, World};
 
@@ -31,12 +31,18 @@ impl<D: Pages> Core<D> {
                 self.is_full = true;
                 // Whoever takes the pages back takes the space as full, whatever was told before.
                 self.told = None;
-                world.give_back(object, page, waiting.data, done, old);
+                let refused = world.give_back(object, page, waiting.data, done, old);
+                // Of anonymous memory nothing is refused but what nobody wants any more.
+                if self.is_external(object) {
+                    for index in (done..count).filter(|index| *index < MAX_RETURN && refused & 1 << index != 0) {
+                        self.set_held(object, page + index, Held::Lost);
+                    }
+                }
                 true
             }
             Room::Here(at) => {
-                let left = (done..count).take(CLUSTER as usize).take_while(|index| !waiting.is_old(*index)).count();
-                let run = self.area_mut(at.area).and_then(|area| area.slots.take(left as u32));
+                let left = (done..count).take_while(|index| !waiting.is_old(*index)).count() as u32;
+                let run = self.area_mut(at.area).and_then(|area| area.slots.take(left.min(area.cluster)));
                 let Some(run) = run else { return true };
                 let mut flight = Flight::new(Kind::Write, at, run.first, (object, page + done), run.count);
                 for index in 0..run.count {

@@ -6,46 +6,48 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 
 use default_pager::held::CLUSTER;
-use default_pager::world::{At, Io, NoRoom, ObjectId, Pages, Space, World};
-use libmach::block::{Completion, Disk, Op, Request, SECTOR, Status};
+use default_pager::world::{
+    At, Backing, Io, Keep, NoRoom, ObjectId, Opened, Pages, Removal, SECTORS_A_PAGE, Space, Wanted, World,
+};
+use libmach::block::{self, Completion, Disk, DiskName, Op, Request, Status};
 use libmach::memory_object::{Object, Supply, default_pager_space};
+use libmach::port::mach_port_move_member;
+use libmach::task::mach_task_self;
 use libmach::vm::PAGE_SIZE;
 use libmach::{KernReturn, PortName, Region};
 use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::private::PagingSpace;
 
-/// Buffers of an area: as many data pages as a session can have.
-pub(crate) const BUFFERS: usize = 16;
-const SECTORS_A_PAGE: u64 = PAGE_SIZE / SECTOR;
 const WORDS_A_PAGE: usize = PAGE_SIZE as usize / 8;
+/// The fewest buffers of an area: with fewer, reading and writing wait for each other.
+const FEWEST_BUFFERS: usize = 2;
 
 /// A paging area: a session with its disk.
 pub(crate) struct Area {
-    /// The disk's name.
-    pub(crate) name: String,
     disk: Disk,
     /// Transfers that found no room in the ring.
     waiting: VecDeque<Io>,
 }
 
 impl Area {
-    /// Opens a disk. Answers the number of its slots as well.
+    /// Opens a part of a disk, with as many buffers as are wanted, or with half of them again and again.
     ///
     /// # Errors
     ///
-    /// Those of [`Disk::open`]; `FAILURE` for a disk that cannot be written, or holds no page.
-    pub(crate) fn open(name: &str) -> Result<(Self, u32), KernReturn> {
-        let disk = Disk::open(name, BUFFERS as u64 * CLUSTER)?;
-        let slots = u32::try_from(disk.sectors() / SECTORS_A_PAGE).unwrap_or(u32::MAX);
-        if disk.is_read_only() || slots == 0 {
+    /// Those of [`Disk::open_part`]; `FAILURE` for a disk that cannot be written.
+    fn open(wanted: &Wanted) -> Result<(Self, usize), KernReturn> {
+        let name: String = wanted.disk.bytes().map(char::from).collect();
+        let mut buffers = wanted.buffers;
+        let disk = loop {
+            match Disk::open_part(&name, wanted.start, wanted.sectors, buffers as u64 * CLUSTER) {
+                Err(KernReturn::RESOURCE_SHORTAGE) if buffers / 2 >= FEWEST_BUFFERS => buffers /= 2,
+                opened => break opened?,
+            }
+        };
+        if disk.is_read_only() {
             return Err(KernReturn::FAILURE);
         }
-        Ok((Self { name: name.into(), disk, waiting: VecDeque::new() }, slots))
-    }
-
-    /// Where the block server says that transfers are over.
-    pub(crate) fn notify_port(&self) -> PortName {
-        self.disk.notify_port()
+        Ok((Self { disk, waiting: VecDeque::new() }, buffers))
     }
 
     /// Fills the ring.
@@ -92,8 +94,10 @@ pub(crate) struct Disks {
     /// By the core's numbers.
     pub(crate) areas: Vec<Option<Area>>,
     pub(crate) objects: BTreeMap<ObjectId, Object>,
-    /// Areas whose removal is over, for whoever asked for it.
-    pub(crate) drained: Vec<(usize, Result<(), NoRoom>)>,
+    /// Removals that are over, for whoever asked for them.
+    pub(crate) drained: Vec<(Removal, Result<(), NoRoom>)>,
+    /// The set of ports by which the pager hears that transfers are over.
+    pub(crate) set: PortName,
 }
 
 impl Disks {
@@ -165,15 +169,15 @@ impl World for Disks {
         self.buffer_supply(at, count).is_some_and(|supply| self.give(object, page, count, supply.precious()))
     }
 
-    fn supply_returned(&mut self, object: ObjectId, page: u64, data: &Returned, from: u64, count: u64) {
-        let address = data.0.address() + from * PAGE_SIZE;
-        self.give(object, page, count, Supply::copy_at(address, count * PAGE_SIZE));
+    fn supply_returned(&mut self, object: ObjectId, page: u64, (data, index): (&Returned, u64), keep: Keep) {
+        let supply = Supply::copy_at(data.0.address() + index * PAGE_SIZE, PAGE_SIZE);
+        self.give(object, page, 1, if keep == Keep::Precious { supply.precious() } else { supply });
     }
 
-    fn give_back(&mut self, object: ObjectId, page: u64, data: Returned, from: u64, old: u64) {
-        let Some(object) = self.objects.get(&object) else { return };
+    fn give_back(&mut self, object: ObjectId, page: u64, data: Returned, from: u64, old: u64) -> u64 {
+        let Some(object) = self.objects.get(&object) else { return u64::MAX };
         let mut rest = data.0;
-        let mut at = 0;
+        let (mut at, mut refused) = (0, 0);
         while rest.size() > 0 {
             // Pages in a row that go the same way.
             let is_kept = |index: u64| index >= from && old & 1 << index == 0;
@@ -181,12 +185,13 @@ impl World for Disks {
             let count = (at..at + left).take_while(|index| is_kept(*index) == is_kept(at)).count() as u64;
             let later = rest.split_off(count * PAGE_SIZE);
             let part = core::mem::replace(&mut rest, later);
-            if is_kept(at) {
-                // Always taken, unless the object is gone: then the pages are of no use.
-                let _ = object.supply((page + at) * PAGE_SIZE, Supply::region(part).precious());
+            // Anonymous memory always takes them, unless it is gone.
+            if is_kept(at) && object.supply((page + at) * PAGE_SIZE, Supply::region(part).precious()).is_err() {
+                refused |= (at..at + count).fold(0, |bits, index| bits | 1 << index);
             }
             at += count;
         }
+        refused
     }
 
     fn error(&mut self, object: ObjectId, page: u64, count: u64) {
@@ -198,6 +203,7 @@ impl World for Disks {
 
     fn unavailable(&mut self, object: ObjectId, page: u64, count: u64) {
         if let Some(object) = self.objects.get(&object) {
+            // An object that was terminated meanwhile has nobody who waits.
             let _ = object.unavailable(page * PAGE_SIZE, count * PAGE_SIZE);
         }
     }
@@ -213,7 +219,33 @@ impl World for Disks {
         let _ = default_pager_space(HOST_PRIV, state);
     }
 
-    fn drained(&mut self, area: usize, outcome: Result<(), NoRoom>) {
-        self.drained.push((area, outcome));
+    fn drained(&mut self, removal: Removal, outcome: Result<(), NoRoom>) {
+        self.drained.push((removal, outcome));
+    }
+}
+
+impl Backing for Disks {
+    fn open(&mut self, area: usize, wanted: &Wanted) -> Result<Opened, KernReturn> {
+        let (opened, buffers) = Area::open(wanted)?;
+        mach_port_move_member(mach_task_self(), opened.disk.notify_port(), self.set)?;
+        let sectors = opened.disk.sectors();
+        if self.areas.len() <= area {
+            self.areas.resize_with(area + 1, || None);
+        }
+        if let Some(place) = self.areas.get_mut(area) {
+            *place = Some(opened);
+        }
+        Ok(Opened { sectors, buffers })
+    }
+
+    fn close(&mut self, area: usize) {
+        if let Some(place) = self.areas.get_mut(area) {
+            *place = None;
+        }
+    }
+
+    fn canonical(&self, name: &DiskName) -> Option<DiskName> {
+        let disks = block::list().ok()?;
+        disks.iter().find(|disk| disk.name == *name || disk.serial == *name).map(|disk| disk.name)
     }
 }

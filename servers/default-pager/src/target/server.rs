@@ -1,21 +1,25 @@
 //! The loop: messages of the Mach server, ends of transfers, requests of other tasks.
 
-use alloc::string::String;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
 
 use default_pager::core::Core;
+use default_pager::stores::{StoreId, Stores};
+use default_pager::triggers::Triggers;
+use default_pager::world::{ObjectId, Removal};
 use libmach::block::{self, DISK, DiskInfo, PAGING_AREA};
 use libmach::host::vm_set_default_memory_manager;
-use libmach::memory_object::{After, Answer, MemoryManager, Object, Returned, Served, Server};
-use libmach::msg::{PortMessage, Timeout};
+use libmach::memory_object::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Served, Server};
+use libmach::msg::{CarriedRight, PortMessage, Timeout};
 use libmach::port::ReceivePort;
+use libmach::thread::sleep;
 use libmach::vm::{PAGE_SIZE, VmProt, wire_task};
-use libmach::{KernReturn, names};
+use libmach::{KernReturn, PortName, names};
 use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::default_pager::DEFAULT_PAGER;
 
-use super::disks::{Area, BUFFERS, Disks};
+use super::disks::Disks;
 
 /// The serial number of a disk that is a paging area as a whole.
 const PAGING_DISK: &str = "disk";
@@ -41,9 +45,26 @@ impl From<KernReturn> for Problem {
 #[derive(Default)]
 pub(crate) struct Pager {
     pub(crate) core: Core<super::disks::Returned>,
+    pub(crate) stores: Stores,
     pub(crate) disks: Disks,
-    /// Requests to remove an area, which are answered when it is empty.
-    pub(crate) removals: Vec<(usize, PortMessage)>,
+    /// The ports of stores.
+    pub(crate) ports: BTreeMap<StoreId, PortName>,
+    /// Objects that anybody may map.
+    pub(crate) external: BTreeSet<ObjectId>,
+    /// Requests to remove areas, which are answered when these are gone.
+    pub(crate) removals: Vec<(Removal, PortMessage)>,
+    pub(crate) triggers: Triggers,
+    /// Where alerts go.
+    pub(crate) alerts: Option<CarriedRight>,
+}
+
+/// The ports that the pager has from the start.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    /// Its own, for those with the privileged host port.
+    pub(crate) own: PortName,
+    /// The one that everybody finds.
+    pub(crate) public: PortName,
 }
 
 impl MemoryManager for Pager {
@@ -51,6 +72,11 @@ impl MemoryManager for Pager {
         let id = self.core.create();
         self.disks.objects.insert(id, *object);
         id
+    }
+
+    fn init(&mut self, object: &Object) -> Init {
+        self.disks.objects.insert(object.tag(), *object);
+        Init::Ready(Attributes::default())
     }
 
     fn data_request(&mut self, object: &Object, offset: u64, length: u64, _: VmProt) -> Answer {
@@ -64,9 +90,24 @@ impl MemoryManager for Pager {
         self.core.data_return(&mut self.disks, object.tag(), page, super::disks::Returned(returned.data));
     }
 
+    fn data_initialize(&mut self, object: &Object, data: Returned) {
+        let page = data.offset / PAGE_SIZE;
+        self.core.data_initialize(&mut self.disks, object.tag(), page, super::disks::Returned(data.data));
+    }
+
     fn terminate(&mut self, object: &Object) -> After {
-        self.disks.objects.remove(&object.tag());
-        self.core.terminate(&mut self.disks, object.tag());
+        if self.external.contains(&object.tag()) {
+            // Its control port is gone, whose name may become another's.
+            self.disks.objects.remove(&object.tag());
+            self.core.unmapped(object.tag());
+            return After::Keep;
+        }
+        self.forget(object.tag());
+        After::Close
+    }
+
+    fn no_senders(&mut self, object: &Object) -> After {
+        self.forget(object.tag());
         After::Close
     }
 }
@@ -81,20 +122,25 @@ impl Pager {
         }
     }
 
-    /// Makes a disk a paging area. The caller lets its notify port ring the doorbell.
-    ///
-    /// # Errors
-    ///
-    /// `RESOURCE_SHORTAGE`: there are as many areas as there can be.
-    pub(crate) fn add(&mut self, area: Area, slots: u32) -> Result<(), KernReturn> {
-        let index = self.core.free_area().ok_or(KernReturn::RESOURCE_SHORTAGE)?;
-        if self.disks.areas.len() <= index {
-            self.disks.areas.resize_with(index + 1, || None);
+    /// An object is no more.
+    pub(crate) fn forget(&mut self, object: ObjectId) {
+        self.external.remove(&object);
+        self.disks.objects.remove(&object);
+        self.core.terminate(&mut self.disks, object);
+    }
+
+    /// Makes a disk a paging area. One that another pager had, which has just ended, may take the driver a moment.
+    fn add_at_start(&mut self, disk: &DiskInfo) -> Result<(), KernReturn> {
+        const TRIES: u32 = 100;
+        const PAUSE_MS: u32 = 20;
+        for _ in 0..TRIES {
+            match self.stores.add_file(&mut self.core, &mut self.disks, &disk.name) {
+                // It is there, so some of it is in use.
+                Err(KernReturn::INVALID_ARGUMENT) => sleep(PAUSE_MS),
+                added => return added,
+            }
         }
-        if let Some(place) = self.disks.areas.get_mut(index) {
-            *place = Some(area);
-        }
-        self.core.add_area(&mut self.disks, slots, BUFFERS).map(drop).ok_or(KernReturn::RESOURCE_SHORTAGE)
+        Err(KernReturn::NO_ACCESS)
     }
 }
 
@@ -108,14 +154,15 @@ fn is_paging_area(disk: &DiskInfo) -> bool {
 pub(crate) fn main() -> Result<(), Problem> {
     let port = ReceivePort::new()?;
     let about = ReceivePort::new()?;
+    let ports = Ports { own: port.name(), public: about.name() };
     let mut server = Server::new(Pager::default())?;
     server.serve_creations(port.name())?;
     server.add_port(about.name())?;
+    server.manager().disks.set = server.set();
     let bell = server.doorbell()?;
     for disk in block::list()?.iter().filter(|disk| is_paging_area(disk)) {
-        let name: String = disk.name.bytes().map(char::from).collect();
-        if let Err(code) = add_area(&mut server, &name) {
-            names::note(&alloc::format!("default-pager: {name} is not used: {code}"));
+        if let Err(code) = server.manager().add_at_start(disk) {
+            names::note(&alloc::format!("default-pager: {} is not used: {code}", disk.name));
         }
     }
     // What the task touches from the registration on stays resident by itself.
@@ -126,7 +173,7 @@ pub(crate) fn main() -> Result<(), Problem> {
         let mut is_idle = false;
         for _ in 0..MESSAGES {
             match server.next(Timeout::Millis(0))? {
-                Served::Other(message) => super::calls::serve(&mut server, port.name(), &message),
+                Served::Other(message) => super::calls::serve(&mut server, ports, &message),
                 Served::Manager | Served::Dropped => {}
                 Served::Nothing | Served::Done => {
                     is_idle = true;
@@ -136,19 +183,9 @@ pub(crate) fn main() -> Result<(), Problem> {
         }
         server.manager().pump();
         super::calls::answer_removals(&mut server);
+        super::calls::send_alerts(server.manager());
         if is_idle {
             bell.wait();
         }
     }
-}
-
-/// Opens a disk as a paging area.
-///
-/// # Errors
-///
-/// Those of [`Area::open`]; `RESOURCE_SHORTAGE`.
-pub(crate) fn add_area(server: &mut Server<Pager>, name: &str) -> Result<(), KernReturn> {
-    let (area, slots) = Area::open(name)?;
-    server.add_port(area.notify_port())?;
-    server.manager().add(area, slots)
 }

@@ -1,6 +1,7 @@
 //! Cases by name; those of the specification have their number (I-DP).
 
 use super::model::{Model, Where};
+use crate::core::Extent;
 use crate::world::{NoRoom, Space};
 
 #[test]
@@ -52,7 +53,7 @@ fn i_dp_13_the_only_area_stays_while_it_is_in_use() {
     let object = core.create();
     model.page_out(&mut core, object, 0, 4);
     model.finish_all(&mut core);
-    assert_eq!(core.remove_area(&mut model, 0), Err(NoRoom));
+    assert_eq!(core.remove_areas(&mut model, &[0]), Err(NoRoom));
     model.page_in(&mut core, object, 0, 4);
     model.finish_all(&mut core);
     assert_eq!(model.supplied, 4);
@@ -67,7 +68,7 @@ fn i_dp_14_an_area_is_removed_and_its_contents_are_intact() {
         model.finish_all(&mut core);
     }
     model.add_area(&mut core, 95);
-    assert_eq!(core.remove_area(&mut model, 0), Ok(()));
+    assert_eq!(core.remove_areas(&mut model, &[0]), Ok(0));
     // Everything goes on meanwhile.
     model.page_in(&mut core, object, 20, 9);
     model.page_out(&mut core, object, 200, 5);
@@ -79,6 +80,86 @@ fn i_dp_14_an_area_is_removed_and_its_contents_are_intact() {
         model.finish_all(&mut core);
     }
     assert_eq!(model.supplied, 90);
+}
+
+#[test]
+fn i_dp_05_data_initialize_is_ignored_where_something_is_held() {
+    let (mut core, mut model) = Model::start(&[100]);
+    let object = core.create();
+    model.page_out(&mut core, object, 2, 1);
+    model.finish_all(&mut core);
+    // One is stored, one waits to be written.
+    model.page_out(&mut core, object, 4, 1);
+    model.initialize(&mut core, object, 0, 8);
+    model.finish_all(&mut core);
+    assert_eq!(core.objects().collect::<Vec<_>>(), [(object, 8)]);
+    assert_eq!((core.counts().pages_initialized, core.counts().initial_pages_taken), (8, 6));
+    // The model knows which contents each must have.
+    model.page_in(&mut core, object, 0, 8);
+    model.finish_all(&mut core);
+    assert_eq!(model.supplied, 8);
+    model.terminate(&mut core, object);
+    assert_eq!(core.space(), (100, 100));
+}
+
+#[test]
+fn a_lost_page_stays_lost_when_it_is_initialized() {
+    let (mut core, mut model) = Model::start(&[100]);
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 1);
+    model.finish(&mut core, 0, false);
+    model.initialize(&mut core, object, 0, 1);
+    model.page_in(&mut core, object, 0, 1);
+    assert_eq!((model.supplied, model.errors), (0, 1));
+}
+
+#[test]
+fn areas_that_are_removed_together_go_together() {
+    let (mut core, mut model) = Model::start(&[20, 20, 20]);
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 10);
+    model.finish_all(&mut core);
+    assert_eq!(core.remove_areas(&mut model, &[0, 1]), Ok(0));
+    assert_eq!(core.remove_areas(&mut model, &[1, 2]), Err(NoRoom), "one of them is going already");
+    assert_eq!(core.remove_areas(&mut model, &[3]), Err(NoRoom));
+    assert!(core.area_info(1).is_some() && model.drained.is_empty(), "the empty one waits for the other");
+    model.finish_all(&mut core);
+    assert_eq!(model.drained, [(0, Ok(()))]);
+    assert_eq!([0, 1, 2].map(|area| core.area_info(area).is_some()), [false, false, true]);
+    model.page_in(&mut core, object, 0, 10);
+    model.finish_all(&mut core);
+    assert_eq!(model.supplied, 10);
+}
+
+#[test]
+fn the_highest_priority_is_filled_first() {
+    let (mut core, mut model) = (crate::core::Core::default(), Model::default());
+    let extent = Extent { slots: 20, buffers: 6, priority: 0, cluster: 16 };
+    for priority in [0, 4, 4] {
+        model.add_extent(&mut core, Extent { priority, ..extent });
+    }
+    let object = core.create();
+    for page in 0..4 {
+        model.page_out(&mut core, object, page * 10, 10);
+        model.finish_all(&mut core);
+    }
+    assert_eq!([0, 1, 2].map(|area| model.written(area)), [0, 20, 20]);
+    model.page_out(&mut core, object, 40, 10);
+    model.finish_all(&mut core);
+    assert_eq!(model.written(0), 10);
+}
+
+#[test]
+fn a_small_cluster_is_written_in_small_pieces() {
+    let (mut core, mut model) = (crate::core::Core::default(), Model::default());
+    model.add_extent(&mut core, Extent { slots: 20, buffers: 6, priority: 0, cluster: 2 });
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 5);
+    model.finish_all(&mut core);
+    assert_eq!(core.counts().pageout_calls, 1);
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 5);
+    assert_eq!(model.pending.iter().map(|io| io.count).collect::<Vec<_>>(), [2, 2, 1]);
 }
 
 #[test]
@@ -154,6 +235,68 @@ fn an_external_object_has_zeros_and_a_size() {
     model.pages.insert((object, 10), Where::Asked(0));
     core.data_request(&mut model, object, 10, 1);
     assert_eq!(model.errors, 1);
+}
+
+#[test]
+fn i_dp_09_an_external_object_keeps_its_contents_without_a_mapping() {
+    let (mut core, mut model) = Model::start(&[100]);
+    let object = core.create_external(10);
+    model.page_out(&mut core, object, 0, 4);
+    core.unmapped(object);
+    model.finish_all(&mut core);
+    assert_eq!(core.objects().collect::<Vec<_>>(), [(object, 4)]);
+    model.page_in(&mut core, object, 0, 4);
+    model.finish_all(&mut core);
+    assert_eq!(model.supplied, 4);
+    model.terminate(&mut core, object);
+    assert_eq!((core.space(), core.objects().count()), ((100, 100), 0));
+}
+
+#[test]
+fn what_is_read_for_an_earlier_mapping_is_not_supplied_to_a_later_one() {
+    let (mut core, mut model) = Model::start(&[100]);
+    let object = core.create_external(100);
+    model.page_out(&mut core, object, 0, 1);
+    model.finish_all(&mut core);
+    model.page_in(&mut core, object, 0, 1);
+    core.unmapped(object);
+    model.pages.insert((object, 0), Where::Out(1));
+    // It is mapped again, and the page read again and changed, before the first transfer ends.
+    model.page_in(&mut core, object, 0, 1);
+    model.finish(&mut core, 1, true);
+    assert_eq!(model.supplied, 1);
+    model.page_out(&mut core, object, 0, 1);
+    model.finish_all(&mut core);
+    assert_eq!(model.supplied, 1);
+    model.page_in(&mut core, object, 0, 1);
+    model.finish_all(&mut core);
+    assert_eq!(model.supplied, 2);
+}
+
+#[test]
+fn an_external_page_that_cannot_be_stored_or_given_back_is_an_error_and_no_zeros() {
+    let (mut core, mut model) = Model::start(&[2]);
+    let object = core.create_external(10);
+    model.takes_nothing = true;
+    model.page_out(&mut core, object, 0, 5);
+    model.finish_all(&mut core);
+    model.page_in(&mut core, object, 0, 5);
+    model.finish_all(&mut core);
+    assert_eq!((model.supplied, model.errors, model.unavailable), (2, 3, 0));
+}
+
+#[test]
+fn an_external_page_that_is_supplied_out_of_the_queue_comes_back() {
+    let (mut core, mut model) = (crate::core::Core::default(), Model::default());
+    model.add_extent(&mut core, Extent { slots: 100, buffers: 1, priority: 0, cluster: 16 });
+    let external = core.create_external(100);
+    let anonymous = core.create();
+    model.page_out(&mut core, external, 50, 1);
+    for object in [external, anonymous] {
+        model.page_out(&mut core, object, 0, 1);
+        model.page_in(&mut core, object, 0, 1);
+    }
+    assert_eq!((model.supplied, model.precious), (2, 1));
 }
 
 /// While there is no space what comes back in gives its slot up, and something else can go for it.

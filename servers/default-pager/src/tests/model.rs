@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::core::Core;
+use mach_protocol::KernReturn;
+use mach_protocol::block::DiskName;
+
+use crate::core::{Core, Extent};
 use crate::held::CLUSTER;
-use crate::world::{At, Io, NoRoom, ObjectId, Pages, Space, World};
+use crate::world::{At, Backing, Io, Keep, NoRoom, ObjectId, Opened, Pages, Removal, Space, Wanted, World};
 
 /// Words of a page here.
 const WORDS: usize = 4;
@@ -16,7 +19,7 @@ pub(super) const BUFFERS: usize = 6;
 
 /// Returned pages.
 #[derive(Debug)]
-pub(super) struct Data(Vec<Vec<AtomicU64>>);
+pub(crate) struct Data(Vec<Vec<AtomicU64>>);
 
 impl Data {
     fn new(stamps: &[u64]) -> Self {
@@ -61,6 +64,8 @@ pub(super) struct Model {
     pub(super) pending: Vec<Io>,
     /// Pages that are not in memory.
     pub(super) pages: BTreeMap<(ObjectId, u64), Where>,
+    /// Pages of which the pager may hold something, in memory or not.
+    held: BTreeSet<(ObjectId, u64)>,
     pub(super) space: Option<Space>,
     pub(super) errors: u64,
     pub(super) given_back: u64,
@@ -68,7 +73,17 @@ pub(super) struct Model {
     /// Of these, those of which nothing was kept.
     pub(super) handed_over: u64,
     pub(super) unavailable: u64,
-    pub(super) drained: Vec<(usize, Result<(), NoRoom>)>,
+    pub(super) drained: Vec<(Removal, Result<(), NoRoom>)>,
+    /// Disks that areas can be opened on: name, other name, sectors, whether they can be written.
+    pub(super) shelf: Vec<(&'static str, &'static str, u64, bool)>,
+    /// What is open of them, by area: name and sectors.
+    open: BTreeMap<usize, (DiskName, std::ops::Range<u64>)>,
+    /// What can be open at a time.
+    pub(super) sessions: usize,
+    /// The Mach server takes nothing back.
+    pub(super) takes_nothing: bool,
+    /// Pages that were supplied to come back.
+    pub(super) precious: u64,
     /// Objects that are terminated: nothing may be said of them.
     gone: BTreeSet<ObjectId>,
     /// Slots that were written since somebody looked.
@@ -86,15 +101,28 @@ impl Model {
     }
 
     pub(super) fn add_area(&mut self, core: &mut Core<Data>, slots: u32) -> usize {
+        self.add_extent(core, Extent { slots, buffers: BUFFERS, priority: 0, cluster: CLUSTER as u32 })
+    }
+
+    pub(super) fn add_extent(&mut self, core: &mut Core<Data>, extent: Extent) -> usize {
         let index = core.free_area().expect("an area");
+        self.make_disk(index, extent.slots, extent.buffers);
+        assert_eq!(core.add_area(self, extent), Some(index));
+        index
+    }
+
+    fn make_disk(&mut self, index: usize, slots: u32, buffers: usize) {
         self.disks.insert(index, vec![[0; WORDS]; slots as usize]);
-        for buffer in 0..BUFFERS {
+        for buffer in 0..buffers {
             for page in 0..CLUSTER as u32 {
                 self.buffers.insert((index, buffer, page), contents(0).map(AtomicU64::new).into());
             }
         }
-        assert_eq!(core.add_area(self, slots, BUFFERS), Some(index));
-        index
+    }
+
+    /// Slots of an area that were ever written.
+    pub(super) fn written(&self, area: usize) -> usize {
+        self.disks[&area].iter().filter(|slot| **slot != [0; WORDS]).count()
     }
 
     /// Pages leave memory; those that are out already are left out.
@@ -107,8 +135,28 @@ impl Model {
         self.next_stamp += count;
         for (page, stamp) in (page..).zip(&stamps) {
             self.pages.insert((object, page), Where::Out(*stamp));
+            self.held.insert((object, page));
         }
         core.data_return(self, object, page, Data::new(&stamps));
+    }
+
+    /// Pages of a copy that its shadow had, up to one that is in memory: those that the pager has already stay as they are.
+    pub(super) fn initialize(&mut self, core: &mut Core<Data>, object: ObjectId, page: u64, count: u64) {
+        let is_out = |page: &u64| {
+            let page = (object, *page);
+            self.pages.contains_key(&page) || !self.held.contains(&page)
+        };
+        let count = (page..page + count).take_while(is_out).count() as u64;
+        if count == 0 {
+            return;
+        }
+        let stamps: Vec<u64> = (0..count).map(|index| self.next_stamp + 1 + index).collect();
+        self.next_stamp += count;
+        for (page, stamp) in (page..).zip(&stamps) {
+            self.pages.entry((object, page)).or_insert(Where::Out(*stamp));
+            self.held.insert((object, page));
+        }
+        core.data_initialize(self, object, page, Data::new(&stamps));
     }
 
     /// Pages are wanted; only those that are out and not asked for.
@@ -127,6 +175,7 @@ impl Model {
 
     pub(super) fn terminate(&mut self, core: &mut Core<Data>, object: ObjectId) {
         self.pages.retain(|(of, _), _| *of != object);
+        self.held.retain(|(of, _)| *of != object);
         self.gone.insert(object);
         core.terminate(self, object);
     }
@@ -211,18 +260,22 @@ impl World for Model {
 
     fn hand_over(&mut self, object: ObjectId, page: u64, at: At, count: u64) -> bool {
         self.supply(object, page, at, count);
+        // The pager holds nothing of them any more.
+        self.held.retain(|(of, held)| *of != object || !(page..page + count).contains(held));
         self.handed_over += count;
         true
     }
 
-    fn supply_returned(&mut self, object: ObjectId, page: u64, data: &Data, from: u64, count: u64) {
-        for index in 0..count {
-            self.arrives(object, page + index, stamp(data.words(from + index)), true);
-            self.supplied += 1;
-        }
+    fn supply_returned(&mut self, object: ObjectId, page: u64, (data, index): (&Data, u64), keep: Keep) {
+        self.arrives(object, page, stamp(data.words(index)), true);
+        self.supplied += 1;
+        self.precious += u64::from(keep == Keep::Precious);
     }
 
-    fn give_back(&mut self, object: ObjectId, page: u64, data: Data, from: u64, old: u64) {
+    fn give_back(&mut self, object: ObjectId, page: u64, data: Data, from: u64, old: u64) -> u64 {
+        if self.takes_nothing {
+            return u64::MAX;
+        }
         for index in (from..data.count()).filter(|index| old & 1 << index == 0) {
             let found = stamp(data.words(index));
             // A page that was supplied from the queue meanwhile is here already: the kernel skips it.
@@ -230,7 +283,9 @@ impl World for Model {
                 self.arrives(object, page + index, found, false);
             }
             self.given_back += 1;
+            self.held.remove(&(object, page + index));
         }
+        0
     }
 
     fn error(&mut self, object: ObjectId, page: u64, count: u64) {
@@ -253,8 +308,43 @@ impl World for Model {
         self.space = Some(space);
     }
 
-    fn drained(&mut self, area: usize, outcome: Result<(), NoRoom>) {
-        assert!(outcome.is_err() || self.pending.iter().all(|io| io.at.area != area));
-        self.drained.push((area, outcome));
+    fn drained(&mut self, removal: Removal, outcome: Result<(), NoRoom>) {
+        self.drained.push((removal, outcome));
+    }
+}
+
+impl Backing for Model {
+    fn open(&mut self, area: usize, wanted: &Wanted) -> Result<Opened, KernReturn> {
+        let is_it = |disk: &&(&str, &str, u64, bool)| DiskName::new(disk.0) == wanted.disk;
+        let (_, _, sectors, can_be_written) = *self.shelf.iter().find(is_it).ok_or(KernReturn::INVALID_NAME)?;
+        let left = sectors.checked_sub(wanted.start).filter(|left| *left > 0 && wanted.sectors <= *left);
+        let length = left.map(|left| if wanted.sectors == 0 { left } else { wanted.sectors });
+        let length = length.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let range = wanted.start..wanted.start + length;
+        let overlaps = |(name, open): &(DiskName, std::ops::Range<u64>)| {
+            *name == wanted.disk && open.start < range.end && range.start < open.end
+        };
+        if self.open.values().any(overlaps) {
+            return Err(KernReturn::NO_ACCESS);
+        }
+        if self.open.len() >= self.sessions {
+            return Err(KernReturn::RESOURCE_SHORTAGE);
+        }
+        if !can_be_written {
+            return Err(KernReturn::FAILURE);
+        }
+        self.make_disk(area, (length / 8) as u32, BUFFERS);
+        assert!(self.open.insert(area, (wanted.disk, range)).is_none());
+        Ok(Opened { sectors: length, buffers: BUFFERS })
+    }
+
+    fn close(&mut self, area: usize) {
+        assert!(self.open.remove(&area).is_some());
+        assert!(self.pending.iter().all(|io| io.at.area != area), "something is under way");
+    }
+
+    fn canonical(&self, name: &DiskName) -> Option<DiskName> {
+        let is_it = |disk: &&(&str, &str, u64, bool)| [disk.0, disk.1].map(DiskName::new).contains(name);
+        self.shelf.iter().find(is_it).map(|disk| DiskName::new(disk.0))
     }
 }

@@ -13,6 +13,8 @@ enum Step {
     Corrupt { area: usize, slot: usize },
     Renew { object: usize },
     Remove { area: usize },
+    RemoveBoth { area: usize },
+    Initialize { object: usize, page: u64, count: u64 },
     Add { slots: u32 },
 }
 
@@ -21,12 +23,14 @@ fn any_step(with_failures: bool) -> impl Strategy<Value = Step> {
     let weight = u32::from(with_failures);
     prop_oneof![
         6 => pages.clone().prop_map(|(object, page, count)| Step::Out { object, page, count }),
-        5 => pages.prop_map(|(object, page, count)| Step::In { object, page, count }),
+        5 => pages.clone().prop_map(|(object, page, count)| Step::In { object, page, count }),
+        1 => pages.prop_map(|(object, page, count)| Step::Initialize { object, page, count }),
         9 => any::<usize>().prop_map(|pick| Step::Finish { pick }),
         weight => any::<usize>().prop_map(|pick| Step::Fail { pick }),
         weight => (0..3_usize, any::<usize>()).prop_map(|(area, slot)| Step::Corrupt { area, slot }),
         1 => (0..3_usize).prop_map(|object| Step::Renew { object }),
         1 => (0..3_usize).prop_map(|area| Step::Remove { area }),
+        1 => (0..3_usize).prop_map(|area| Step::RemoveBoth { area }),
         1 => (1..80_u32).prop_map(|slots| Step::Add { slots }),
     ]
 }
@@ -46,7 +50,9 @@ fn run(areas: &[u32], steps: &[Step], with_failures: bool) {
                 objects[object] = core.create();
             }
             // Refused where there is no such area or no room.
-            Step::Remove { area } => drop(core.remove_area(&mut model, area)),
+            Step::Remove { area } => drop(core.remove_areas(&mut model, &[area])),
+            Step::RemoveBoth { area } => drop(core.remove_areas(&mut model, &[area, area + 1])),
+            Step::Initialize { object, page, count } => model.initialize(&mut core, objects[object], page, count),
             Step::Add { slots } => {
                 if core.free_area().is_some_and(|index| index < 4) {
                     model.add_area(&mut core, slots);

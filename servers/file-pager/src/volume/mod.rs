@@ -236,21 +236,32 @@ impl<D: Sectors> Volume<D> {
     ///
     /// [`Problem::Disk`].
     pub fn read(&mut self, file: &File, offset: u64, bytes: &mut [u8]) -> Result<(), Problem> {
-        let (mut offset, mut rest) = (offset, bytes);
-        while !rest.is_empty() {
-            let left = file.size().saturating_sub(offset);
-            let Some((sector, count)) = file.sector_at(offset).filter(|_| left > 0) else {
-                rest.fill(0);
-                return Ok(());
-            };
-            let most = (count * SECTOR as u64).min(left.next_multiple_of(SECTOR as u64));
-            let (piece, next) = rest.split_at_mut(rest.len().min(most as usize));
-            self.disk.read(sector, piece)?;
-            piece.iter_mut().skip(left as usize).for_each(|byte| *byte = 0);
-            offset += piece.len() as u64;
+        let inside = file.size().saturating_sub(offset).min(bytes.len() as u64) as usize;
+        let (mut rest, behind) = bytes.split_at_mut(inside.next_multiple_of(SECTOR).min(bytes.len()));
+        let (mut pieces, mut at) = (Vec::new(), offset);
+        while !rest.is_empty()
+            && let Some((sector, count)) = file.sector_at(at)
+        {
+            let most = rest.len().min((count as usize).saturating_mul(SECTOR));
+            let (piece, next) = rest.split_at_mut(most);
+            at += piece.len() as u64;
+            pieces.push((sector, piece));
             rest = next;
         }
+        rest.fill(0);
+        self.disk.read_all(&mut pieces)?;
+        behind.fill(0);
+        bytes.iter_mut().skip(inside).take(SECTOR).for_each(|byte| *byte = 0);
         Ok(())
+    }
+
+    /// Says that bytes of a file from `offset`, a multiple of [`SECTOR`], on will be read soon: as many of them as lie in
+    /// one piece.
+    pub fn read_ahead(&mut self, file: &File, offset: u64, length: u64) {
+        let length = length.min(file.size().saturating_sub(offset)).next_multiple_of(SECTOR as u64);
+        if let Some((sector, count)) = file.sector_at(offset) {
+            self.disk.read_ahead(sector, count.min(length / SECTOR as u64));
+        }
     }
 
     /// Writes bytes of a file from `offset`, a multiple of [`SECTOR`], on; what lies beyond its end is not written.
@@ -263,24 +274,24 @@ impl<D: Sectors> Volume<D> {
             return Err(Problem::ReadOnly(why));
         }
         let inside = (file.size().saturating_sub(offset)).min(bytes.len() as u64) as usize;
-        let (mut offset, mut rest) = (offset, bytes.get(..inside).unwrap_or_default());
-        while let Some((sector, count)) = file.sector_at(offset).filter(|_| !rest.is_empty()) {
-            let whole = rest.len() / SECTOR * SECTOR;
-            let most = (count as usize).saturating_mul(SECTOR);
-            let (piece, next) = rest.split_at(whole.min(most));
-            if piece.is_empty() {
-                // The last sector: what lies behind the end of the file stays.
-                let mut last = [0; SECTOR];
-                self.disk.read(sector, &mut last)?;
-                last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-                self.disk.write(sector, &last)?;
-                break;
-            }
-            self.disk.write(sector, piece)?;
-            offset += piece.len() as u64;
+        let (mut rest, last) = bytes.get(..inside).unwrap_or_default().split_at(inside / SECTOR * SECTOR);
+        let (mut pieces, mut at) = (Vec::new(), offset);
+        while !rest.is_empty()
+            && let Some((sector, count)) = file.sector_at(at)
+        {
+            let (piece, next) = rest.split_at(rest.len().min((count as usize).saturating_mul(SECTOR)));
+            at += piece.len() as u64;
+            pieces.push((sector, piece));
             rest = next;
         }
-        Ok(())
+        let mut sector_bytes = [0; SECTOR];
+        if let Some((sector, _)) = file.sector_at(at).filter(|_| !last.is_empty()) {
+            // The last sector: what lies behind the end of the file stays.
+            self.disk.read(sector, &mut sector_bytes)?;
+            sector_bytes.iter_mut().zip(last).for_each(|(to, from)| *to = *from);
+            pieces.push((sector, &sector_bytes));
+        }
+        Ok(self.disk.write_all(&pieces)?)
     }
 
     /// Waits until all that was written would survive a loss of power.

@@ -70,7 +70,7 @@ impl fmt::Display for Problem {
             Self::BadName(why) => write!(f, "bad name: {why}"),
             Self::Full => f.write_str("no room on the volume"),
             Self::TooLarge => f.write_str("a file has at most 4 GiB - 1"),
-            Self::Busy => f.write_str("its size is being changed already"),
+            Self::Busy => f.write_str("too many changes of sizes wait"),
         }
     }
 }

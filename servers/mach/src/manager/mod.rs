@@ -250,12 +250,12 @@ impl Managers {
         // A port that is on its way to the default pager.
         let kept = self.records.get(&assoc).filter(|record| record.is_paging).and_then(|record| record.payer);
         let receiver = receiver.or(kept);
-        if let Some(message) = self.queued.get_mut(&number) {
+        if let Some(message) = self.queued.get_mut(&number).filter(|message| message.charge.task != receiver) {
             self.accounts.subtract(&message.charge);
             message.charge.task = receiver;
             self.accounts.add(&message.charge);
         }
-        if let Some(record) = self.records.get_mut(&assoc) {
+        if let Some(record) = self.records.get_mut(&assoc).filter(|record| record.payer != receiver) {
             let former = core::mem::replace(&mut record.payer, receiver);
             self.accounts.move_association(former, receiver, record.unasked);
         }

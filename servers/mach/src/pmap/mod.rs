@@ -9,11 +9,11 @@
 //! their frames, and the table is put back, empty, when a page is entered again. Mappings of before are *gone* then; each
 //! carries the number of the table's life in which it was made.
 //!
-//! Invariants: **PMAP-1** a page is in its space's `pages` if and only if a capability of the server maps it there, or
+//! Invariants: **PMAP-1** a page is in its space's records if and only if a capability of the server maps it there, or
 //! did until its table was taken away.
 //! **PMAP-2** `(space, page)` is among the places of its frame if and only if PMAP-1's capability is of that frame.
 //! **PMAP-3** a table's count is the number of its children; no table stands with a count of 0. **PMAP-4** the space
-//! of a root table is destroyed only when its `pages` and `tables` are empty, so its address-space number never comes
+//! of a root table is destroyed only when it has no tables, so its address-space number never comes
 //! back while a frame capability still believes to be mapped with it. **PMAP-5** a mapping is in the hardware's tables if and
 //! only if its life is its table's, which then is not taken away; a table counts these, and those of them that are
 //! writable.
@@ -29,11 +29,11 @@ use alloc::vec::Vec;
 
 use crate::machine::{Access, Machine, Object, Slot};
 use crate::memory::{Memory, Need, PAGE, Shortage, Unit};
-use arena::PageMap;
 use asids::Asids;
 use places::Places;
-use space::{AtOnce, Mapping, Root, Space};
-use tables::Tables;
+use space::{AtOnce, Root, Space};
+use tables::{Mapping, Tables};
+use vm::Others;
 
 /// The first address that belongs to no map: IPC buffers lie from here on.
 pub const IPC_BASE: u64 = 0x7f00_0000_0000;
@@ -83,7 +83,7 @@ impl Pmaps {
     }
 
     fn enlist(&mut self, root: Root) -> SpaceId {
-        let space = Space { root, pages: PageMap::new(), tables: Tables::new() };
+        let space = Space { root, tables: Tables::default() };
         match self.free.pop() {
             Some(index) => {
                 if let Some(place) = self.spaces.get_mut(index as usize) {
@@ -105,7 +105,7 @@ impl Pmaps {
         let Some(place) = self.spaces.get_mut(id.0 as usize) else {
             return false;
         };
-        match place.take_if(|space| space.pages.is_empty()) {
+        match place.take_if(|space| space.tables.is_empty()) {
             Some(space) => {
                 if let Root::Own(root) = space.root {
                     memory.put_table(machine, root);
@@ -137,7 +137,7 @@ impl Pmaps {
         access: Access,
     ) -> Result<(), Shortage> {
         let page = page_of(address);
-        let old = self.space(id).ok_or(Shortage)?.pages.get(&(page * PAGE)).copied();
+        let old = self.space(id).ok_or(Shortage)?.tables.get(page * PAGE).copied();
         if let Some(old) = old.filter(|old| old.unit != unit) {
             self.forget(machine, memory, id, page, old);
         }
@@ -190,7 +190,7 @@ impl Pmaps {
             let space = self.space_mut(id).ok_or(Shortage)?;
             let root = space.root.slot(memory);
             machine.map_device(slot, root, address, access).map_err(|_| Shortage)?;
-            space.record(page_of(address), Mapping { unit: NO_UNIT, slot, access, life });
+            space.tables.record(page_of(address) * PAGE, Mapping { unit: NO_UNIT, slot, access, life });
             Ok(())
         });
         if entered.is_err() {
@@ -220,8 +220,8 @@ impl Pmaps {
         (self.next(id, start, end).map_or(end, |(page, _)| page * PAGE), limit)
     }
 
-    /// Takes the rights outside `allowed` from at most `limit` mappings in `[start, end)`. The answer is as for
-    /// [`remove`](Self::remove).
+    /// Takes the rights outside `allowed` from about `limit` mappings in `[start, end)`; how many tables are taken away for
+    /// that, and so others' mappings, is up to `others`. The answer is as for [`remove`](Self::remove).
     pub fn protect(
         &mut self,
         memory: &mut Memory,
@@ -229,7 +229,7 @@ impl Pmaps {
         id: SpaceId,
         (start, end): (u64, u64),
         allowed: Access,
-        limit: usize,
+        (limit, others): (usize, Others),
     ) -> (u64, usize) {
         let (mut at, mut changed, mut seen) = (start, 0, 0);
         // Up to here pages are looked at one by one.
@@ -243,11 +243,10 @@ impl Pmaps {
             if address >= singly {
                 singly = tables::end_of_lowest(address).min(end);
                 let how = self.space(id).map_or(AtOnce::Nothing, |space| space.at_once(address, singly, allowed));
-                if how == AtOnce::TakeAway {
-                    self.take_away(memory, machine, id, address);
-                    changed += TABLE_COST;
-                }
-                if how != AtOnce::PageByPage {
+                let may_go = how == AtOnce::TakeAway && others == Others::MayGo;
+                let is_taken = may_go && self.take_away(memory, machine, id, address);
+                changed += if is_taken { TABLE_COST } else { 0 };
+                if is_taken || how == AtOnce::Nothing {
                     at = singly;
                     continue;
                 }
@@ -263,7 +262,7 @@ impl Pmaps {
     /// Takes the rights outside `allowed` from all mappings of a frame.
     pub fn page_protect(&mut self, memory: &mut Memory, machine: &mut impl Machine, unit: Unit, allowed: Access) {
         for (id, page) in self.places.of(unit) {
-            let found = self.space(id).and_then(|space| space.pages.get(&(page * PAGE))).copied();
+            let found = self.space(id).and_then(|space| space.tables.get(page * PAGE)).copied();
             match found {
                 Some(_) if allowed.is_nothing() => self.remove_page(memory, machine, id, page),
                 Some(mapping) => {
@@ -283,7 +282,8 @@ impl Pmaps {
     pub fn sync_instructions(&mut self, machine: &mut impl Machine, unit: Unit) {
         for (id, page) in self.places.of(unit) {
             if let Some(space) = self.space(id)
-                && let Some(mapping) = space.pages.get(&(page * PAGE)).filter(|mapping| space.is_live(page, mapping))
+                && let Some(mapping) =
+                    space.tables.get(page * PAGE).filter(|mapping| space.tables.is_live(page * PAGE, mapping))
             {
                 machine.unify(mapping.slot);
             }
@@ -297,19 +297,27 @@ impl Pmaps {
         self.places.is_only(unit, id, page_of(address))
     }
 
+    /// Whether a frame's own second capability can map it at an address, where nothing is mapped: it maps it nowhere, or did
+    /// there until the table was taken away.
+    #[must_use]
+    pub fn is_free_to_map(&self, unit: Unit, id: SpaceId, address: u64) -> bool {
+        let is_mapped = || self.space(id).is_none_or(|space| space.tables.is_mapped(page_of(address) * PAGE));
+        (self.places.is_unmapped(unit) || self.places.is_first(unit, id, page_of(address))) && !is_mapped()
+    }
+
     /// How many pages are mapped in a row that ends in front of `address`: `most` at the most.
     #[must_use]
     pub fn mapped_before(&self, id: SpaceId, address: u64, most: u64) -> u64 {
         let Some(space) = self.space(id) else { return 0 };
         let end = page_of(address);
-        let is_mapped = |back: &u64| end.checked_sub(*back).is_some_and(|page| space.is_mapped(page));
+        let is_mapped = |back: &u64| end.checked_sub(*back).is_some_and(|page| space.tables.is_mapped(page * PAGE));
         (1..=most).take_while(is_mapped).count() as u64
     }
 
     /// Number of pages mapped in a space below the IPC buffers.
     #[must_use]
     pub fn resident_pages(&self, id: SpaceId) -> u64 {
-        self.space(id).map_or(0, |space| (space.pages.len() - space.pages.range(IPC_BASE..).count()) as u64)
+        self.space(id).map_or(0, |space| space.tables.pages_below(IPC_BASE))
     }
 
     fn space(&self, id: SpaceId) -> Option<&Space> {
@@ -321,7 +329,7 @@ impl Pmaps {
     }
 
     fn next(&self, id: SpaceId, start: u64, end: u64) -> Option<(u64, Mapping)> {
-        self.space(id)?.pages.first(start, end).map(|(address, &mapping)| (page_of(address), mapping))
+        self.space(id)?.tables.next(start, end).map(|(address, mapping)| (page_of(address), mapping))
     }
 
     /// Carries a mapping out and records it; the tables exist.
@@ -336,7 +344,7 @@ impl Pmaps {
         let space = self.space_mut(id).ok_or(Shortage)?;
         let (address, root) = (page * PAGE, space.root.slot(memory));
         machine.map_frame(mapping.slot, root, address, mapping.access).map_err(|_| Shortage)?;
-        space.record(page, mapping);
+        space.tables.record(address, mapping);
         if mapping.access.execute && self.places.is_stale(mapping.unit) {
             machine.unify(mapping.slot);
             self.places.set_stale(mapping.unit, false);
@@ -359,7 +367,8 @@ impl Pmaps {
     ) -> bool {
         let access = mapping.access.and(allowed);
         // One that is gone already gives no access.
-        if access == mapping.access || !self.space(id).is_some_and(|space| space.is_live(page, &mapping)) {
+        if access == mapping.access || !self.space(id).is_some_and(|space| space.tables.is_live(page * PAGE, &mapping))
+        {
             return false;
         }
         // A mapping that the kernel will not change is removed: the task faults again, and nothing is granted.
@@ -370,7 +379,7 @@ impl Pmaps {
     }
 
     fn remove_page(&mut self, memory: &mut Memory, machine: &mut impl Machine, id: SpaceId, page: u64) {
-        if let Some(mapping) = self.space(id).and_then(|space| space.pages.get(&(page * PAGE))).copied()
+        if let Some(mapping) = self.space(id).and_then(|space| space.tables.get(page * PAGE)).copied()
             && self.forget(machine, memory, id, page, mapping) == 0
         {
             self.drop_empty(memory, machine, id, page * PAGE);
@@ -391,16 +400,18 @@ impl Pmaps {
         } else {
             memory.put_slot(machine, mapping.slot);
         }
-        let Some(space) = self.space_mut(id) else { return 0 };
-        space.pages.remove(&(page * PAGE));
-        space.tables.note(page * PAGE, mapping.life, Some(mapping.access), None)
+        self.space_mut(id).map_or(0, |space| space.tables.forget(page * PAGE))
     }
 
-    /// Takes the lowest table for an address away, with all that it maps.
-    fn take_away(&mut self, memory: &Memory, machine: &mut impl Machine, id: SpaceId, address: u64) {
-        if let Some(unit) = self.space_mut(id).and_then(|space| space.tables.take_away(address)) {
-            machine.unmap_table(memory.layout().second(unit));
+    /// Takes the lowest table for an address away, with all that it maps. Answers whether the kernel did.
+    fn take_away(&mut self, memory: &Memory, machine: &mut impl Machine, id: SpaceId, address: u64) -> bool {
+        let Some(space) = self.space_mut(id) else { return false };
+        let table = space.tables.present(address).map(|unit| memory.layout().second(unit));
+        let is_taken = table.is_some_and(|table| machine.unmap_table(table).is_ok());
+        if is_taken {
+            space.tables.take_away(address);
         }
+        is_taken
     }
 
     /// Makes the tables for an address that are missing, and answers the life of the lowest. On failure those that were

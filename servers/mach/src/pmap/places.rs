@@ -67,9 +67,14 @@ impl Places {
         }
     }
 
+    /// Whether this is the first place of a frame.
+    pub(super) fn is_first(&self, unit: Unit, space: SpaceId, page: u64) -> bool {
+        self.frame(unit).is_some_and(|frame| (frame.space, frame.page & !STALE) == (space.0, page))
+    }
+
     /// Whether this is the first place of a frame, and its only one.
     pub(super) fn is_only(&self, unit: Unit, space: SpaceId, page: u64) -> bool {
-        self.frame(unit).is_some_and(|frame| (frame.space, frame.page & !STALE, frame.more) == (space.0, page, 0))
+        self.is_first(unit, space, page) && self.frame(unit).is_some_and(|frame| frame.more == 0)
     }
 
     /// All places of a frame.

@@ -1,20 +1,9 @@
-//! One space: what is mapped where, by which capability.
-
-use arena::PageMap;
+//! One space: its root table, and how rights are taken from many of its pages.
 
 use super::IPC_BASE;
 use super::tables::Tables;
 use crate::machine::{Access, Slot};
-use crate::memory::{Memory, PAGE, Unit};
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mapping {
-    pub(super) unit: Unit,
-    pub(super) slot: Slot,
-    pub(super) access: Access,
-    /// The life of its table in which it was made (PMAP-5).
-    pub(super) life: u32,
-}
+use crate::memory::{Memory, Unit};
 
 /// The root table of a space.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +26,6 @@ impl Root {
 #[derive(Debug)]
 pub(super) struct Space {
     pub(super) root: Root,
-    /// By address.
-    pub(super) pages: PageMap<Mapping>,
     pub(super) tables: Tables,
 }
 
@@ -54,27 +41,6 @@ pub(super) enum AtOnce {
 }
 
 impl Space {
-    /// Whether a mapping is in the hardware's tables.
-    pub(super) fn is_live(&self, page: u64, mapping: &Mapping) -> bool {
-        self.tables.life(page * PAGE) == Some(mapping.life)
-    }
-
-    /// Whether a page is in the hardware's tables.
-    pub(super) fn is_mapped(&self, page: u64) -> bool {
-        self.pages.get(&(page * PAGE)).is_some_and(|mapping| self.is_live(page, mapping))
-    }
-
-    /// Records a mapping that was carried out.
-    pub(super) fn record(&mut self, page: u64, mapping: Mapping) {
-        let address = page * PAGE;
-        let old = self.pages.insert(address, mapping);
-        let before = old.filter(|old| old.life == mapping.life);
-        if let Some(old) = old.filter(|_| before.is_none()) {
-            self.tables.note(address, old.life, Some(old.access), None);
-        }
-        self.tables.note(address, mapping.life, before.map(|before| before.access), Some(mapping.access));
-    }
-
     /// How to take the rights outside `allowed` from the mappings in `[address, end)`, a part of what one table covers.
     ///
     /// A table goes as a whole if most of what it maps is to lose a right, and it is more than a few pages: the rest is
@@ -90,7 +56,7 @@ impl Space {
         if losing < FEW || address >= IPC_BASE {
             return AtOnce::PageByPage;
         }
-        let inside = self.pages.count(address, end) as u32;
+        let inside = self.tables.count(address, end);
         let keeping = live.saturating_sub(inside) + (live - losing);
         if inside >= FEW && keeping <= inside / 2 { AtOnce::TakeAway } else { AtOnce::PageByPage }
     }

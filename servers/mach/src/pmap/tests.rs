@@ -51,12 +51,12 @@ impl World {
         assert_eq!(self.hardware(id).get(&address), Some(&(self.object(unit), access)), "it is mapped at once");
     }
 
-    fn protect(&mut self, space: usize, start: u64, end: u64, allowed: Access) {
+    fn protect(&mut self, space: usize, start: u64, end: u64, allowed: Access, others: Others) {
         let id = self.spaces[space];
         let mut at = start;
         while at < end {
             let (memory, machine) = (&mut self.memory, &mut self.machine);
-            at = self.pmaps.protect(memory, machine, id, (at, end), allowed, 7).0;
+            at = self.pmaps.protect(memory, machine, id, (at, end), allowed, (7, others)).0;
         }
         self.narrow(|(of, address), _| of == id.0 && (start..end).contains(&address), allowed);
     }
@@ -104,8 +104,8 @@ impl World {
             }
             let space = self.pmaps.space(*id).expect("it lives");
             let mut tables = BTreeMap::<u64, (u32, u32, u32)>::new();
-            for (address, mapping) in space.pages.iter() {
-                let is_live = space.is_live(page_of(address), mapping);
+            for (address, mapping) in space.tables.iter() {
+                let is_live = space.tables.is_live(address, &mapping);
                 assert_eq!(is_live, hardware.contains_key(&address), "PMAP-5");
                 let table = tables.entry(address >> 21).or_default();
                 table.0 += 1;
@@ -115,6 +115,10 @@ impl World {
                 places += 1;
             }
             assert_eq!(tables, space.tables.lowest_counts(), "PMAP-3, PMAP-5");
+            for (start, end) in [(0, 1 << 21), (1 << 21, 1 << 22), ((1 << 21) - 17 * PAGE, (1 << 21) - 2 * PAGE)] {
+                let inside = space.tables.iter().filter(|(address, _)| (start..end).contains(address)).count();
+                assert_eq!(space.tables.count(start, end) as usize, inside);
+            }
         }
         let of_frames: usize = self.frames.iter().map(|unit| self.pmaps.places.of(*unit).len()).sum();
         assert_eq!(of_frames, places, "PMAP-2");
@@ -129,7 +133,7 @@ fn many_pages_that_lose_a_right_go_with_their_table_and_come_back_one_by_one() {
         world.enter(0, *at, unit, Access::ALL);
     }
     world.enter(0, 0x1000, world.frames[0], READ);
-    world.protect(0, 0, 1 << 30, READ_EXECUTE);
+    world.protect(0, 0, 1 << 30, READ_EXECUTE, Others::MayGo);
     let left: Vec<u64> = world.hardware(world.spaces[0]).into_keys().collect();
     assert_eq!(left, [0x1000], "another table's page is not touched");
     let (at, unit) = (pages[3], world.frames[3]);
@@ -141,12 +145,23 @@ fn many_pages_that_lose_a_right_go_with_their_table_and_come_back_one_by_one() {
 }
 
 #[test]
+fn pages_that_must_not_fault_lose_a_right_one_by_one() {
+    let mut world = World::new();
+    for (page, unit) in world.frames.clone().into_iter().enumerate() {
+        world.enter(0, (1 << 21) + page as u64 * PAGE, unit, Access::ALL);
+    }
+    world.protect(0, 0, 1 << 30, READ_EXECUTE, Others::Stay);
+    let left = world.hardware(world.spaces[0]);
+    assert!(left.len() == FRAMES && left.values().all(|(_, access)| *access == READ_EXECUTE));
+}
+
+#[test]
 fn few_pages_lose_a_right_one_by_one() {
     let mut world = World::new();
     for (page, unit) in world.frames.clone().into_iter().take(9).enumerate() {
         world.enter(0, (1 << 21) + page as u64 * PAGE, unit, Access::ALL);
     }
-    world.protect(0, 0, 1 << 30, READ_EXECUTE);
+    world.protect(0, 0, 1 << 30, READ_EXECUTE, Others::MayGo);
     let left = world.hardware(world.spaces[0]);
     assert!(left.len() == 9 && left.values().all(|(_, access)| *access == READ_EXECUTE));
 }
@@ -168,8 +183,8 @@ proptest! {
             let (start, end) = (address(a.min(b)), address(a.max(b)));
             match step {
                 0..=6 => world.enter(space, address(a), unit, access),
-                7 => world.protect(space, 0, 1 << 30, access),
-                8 => world.protect(space, start, end, access),
+                7 => world.protect(space, 0, 1 << 30, access, Others::MayGo),
+                8 => world.protect(space, start, end, access, if a > b { Others::MayGo } else { Others::Stay }),
                 9 => world.remove(space, start, end),
                 10 => world.page_protect(unit, access),
                 _ => world.page_protect(unit, NOTHING),

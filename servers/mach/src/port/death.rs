@@ -1,8 +1,10 @@
 //! The end of ports and spaces.
 
+use smallvec::smallvec;
+
 use super::notify::{self, Notification, PORT_DESTROYED};
 use super::table::Entry;
-use super::{Doomed, Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
+use super::{Data, Doomed, Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
 
 impl Ports {
     /// The receive right to `port` is destroyed: the port dies, unless a port-destroyed request takes the right.
@@ -13,7 +15,7 @@ impl Ports {
         if let Some(request) = p.port_destroyed.take() {
             if self.ports.get(request).is_some() {
                 self.detach_receive(port);
-                self.post_inner(request, PORT_DESTROYED, alloc::vec![], alloc::vec![Right::Receive(port)]);
+                self.post_inner(request, PORT_DESTROYED, Data::new(), smallvec![Right::Receive(port)]);
                 return;
             }
             self.consume_send_once(request);
@@ -86,7 +88,7 @@ impl Ports {
         self.doom(destination);
         self.doom(reply);
         if !rights.is_empty() {
-            self.doomed.push(Doomed::Rights(rights.into_iter()));
+            self.doomed.push(Doomed::Rights(rights.into_vec().into_iter()));
         }
     }
 

@@ -1,7 +1,8 @@
 //! Messages: copied in from a space, queued on a port, copied out into another (`spec/mach-ports-tasks.md` D.6).
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
+
+use smallvec::SmallVec;
 
 use super::right::Disposition;
 use super::table::Entry;
@@ -14,6 +15,12 @@ use super::{
 pub const BODY_WORDS_MAX: usize = mach_protocol::message::MAX_BODY_WORDS;
 /// Rights that one message carries in its body.
 pub const BODY_RIGHTS_MAX: usize = mach_protocol::message::MAX_RIGHTS;
+/// Words of data of a message; most have few.
+pub type Data = SmallVec<[u64; 8]>;
+/// Rights in the body of a message.
+pub type Rights = SmallVec<[Right; BODY_RIGHTS_MAX]>;
+/// The same as the receiver sees them.
+pub(super) type DeliveredRights = SmallVec<[DeliveredRight; BODY_RIGHTS_MAX]>;
 /// Steps that the search for a circle of receive rights in messages takes before it assumes one.
 const CIRCLE_STEPS: usize = 256;
 
@@ -59,11 +66,11 @@ pub struct Message {
     /// The id that the sender gave.
     pub id: i32,
     /// Data, the last word filled up with zeros.
-    pub words: Vec<u64>,
+    pub words: Data,
     /// Bytes of data.
     pub bytes: usize,
     /// Rights in the body.
-    pub rights: Vec<Right>,
+    pub rights: Rights,
     /// Port's sequence number, set when received.
     pub sequence: u32,
     pub(super) origin: Origin,
@@ -80,7 +87,8 @@ impl Message {
     }
 
     /// A message of the server's, out of rights that it holds.
-    pub fn new(destination: Right, reply: Right, id: i32, words: Vec<u64>, rights: Vec<Right>) -> Self {
+    pub fn new(destination: Right, reply: Right, id: i32, words: impl Into<Data>, rights: Rights) -> Self {
+        let words = words.into();
         let bytes = words.len() * 8;
         Message {
             destination,
@@ -132,9 +140,9 @@ pub enum Sent {
     /// It is queued, or was destroyed because its port died: success to the sender.
     Done,
     /// The queue is full. The message comes back; the waiter, if one was given, is woken when there is room.
-    Full(Message),
+    Full(Box<Message>),
     /// The port stands for an object of the server: the message is a call for it to serve.
-    Serve(Object, Message),
+    Serve(Object, Box<Message>),
 }
 
 /// What a receive found.
@@ -142,7 +150,7 @@ pub enum Sent {
 #[must_use]
 pub enum Received {
     /// A message, dequeued.
-    Message(Message, PortId),
+    Message(Box<Message>, PortId),
     /// Nothing there; the waiter, if one was given, is woken when something comes.
     Nothing,
 }
@@ -172,11 +180,11 @@ pub struct Delivered {
     /// Sequence number.
     pub sequence: u32,
     /// Data.
-    pub words: Vec<u64>,
+    pub words: Data,
     /// Bytes of data.
     pub bytes: usize,
     /// Rights in the body.
-    pub rights: Vec<DeliveredRight>,
+    pub rights: DeliveredRights,
     /// Who made it.
     pub origin: Origin,
 }
@@ -204,7 +212,7 @@ impl Ports {
         &mut self,
         space: SpaceId,
         header: Header,
-        words: Vec<u64>,
+        words: Data,
         body: &[(Name, u8)],
     ) -> Result<Message, KernReturn> {
         if words.len() + body.len() > BODY_WORDS_MAX || body.len() > BODY_RIGHTS_MAX {
@@ -215,7 +223,7 @@ impl Ports {
             return Err(KernReturn::SEND_NO_BUFFER);
         }
         let (destination, reply) = self.copy_in_header(space, header)?;
-        let mut message = Message::new(destination, reply, header.id, words, Vec::new());
+        let mut message = Message::new(destination, reply, header.id, words, Rights::new());
         (message.origin, message.payer) = (Origin::Task, Some(space));
         for &(name, disposition) in body {
             let right = match Disposition::from_number(disposition) {
@@ -301,17 +309,18 @@ impl Ports {
     ///
     /// A full queue gives the message back, and wakes `waiter` when it is worth trying again; send-once rights
     /// always fit. A port that has died meanwhile swallows the message: success.
-    pub fn send(&mut self, message: Message, waiter: Option<Waiter>) -> Sent {
+    pub fn send(&mut self, message: impl Into<Box<Message>>, waiter: Option<Waiter>) -> Sent {
+        let message = message.into();
         let (port, once) = match &message.destination {
             Right::Send(port) => (*port, false),
             Right::SendOnce(port) => (*port, true),
             _ => {
-                self.destroy_message(message);
+                self.destroy_message(*message);
                 return Sent::Done;
             }
         };
         let Some(p) = self.ports.get_mut(port) else {
-            self.destroy_message(message);
+            self.destroy_message(*message);
             return Sent::Done;
         };
         if let Receiver::Server(object) = p.receiver {
@@ -331,12 +340,13 @@ impl Ports {
     }
 
     /// Queues a message of the server's own, whatever the queue's limit: whoever deposits bounds how much.
-    pub fn deposit(&mut self, mut message: Message) {
+    pub fn deposit(&mut self, message: impl Into<Box<Message>>) {
+        let mut message = message.into();
         match message.destination.port().map(|port| (port, self.receiver(port))) {
-            None | Some((_, None)) => self.doom_message(message),
+            None | Some((_, None)) => self.doom_message(*message),
             Some((_, Some(Receiver::Server(object)))) => {
                 self.use_destination(&mut message);
-                self.events.push_back(Event::Serve(object, Box::new(message)));
+                self.events.push_back(Event::Serve(object, message));
             }
             Some((port, Some(_))) => self.enqueue(port, message),
         }
@@ -345,9 +355,9 @@ impl Ports {
 
     /// Appends to the queue and wakes one receiver. A message that would make a circle is destroyed (D.6): it
     /// goes to the doomed list.
-    pub(super) fn enqueue(&mut self, port: PortId, mut message: Message) {
+    pub(super) fn enqueue(&mut self, port: PortId, mut message: Box<Message>) {
         if self.makes_circle(port, &message) {
-            return self.doom_message(message);
+            return self.doom_message(*message);
         }
         for right in &message.rights {
             if let Right::Receive(carried) = right
@@ -357,12 +367,12 @@ impl Ports {
             }
         }
         self.ring_if_empty(port);
-        let Some(p) = self.ports.get_mut(port) else { return self.doom_message(message) };
+        let Some(p) = self.ports.get_mut(port) else { return self.doom_message(*message) };
         if let (Right::SendOnce(_), Receiver::Space(receiver, _)) = (&message.destination, p.receiver) {
             message.payer = Some(receiver);
         }
         let (payer, cost) = (message.payer, message.cost());
-        p.queue.push_back(Box::new(message));
+        p.queue.push_back(message);
         self.charge(payer, cost);
         self.queued += 1;
         self.wake_receiver(port);
@@ -414,13 +424,15 @@ impl Ports {
     }
 
     fn receive_from_set(&mut self, id: SetId, waiter: Option<Waiter>) -> Received {
-        let Some(set) = self.sets.get_mut(id) else { return Received::Nothing };
-        let count = set.members.len();
-        let order: Vec<PortId> = (0..count).map(|i| set.members[(set.next + i) % count]).collect();
-        for (i, port) in order.into_iter().enumerate() {
-            if let Some(message) = self.dequeue(port) {
+        let Some(set) = self.sets.get(id) else { return Received::Nothing };
+        let (count, next) = (set.members.len(), set.next);
+        for at in (0..count).map(|i| (next + i) % count) {
+            let member = self.sets.get(id).and_then(|set| set.members.get(at)).copied();
+            if let Some(port) = member
+                && let Some(message) = self.dequeue(port)
+            {
                 if let Some(set) = self.sets.get_mut(id) {
-                    set.next = (set.next + i + 1) % count;
+                    set.next = (at + 1) % count;
                 }
                 return Received::Message(message, port);
             }
@@ -433,14 +445,14 @@ impl Ports {
 
     /// Puts a message that was just received back to the front of its queue, as if it had not been. Another receiver
     /// may have come to wait meanwhile: it is woken.
-    pub(super) fn put_back(&mut self, port: PortId, message: Message) {
+    pub(super) fn put_back(&mut self, port: PortId, message: Box<Message>) {
         self.ring_if_empty(port);
-        let Some(p) = self.ports.get_mut(port) else { return self.destroy_message(message) };
+        let Some(p) = self.ports.get_mut(port) else { return self.destroy_message(*message) };
         if p.sequence == message.sequence.wrapping_add(1) {
             p.sequence = message.sequence;
         }
         let (payer, cost) = (message.payer, message.cost());
-        p.queue.push_front(Box::new(message));
+        p.queue.push_front(message);
         self.charge(payer, cost);
         self.queued += 1;
         self.wake_receiver(port);
@@ -458,9 +470,9 @@ impl Ports {
         }
     }
 
-    fn dequeue(&mut self, port: PortId) -> Option<Message> {
+    fn dequeue(&mut self, port: PortId) -> Option<Box<Message>> {
         let p = self.ports.get_mut(port)?;
-        let mut message = *p.queue.pop_front()?;
+        let mut message = p.queue.pop_front()?;
         self.queued -= 1;
         message.sequence = p.sequence;
         p.sequence = p.sequence.wrapping_add(1);
@@ -489,7 +501,7 @@ impl Ports {
 
     /// Gives a dequeued message to the receiver: its rights get names in `space`. `local` is the port it was
     /// queued on.
-    pub fn deliver(&mut self, space: SpaceId, mut message: Message, local: PortId) -> Delivered {
+    pub fn deliver(&mut self, space: SpaceId, mut message: Box<Message>, local: PortId) -> Delivered {
         let local_disposition = message.destination.received_disposition();
         let local = self.spaces.get(space).and_then(|s| s.table.name_of(local)).unwrap_or(DEAD);
         self.use_destination(&mut message);
@@ -507,7 +519,7 @@ impl Ports {
             Err(_) => {
                 let id = message.id;
                 let (sequence, origin) = (message.sequence, message.origin);
-                self.destroy_message(message);
+                self.destroy_message(*message);
                 let trouble = Some(HEADER_NO_SPACE);
                 return Delivered {
                     trouble,
@@ -516,14 +528,14 @@ impl Ports {
                     local_disposition,
                     id,
                     sequence,
-                    words: Vec::new(),
+                    words: Data::new(),
                     bytes: 0,
-                    rights: Vec::new(),
+                    rights: DeliveredRights::new(),
                     origin,
                 };
             }
         }
-        let mut rights = Vec::with_capacity(message.rights.len());
+        let mut rights = DeliveredRights::new();
         for right in core::mem::take(&mut message.rights) {
             let disposition = right.received_disposition();
             let name = self.copy_out(space, right).unwrap_or_else(|_| {
@@ -532,7 +544,7 @@ impl Ports {
             });
             rights.push(DeliveredRight { name, disposition });
         }
-        let Message { id, sequence, words, bytes, origin, .. } = message;
+        let Message { id, sequence, words, bytes, origin, .. } = *message;
         Delivered { trouble, remote, local, local_disposition, id, sequence, words, bytes, rights, origin }
     }
 

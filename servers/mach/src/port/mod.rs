@@ -54,7 +54,8 @@ use alloc::vec::Vec;
 pub use bell::{Bell, Hook};
 pub use calls::{Answer, serve};
 pub use message::{
-    BODY_RIGHTS_MAX, BODY_WORDS_MAX, Delivered, DeliveredRight, Header, Mark, Message, Origin, Received, Sent,
+    BODY_RIGHTS_MAX, BODY_WORDS_MAX, Data, Delivered, DeliveredRight, Header, Mark, Message, Origin, Received, Rights,
+    Sent,
 };
 pub use notify::{Notification, RequestKind};
 pub use operation::{MessageOperation, Progress};

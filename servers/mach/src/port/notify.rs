@@ -1,11 +1,9 @@
 //! Notifications: requests for them, and the messages that answer (`spec/mach-ports-tasks.md` D.5).
 
 use alloc::boxed::Box;
-use alloc::vec;
-use alloc::vec::Vec;
 
 use super::table::Entry;
-use super::{Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, SpaceId};
+use super::{Data, Event, KernReturn, Message, Name, PortId, Ports, REFERENCES_MAX, Receiver, Right, Rights, SpaceId};
 
 /// What a notification says, besides its id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,19 +75,19 @@ impl RequestKind {
 
 /// Sends a notification through the send-once right `request`, which is used up.
 pub(super) fn post(ports: &mut Ports, request: PortId, what: Notification) {
-    let words = what.word().map_or(vec![], |word| vec![word]);
-    ports.post_inner(request, what.id(), words, vec![]);
+    let words = what.word().into_iter().collect();
+    ports.post_inner(request, what.id(), words, Rights::new());
 }
 
 impl Ports {
     /// Queues a message of the server's own making through a send-once right, whatever the queue's limit.
-    pub fn post_message(&mut self, request: PortId, id: i32, words: Vec<u64>, rights: Vec<Right>) {
+    pub fn post_message(&mut self, request: PortId, id: i32, words: Data, rights: Rights) {
         self.post_inner(request, id, words, rights);
         self.release_doomed();
     }
 
     /// As [`Ports::post_message`]; what falls free stays on the doomed list.
-    pub(super) fn post_inner(&mut self, request: PortId, id: i32, words: Vec<u64>, rights: Vec<Right>) {
+    pub(super) fn post_inner(&mut self, request: PortId, id: i32, words: Data, rights: Rights) {
         let message = Message::new(Right::SendOnce(request), Right::Null, id, words, rights);
         match self.receiver(request) {
             None => self.doom_message(message),
@@ -97,7 +95,7 @@ impl Ports {
                 self.consume_send_once(request);
                 self.events.push_back(Event::Serve(object, Box::new(message.without_destination())));
             }
-            Some(_) => self.enqueue(request, message),
+            Some(_) => self.enqueue(request, Box::new(message)),
         }
     }
 

@@ -13,21 +13,21 @@
 //! | waiting | interrupted | done with `SEND_INTERRUPTED` (message given back) or `RCV_INTERRUPTED` |
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
 use mach_protocol::port::Disposition as WireDisposition;
+use smallvec::SmallVec;
 
 use super::{
-    BODY_NO_ROOM, Delivered, DeliveredRight, Header, KernReturn, Message, Name, Object, Origin, PortId, Ports,
-    Received, Sent, SpaceId, Waiter,
+    BODY_NO_ROOM, BODY_RIGHTS_MAX, Delivered, DeliveredRight, Header, KernReturn, Message, Name, Object, Origin,
+    PortId, Ports, Received, Sent, SpaceId, Waiter,
 };
 
 enum Phase {
     CopyIn(Box<MsgSend>),
-    Sending { message: Message, option: MsgOption, timeout_ms: u32 },
+    Sending { message: Box<Message>, option: MsgOption, timeout_ms: u32 },
     Receiving,
-    Attaching { message: Message, port: PortId },
+    Attaching { message: Box<Message>, port: PortId },
     Over,
 }
 
@@ -47,7 +47,7 @@ pub enum Progress {
     /// Step again when the waiter is woken; call [`MessageOperation::time_out`] after so many milliseconds, if any.
     Wait(Option<u32>),
     /// The message is a call on an object of the server's. Serve or destroy it, then step again.
-    Serve(Object, Message),
+    Serve(Object, Box<Message>),
     /// A message with this mark was received that brings memory: give the memory a place in the receiver, then call
     /// [`MessageOperation::attached`].
     Attach(u64),
@@ -71,7 +71,7 @@ impl MessageOperation {
                 Phase::CopyIn(send) => match copy_in(ports, self.space, &send) {
                     Ok(message) => {
                         let MsgSend { option, timeout_ms, .. } = *send;
-                        self.phase = Phase::Sending { message, option, timeout_ms };
+                        self.phase = Phase::Sending { message: Box::new(message), option, timeout_ms };
                     }
                     Err(code) => return done(code),
                 },
@@ -145,8 +145,8 @@ impl MessageOperation {
                     ports.put_back(port, message);
                     return done(KernReturn::RCV_TOO_LARGE);
                 }
-                let Message { id, sequence, .. } = message;
-                ports.destroy_message(message);
+                let (id, sequence) = (message.id, message.sequence);
+                ports.destroy_message(*message);
                 let mut header = PortMessage::new(id);
                 header.header.seqno = sequence;
                 header.header.local.name = receive.name;
@@ -180,7 +180,7 @@ impl MessageOperation {
     pub fn cancel(&mut self, ports: &mut Ports) {
         self.leave_queues(ports);
         match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Sending { message, .. } => ports.destroy_message(message),
+            Phase::Sending { message, .. } => ports.destroy_message(*message),
             Phase::Attaching { message, port } => ports.put_back(port, message),
             Phase::CopyIn(_) | Phase::Receiving | Phase::Over => {}
         }
@@ -214,8 +214,8 @@ impl MessageOperation {
         }
     }
 
-    fn return_message(&self, ports: &mut Ports, message: Message, code: KernReturn) -> Progress {
-        let back = ports.give_back(self.space, message);
+    fn return_message(&self, ports: &mut Ports, message: Box<Message>, code: KernReturn) -> Progress {
+        let back = ports.give_back(self.space, *message);
         done_with(code, &back)
     }
 }
@@ -230,8 +230,9 @@ fn copy_in(ports: &mut Ports, space: SpaceId, send: &MsgSend) -> Result<Message,
         local_disposition: disposition(message.header.local),
         id: message.header.id,
     };
-    let rights: Vec<(Name, u8)> = message.rights().iter().map(|right| (right.name, disposition(*right))).collect();
-    let mut copied = ports.copy_in(space, header, message.data_words().to_vec(), &rights)?;
+    let rights: SmallVec<[(Name, u8); BODY_RIGHTS_MAX]> =
+        message.rights().iter().map(|right| (right.name, disposition(*right))).collect();
+    let mut copied = ports.copy_in(space, header, message.data_words().into(), &rights)?;
     copied.bytes = message.data_len();
     Ok(copied)
 }

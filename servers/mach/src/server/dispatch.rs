@@ -1,8 +1,13 @@
 //! From a message to the call or fault that it is.
 
-use mach_protocol::{Call, KernReturn};
+use mach_protocol::memory_object::{SUPPLY_AND_RECEIVE, SupplyAndReceive};
+use mach_protocol::message::{MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MsgRequest};
+use mach_protocol::table::DecodeError;
+use mach_protocol::vm::VmRequest;
+use mach_protocol::{Call, KernReturn, PortName};
 
 use super::operation::{Op, Progress, Work};
+use super::work::Target;
 use super::{Caller, OpId, Server};
 use crate::badge::Badge;
 use crate::machine::Machine;
@@ -41,23 +46,64 @@ impl<M: Machine> Server<M> {
     /// | 2 | the target is no port that a task receives from, if it is a task's, thread's or host's call | SEND_TO_TASK: the caller's library sends the call there as a message |
     /// | 3 | there is heap for the call, the last of which is servers'          | RESOURCE_SHORTAGE    |
     fn call(&mut self, thread: ThreadId, label: u64, words: &[u64]) {
-        self.set_need(Some(thread));
         let Some(caller) = self.caller(thread) else { return };
+        self.set_need_of(caller.task);
         // Labels beyond 32 bits are no ids; the client recognises the answer as one to another request.
         let request = u32::try_from(label).unwrap_or(u32::MAX / 2);
-        let (target, call) = match Call::decode(label, words) {
-            Ok(decoded) => decoded,
-            Err(error) => return self.answer_code(thread, request, error.into()),
-        };
-        let object = if call.can_be_a_message() { self.object(caller.space, target) } else { Ok(None) };
-        if call.can_be_a_message() && object == Ok(None) {
-            return self.answer_code(thread, request, KernReturn::SEND_TO_TASK);
+        if let Err(error) = self.decode(caller, request, label, words) {
+            self.answer_code(thread, request, error.into());
+        }
+    }
+
+    /// Decodes a call, and makes it. The commonest kinds are decoded by themselves: there is a type that holds a call of any
+    /// kind, but it is large.
+    fn decode(&mut self, caller: Caller, request: u32, label: u64, words: &[u64]) -> Result<(), DecodeError> {
+        let (id, target, body) = Call::head(label, words)?;
+        if VmRequest::has(id) {
+            let call = VmRequest::decode(id, body)?;
+            if let Some(target) = self.admit(caller, request, Some(target)) {
+                self.vm_call(caller, request, target, call);
+            }
+        } else if id == SUPPLY_AND_RECEIVE {
+            let call = SupplyAndReceive::unpack(words)?;
+            if self.admit(caller, request, None).is_some() {
+                self.supply_and_receive(caller, request, &call);
+            }
+        } else if matches!(id, MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC) {
+            let call = MsgRequest::unpack(id, words)?;
+            if self.admit(caller, request, None).is_some() {
+                self.message_call(caller, request, call);
+            }
+        } else {
+            let (target, call) = Call::decode(label, words)?;
+            let addressed = Some(target).filter(|_| call.can_be_a_message());
+            if self.admit(caller, request, addressed).is_some() {
+                self.other_call(caller, request, target, call);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks 2 and 3, and answers if one fails. What the target stands for, if it is a task's, thread's or host's call.
+    fn admit(&mut self, caller: Caller, request: u32, target: Option<PortName>) -> Option<Target> {
+        let object = target.map(|target| self.object(caller.space, target));
+        if object == Some(Ok(None)) {
+            self.answer_code(caller.thread, request, KernReturn::SEND_TO_TASK);
+            return None;
         }
         if !self.hw.has_heap(CALL_HEAP) {
-            return self.answer_code(thread, request, KernReturn::RESOURCE_SHORTAGE);
+            self.answer_code(caller.thread, request, KernReturn::RESOURCE_SHORTAGE);
+            return None;
         }
+        Some(object.unwrap_or(Ok(None)))
+    }
+
+    fn other_call(&mut self, caller: Caller, request: u32, target: PortName, call: Call) {
         match call {
-            Call::Vm(call) => self.vm_call(caller, request, object, call),
+            Call::Vm(call) => {
+                let target = self.object(caller.space, target);
+                self.vm_call(caller, request, target, call);
+            }
             Call::Host(call) => self.host_call(caller, request, target, &call),
             Call::Task(call) => self.task_call(caller, request, target, &call),
             Call::Thread(call) => self.thread_call(caller, request, target, &call),
@@ -90,13 +136,21 @@ impl<M: Machine> Server<M> {
             Work::Arrays(work) => work.step(&mut self.vm, &mut self.hw),
             Work::EndTask(end) => self.advance_end(end),
             Work::Message(message) => self.advance_message(id, message, op.is_late, op.failure.take()),
-            Work::Supply(supply) => match self.advance_supply(id, supply) {
-                Ok(progress) => progress,
-                Err(receive) => {
-                    op.work = Work::Message(receive);
-                    Progress::Again
+            Work::Supply(supply) => {
+                let is_small = supply.is_small();
+                match self.advance_supply(id, supply) {
+                    Ok(progress) => progress,
+                    Err(mut receive) => {
+                        // A small supply leaves room in the step for the receive that follows it.
+                        let progress = match is_small {
+                            true => self.advance_message(id, &mut receive, false, None),
+                            false => Progress::Again,
+                        };
+                        op.work = Work::Message(receive);
+                        progress
+                    }
                 }
-            },
+            }
             Work::RegionProxy(work) => self.advance_region_proxy(work),
             Work::Lock(lock) => self.advance_lock(lock),
             Work::Park => self.advance_park(op.caller, op.is_late),

@@ -11,8 +11,6 @@
 //!
 //! Whoever watches is told last, so frames counted after the message show all of the task's memory back.
 
-use alloc::vec;
-
 use mach_protocol::private::{TASK_ENDED, TaskEnd, TaskEnded, ThreadParkReply};
 use mach_protocol::table::pack_reply;
 use mach_protocol::task::TaskTerminateReply;
@@ -23,7 +21,7 @@ use super::operation::{Op, Progress, Work};
 use super::{OpId, Server};
 use crate::machine::Machine;
 use crate::pmap;
-use crate::port::Right;
+use crate::port::{Right, Rights};
 use crate::task::TaskId;
 use crate::thread::ThreadId;
 
@@ -256,7 +254,7 @@ impl<M: Machine> Server<M> {
                 if let Some(port) = watcher.port()
                     && let Some(Right::SendOnce(once)) = self.ports.make_send_once(port)
                 {
-                    self.ports.post_message(once, TASK_ENDED, words.to_vec(), vec![]);
+                    self.ports.post_message(once, TASK_ENDED, words.as_slice().into(), Rights::new());
                 }
                 self.ports.release(watcher);
             }

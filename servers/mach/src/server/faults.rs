@@ -11,11 +11,10 @@
 //! | task's handler     | answers anything else, or dies   | the task ends                 |
 //! | exception          | there is no handler              | the task ends                 |
 
-use alloc::vec;
-
 use mach_protocol::KernReturn;
 use mach_protocol::private::TaskEnd;
 use mach_protocol::table::REPLY_OFFSET;
+use smallvec::smallvec;
 use vm::{Operation, Step};
 
 use super::Server;
@@ -23,7 +22,7 @@ use super::operation::{Op, Progress, Work};
 use crate::exception::{Exception, Fault};
 use crate::handlers::Form;
 use crate::machine::Machine;
-use crate::port::{Message, Object, ObjectKind, PortId, Right, Sent};
+use crate::port::{Data, Message, Object, ObjectKind, PortId, Right, Sent};
 use crate::thread::ThreadId;
 use crate::thread::{Raised, Stage};
 
@@ -105,15 +104,15 @@ impl<M: Machine> Server<M> {
         let reply_port = self.ports.create_server_port(Object { kind: ObjectKind::Reply, id: id.to_word() });
         let reply = self.ports.make_send_once(reply_port).unwrap_or(Right::Dead);
         let [code, subcode] = form.codes(exception.kind, exception.code, exception.subcode);
-        let words = vec![i64::from(exception.kind.0) as u64, code, subcode];
+        let words: Data = smallvec![i64::from(exception.kind.0) as u64, code, subcode];
         if let Some(thread) = self.threads.get_mut(id) {
             thread.raised = Some(Raised { exception, stage, form, reply_port });
         }
-        match self.ports.send(Message::new(destination, reply, form.id(), words, rights.into()), None) {
+        match self.ports.send(Message::new(destination, reply, form.id(), words, rights.into_iter().collect()), None) {
             Sent::Done => {}
             // A queue has room for what comes by a send-once right; a port of the server's handles no exceptions.
             // Destroying the message answers the reply port, which passes the exception on.
-            Sent::Full(message) | Sent::Serve(_, message) => self.ports.destroy_message(message),
+            Sent::Full(message) | Sent::Serve(_, message) => self.ports.destroy_message(*message),
         }
         true
     }

@@ -1,19 +1,17 @@
 //! Between the virtual memory and the managers' ports: what it tells them becomes messages, what becomes of the
 //! messages is told to it (`spec/mach-memory-objects.md` B.2, B.6).
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use mach_protocol::memory_object::{Create, DataReturn, Init, Terminate, Upcall};
 use mach_protocol::private::MANAGER_DEADLINE_MS;
 use mach_protocol::{KernReturn, PortName};
+use smallvec::smallvec;
 use vm::{AssocId, ManagerId};
 
 use super::Server;
 use crate::machine::Machine;
 use crate::manager::{AssocPorts, Left, Told};
 use crate::memory::PAGE;
-use crate::port::{Mark, Message, Object, ObjectKind, PortId, Receiver, Right, SpaceId};
+use crate::port::{Mark, Message, Object, ObjectKind, PortId, Receiver, Right, Rights, SpaceId};
 
 /// The word of a data_return that gets the address of the data.
 const DATA_WORD: usize = 1;
@@ -36,10 +34,10 @@ impl<M: Machine> Server<M> {
                 let mark = Mark { number, address_word };
                 let object = self.object_right(assoc);
                 let control = self.control_right(assoc);
-                self.post_to_object(assoc, mark, object, &upcall, vec![control]);
+                self.post_to_object(assoc, mark, object, &upcall, smallvec![control]);
             }
             Told::Copy(assoc, number, part, port) => {
-                let rights = vec![self.control_right(assoc), self.ports.hand_over(port)];
+                let rights = smallvec![self.control_right(assoc), self.ports.hand_over(port)];
                 let object = self.object_right(assoc);
                 let mark = Mark { number, address_word: None };
                 self.post_to_object(assoc, mark, object, &Upcall::CopyObject(part), rights);
@@ -81,11 +79,11 @@ impl<M: Machine> Server<M> {
     }
 
     /// Posts a message about an association to its object port. Without one, the message is destroyed.
-    fn post_to_object(&mut self, assoc: AssocId, mark: Mark, object: Right, upcall: &Upcall, rights: Vec<Right>) {
+    fn post_to_object(&mut self, assoc: AssocId, mark: Mark, object: Right, upcall: &Upcall, rights: Rights) {
         let receiver = object.port().and_then(|port| self.receiving_task(port));
         self.hw.managers.address(assoc, mark.number, receiver);
-        let words = upcall.words().as_slice().to_vec();
-        self.ports.deposit(Message::new(object, Right::Null, upcall.id(), words, rights).with_mark(mark));
+        let words = upcall.words();
+        self.ports.deposit(Message::new(object, Right::Null, upcall.id(), words.as_slice(), rights).with_mark(mark));
     }
 
     /// Makes the ports of a new association, and announces it.
@@ -107,7 +105,7 @@ impl<M: Machine> Server<M> {
         let rights = [control, name].map(|port| self.ports.make_send(port).unwrap_or(Right::Dead));
         let object = self.ports.copy_send(&Right::Send(port));
         let mark = Mark { number, address_word: None };
-        self.post_to_object(assoc, mark, object, &Upcall::Init(Init { page_size: PAGE }), rights.into());
+        self.post_to_object(assoc, mark, object, &Upcall::Init(Init { page_size: PAGE }), rights.into_iter().collect());
     }
 
     /// Makes the ports of an object that is paged out, and gives the default pager its own of them.
@@ -142,7 +140,13 @@ impl<M: Machine> Server<M> {
             Some(AssocPorts { object, control, name, named }) => {
                 self.names.release(named);
                 let rights = [control, name].map(|port| self.ports.hand_over(port));
-                self.post_to_object(assoc, mark, object, &Upcall::Terminate(Terminate {}), rights.into());
+                self.post_to_object(
+                    assoc,
+                    mark,
+                    object,
+                    &Upcall::Terminate(Terminate {}),
+                    rights.into_iter().collect(),
+                );
             }
             None => self.message_destroyed(number),
         }

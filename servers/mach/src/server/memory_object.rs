@@ -211,8 +211,8 @@ impl<M: Machine> Server<M> {
         to.port()?;
         let rights = control.map(|assoc| self.control_right(assoc)).into_iter().collect();
         let mark = Mark { number: self.hw.managers.charge_completion(task), address_word: None };
-        let words = upcall.words().as_slice().to_vec();
-        Some(Message::new(to, Right::Null, upcall.id(), words, rights).with_mark(mark))
+        let words = upcall.words();
+        Some(Message::new(to, Right::Null, upcall.id(), words.as_slice(), rights).with_mark(mark))
     }
 
     fn complete(&mut self, completion: Completion, control: AssocId, upcall: &Upcall) {
@@ -391,6 +391,12 @@ impl<M: Machine> Server<M> {
 }
 
 impl SupplyWork {
+    /// Whether it takes no more than a small part of a step.
+    pub(super) const fn is_small(&self) -> bool {
+        const SMALL: u64 = vm::STEP_PAGES as u64 / 8 * vm::PAGE_SIZE;
+        self.length <= SMALL
+    }
+
     /// Gives it up. `false`: it has to be stepped to its end.
     pub(super) fn cancel(&mut self, vm: &mut vm::Vm, ports: &mut Ports) -> bool {
         let is_over = self.op.cancel(vm) == vm::Cancel::Dropped;

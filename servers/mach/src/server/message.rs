@@ -22,7 +22,7 @@ pub(super) struct MsgWork {
     /// The receiver's memory, for what comes with the message.
     map: vm::MapId,
     /// What came with the message of this number, on its way there.
-    attaching: Option<(u64, vm::MapReturned)>,
+    attaching: Option<Box<(u64, vm::MapReturned)>>,
     /// What became of the data_supply before it.
     supplied: Option<KernReturn>,
 }
@@ -59,7 +59,10 @@ impl MsgWork {
 
     /// What came with the message goes with it again.
     fn detach(&mut self, vm: &mut vm::Vm, managers: &mut Managers) {
-        let left = self.attaching.take().and_then(|(number, op)| Some((number, op.into_data()?)));
+        let left = self.attaching.take().and_then(|attaching| {
+            let (number, op) = *attaching;
+            Some((number, op.into_data()?))
+        });
         if let Some(data) = left.and_then(|(number, data)| managers.return_data(number, data)) {
             vm.discard_returned(data);
         }
@@ -106,11 +109,11 @@ impl<M: Machine> Server<M> {
         loop {
             match work.operation.step(&mut self.ports) {
                 port::Progress::Done(reply) => return Progress::Done(work.pack(reply)),
-                port::Progress::Serve(object, message) => self.serve(object, message),
+                port::Progress::Serve(object, message) => self.serve(object, *message),
                 port::Progress::Attach(number) => {
                     self.ops.set_deadline(id, None);
                     let data = self.hw.managers.take_data(number);
-                    work.attaching = data.map(|data| (number, vm::MapReturned::new(work.map, data)));
+                    work.attaching = data.map(|data| Box::new((number, vm::MapReturned::new(work.map, data))));
                     return self.attach(work);
                 }
                 port::Progress::Wait(limit) => {
@@ -128,7 +131,7 @@ impl<M: Machine> Server<M> {
 
     /// Gives the memory that came with a message a place in the receiver, and then delivers the message.
     fn attach(&mut self, work: &mut MsgWork) -> Progress {
-        let address = match work.attaching.as_mut().map(|(_, op)| op.step(&mut self.vm, &mut self.hw)) {
+        let address = match work.attaching.as_mut().map(|attaching| attaching.1.step(&mut self.vm, &mut self.hw)) {
             Some(Step::Again) => return Progress::Again,
             Some(Step::Wait(on)) => return Progress::WaitVm(on),
             Some(Step::Done(outcome)) => outcome.ok(),

@@ -176,6 +176,8 @@ impl<M: Machine> Server<M> {
         self.hw.next_space = Some(start.root_table);
         let (first, end) = start.root_map;
         let map = self.vm.create_map(&mut self.hw, vm::Range { start: first, end }).ok()?;
+        // Root stays in memory, whatever becomes of the default pager.
+        self.vm.keep_resident(map);
         let task = self.enter_task(map)?;
         self.root = task;
         self.tasks.get_mut(task)?.is_server = true;
@@ -354,16 +356,25 @@ impl<M: Machine> Server<M> {
 
     /// Says for whom memory is taken from now on.
     fn set_need(&mut self, thread: Option<ThreadId>) {
+        match thread.and_then(|thread| self.threads.get(thread)).map(|thread| thread.task) {
+            Some(task) => self.set_need_of(task),
+            None => {
+                self.charge_borrower();
+                self.hw.need = Need::Reserved;
+            }
+        }
+    }
+
+    /// The same, by the task.
+    fn set_need_of(&mut self, id: TaskId) {
         self.charge_borrower();
-        let id = thread.and_then(|thread| self.threads.get(thread)).map(|thread| thread.task);
-        let task = id.and_then(|id| Some((id, self.tasks.get(id)?)));
-        self.hw.need = match task {
-            Some((_, task)) if self.default_pager_space() == Some(task.space) => Need::Reserved,
-            Some((id, task)) if task.need() < Need::Manager && self.hw.managers.serves(task.space) => {
+        self.hw.need = match self.tasks.get(id) {
+            Some(task) if self.default_pager_space() == Some(task.space) => Need::Reserved,
+            Some(task) if task.need() < Need::Manager && self.hw.managers.serves(task.space) => {
                 self.lend_to(id);
                 Need::Manager
             }
-            Some((_, task)) => task.need(),
+            Some(task) => task.need(),
             None => Need::Reserved,
         };
     }

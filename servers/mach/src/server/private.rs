@@ -1,5 +1,6 @@
 //! Calls of Tessera's own. Their checks are listed in `mach_protocol::private`.
 
+use mach_protocol::boot::priority::SERVER;
 use mach_protocol::private as wire;
 use mach_protocol::private::{DEVICE_BASE, FIRST_GRANT_SLOT, PARK_FOREVER, PHYSICAL_PAGES, PrivateRequest, TaskEnd};
 use mach_protocol::table::pack_reply;
@@ -8,7 +9,7 @@ use mach_protocol::{KernReturn, PortName};
 use super::operation::{Op, Progress, Work};
 use super::{Caller, Server};
 use crate::machine::{Access, Budget, Machine};
-use crate::memory::{Need, PAGE, Unit};
+use crate::memory::{PAGE, Unit};
 use crate::pmap;
 use crate::port::Right;
 use crate::thread::ThreadId;
@@ -305,9 +306,10 @@ impl<M: Machine> Server<M> {
         if call.priority > MAX_ORDINARY_PRIORITY
             && let Some(task) = self.tasks.get_mut(thread.task)
         {
-            // Whom root raises above tasks is a server, without whom nothing goes on; so are the threads it will make.
+            // Whom root raises above tasks is a server, without whom nothing goes on; so are the threads it will make. One that is not
+            // the user's own stays in memory: a default pager that dies takes nothing of it along.
             (task.is_server, task.priority) = (true, priority);
-            if task.need() == Need::Reserved {
+            if priority >= SERVER {
                 self.vm.keep_resident(task.map);
             }
         }

@@ -164,9 +164,9 @@ impl VmWork {
 
 impl VmWork {
     /// Where memory was made that `vm_wire_all` wants wired, that is done before the answer.
-    fn go_on(&mut self, made: Result<Progress, VmWork>) -> Progress {
+    fn go_on(&mut self, made: Result<Progress, Box<Self>>) -> Progress {
         made.unwrap_or_else(|wire| {
-            *self = wire;
+            *self = *wire;
             Progress::Again
         })
     }
@@ -178,10 +178,10 @@ fn answered<M: Machine, O: Answers>(op: &mut O, vm: &mut vm::Vm, hw: &mut Hardwa
 }
 
 /// The same of an operation that makes memory; or the work that wires it, and answers then.
-fn made<M: Machine, O: Answers>(op: &mut O, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Result<Progress, VmWork> {
+fn made<M: Machine, O: Answers>(op: &mut O, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Result<Progress, Box<VmWork>> {
     match op.step(vm, hw) {
         Step::Done(Ok(out)) => match op.wires(vm, &out) {
-            Some(wire) => Err(wire_then(wire, O::reply(out))),
+            Some(wire) => Err(Box::new(wire_then(wire, O::reply(out)))),
             None => Ok(progress(Step::Done(Ok(out)), O::reply)),
         },
         step => Ok(progress(step, O::reply)),

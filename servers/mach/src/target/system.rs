@@ -184,9 +184,8 @@ impl Machine for System {
         cap::<PageTable>(table).map(cap(vspace), address).map_err(refused)
     }
 
-    fn unmap_table(&mut self, table: Slot) {
-        // Refused only if there are copies of the capability, of which the server makes none.
-        let _ = cap::<PageTable>(table).unmap();
+    fn unmap_table(&mut self, table: Slot) -> Result<(), Refused> {
+        cap::<PageTable>(table).unmap().map_err(refused)
     }
 
     fn map_frame(&mut self, frame: Slot, vspace: Slot, address: u64, access: Access) -> Result<(), Refused> {

@@ -65,8 +65,14 @@ impl Vm {
     }
 
     /// Asks for a page that was paged out, and for those behind it that a task will want next. A frame is kept for each.
-    fn request_paged<E: Env>(&mut self, env: &mut E, id: ObjectId, offset: u64, access: Prot) -> Result<(), Access> {
-        let Some(assoc) = self.pager_of(id) else { return Ok(()) };
+    fn request_paged<E: Env>(
+        &mut self,
+        env: &mut E,
+        id: ObjectId,
+        offset: u64,
+        access: Prot,
+    ) -> Result<Option<PageId>, Access> {
+        let Some(assoc) = self.pager_of(id) else { return Ok(None) };
         self.may_ask(env, assoc, offset)?;
         // While there is space who has memory already waits in one line with who wants more.
         let may_use_floor = !self.can_grow();
@@ -74,7 +80,7 @@ impl Vm {
             self.rouse_page_out();
             return Err(self.shortage_of(env, FrameFor::PageIn));
         }
-        let Some(object) = self.objects.get_mut(id) else { return Ok(()) };
+        let Some(object) = self.objects.get_mut(id) else { return Ok(None) };
         let owed = self.associations.get(assoc).map_or(0, |record| record.owed.len());
         let most = object.pages_ahead(offset).min(MAX_OWED.saturating_sub(owed) as u64);
         let is_plenty = |env: &E| env.free_frames() > self.pageout.targets.low;
@@ -84,25 +90,28 @@ impl Vm {
         }
         env.data_request(assoc, offset, end - offset, access);
         self.counters.requests += 1;
+        let mut first = None;
         for at in (offset..end).step_by(PAGE_SIZE as usize) {
             let page = self.pages.insert(Page::new(id, at, PageState::Requested { access }));
+            first = first.or(Some(page));
             if let Some(object) = self.objects.get_mut(id) {
                 object.paged.remove(at);
                 object.pages.insert(at, page);
             }
             self.owe(env, assoc, at);
         }
-        Ok(())
+        Ok(first)
     }
 
-    /// Asks the manager for a page; a placeholder keeps others from asking again.
+    /// Asks the manager for a page; a placeholder keeps others from asking again. Answers the placeholder, unless there is no
+    /// manager any more.
     pub(crate) fn request<E: Env>(
         &mut self,
         env: &mut E,
         id: ObjectId,
         offset: u64,
         access: Prot,
-    ) -> Result<(), Access> {
+    ) -> Result<Option<PageId>, Access> {
         let Some(assoc) = self.association_of(id) else { return self.request_paged(env, id, offset, access) };
         self.may_ask(env, assoc, offset)?;
         let page = self.pages.insert(Page::new(id, offset, PageState::Requested { access }));
@@ -112,7 +121,7 @@ impl Vm {
         env.data_request(assoc, offset, PAGE_SIZE, access);
         self.counters.requests += 1;
         self.owe(env, assoc, offset);
-        Ok(())
+        Ok(Some(page))
     }
 
     /// Asks the manager to allow an access that it forbids.

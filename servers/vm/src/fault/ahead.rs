@@ -6,14 +6,15 @@
 //! nobody holds more than twice what it touched. Nothing is filled ahead while memory is not plenty, so the last frames
 //! go to who needs them.
 //!
-//! A page that was there, and continues a run of mapped pages, is followed likewise by as many more that are there: by
-//! those of a file that others have read, or those of a task that was copied and lost its mappings. Of these only pages are
-//! mapped that are in use, so that page-out still sees who uses what.
+//! A page that was there, and continues a run of mapped pages, is followed likewise by as many more that are there: so a
+//! task that was copied, and lost its mappings with that, gets them back. Of these only pages are mapped that are in use, so
+//! that page-out still sees who uses what, and that nobody else has mapped: a second mapping costs another capability, and
+//! whoever wants one shall have asked for it.
 
 use super::plan::{By, Plan, plan};
 use crate::page::queue::Queue;
 use crate::step::Env;
-use crate::types::{MapId, ObjectId, PAGE_SIZE, Prot, SpaceId};
+use crate::types::{MapId, ObjectId, PAGE_SIZE, PageId, Prot, SpaceId};
 use crate::vm::Vm;
 
 /// The shortest run of pages that is continued.
@@ -32,13 +33,21 @@ struct Run {
 }
 
 impl Vm {
-    /// Fills and maps pages behind the one at `address`, which was just filled with zeros and mapped with `prot`.
-    pub(crate) fn fill_ahead<E: Env>(&mut self, env: &mut E, map: MapId, space: SpaceId, address: u64, prot: Prot) {
+    /// Fills and maps pages behind `page` at `address`, which was just filled with zeros and mapped with `prot`.
+    pub(crate) fn fill_ahead<E: Env>(
+        &mut self,
+        env: &mut E,
+        map: MapId,
+        (space, address): (SpaceId, u64),
+        page: PageId,
+        prot: Prot,
+    ) {
         let Some(run) =
-            self.run_before(map, address).filter(|_| env.free_frames() >= PLENTY.max(self.pageout.targets.high))
+            self.run_before(map, address, page).filter(|_| env.free_frames() >= PLENTY.max(self.pageout.targets.high))
         else {
             return;
         };
+        let is_kept = self.maps.get(map).is_some_and(|map| map.is_kept);
         for distance in (1..=run.len).map(|page| page * PAGE_SIZE) {
             let offset = run.offset + distance;
             let is_fresh = self.objects.get(run.object).is_some_and(|object| !object.knows(offset));
@@ -47,7 +56,7 @@ impl Vm {
             }
             // A page that cannot be had now is had when it is wanted.
             let Ok((page, frame)) = self.zero_fill(env, run.object, offset) else { return };
-            if self.maps.get(map).is_some_and(|map| map.is_kept) {
+            if is_kept {
                 self.keep_page(page);
             }
             if env.enter(space, address + distance, frame, prot).is_err() {
@@ -68,28 +77,29 @@ impl Vm {
             };
             let is_used = self.pages.get(page).is_some_and(|page| matches!(page.links.queue, Queue::Active(_)));
             // A page that cannot be mapped now is when it is wanted.
-            if !is_used || env.mapped_before(space, at + PAGE_SIZE, 1) > 0 || env.enter(space, at, frame, prot).is_err()
-            {
+            if !is_used || !env.is_free_to_map(frame, space, at) || env.enter(space, at, frame, prot).is_err() {
                 return;
             }
         }
     }
 
-    /// The run of pages that ends in front of `address`, if it is to be continued.
-    fn run_before(&self, map: MapId, address: u64) -> Option<Run> {
-        let (start, entry) = self.maps.get(map)?.entries.lookup(address)?;
-        let backing = entry.backing.filter(|_| !entry.needs_copy)?;
-        let object = self.objects.get(backing.object)?;
-        if !object.is_internal() || object.shadow.is_some() || object.copy.is_some() {
-            return None;
-        }
-        let offset = backing.offset + (address - start);
+    /// The run of pages that ends in front of `page` at `address`, if it is to be continued.
+    fn run_before(&self, map: MapId, address: u64, page: PageId) -> Option<Run> {
+        let (id, offset) = self.pages.get(page).map(|page| (page.object, page.offset))?;
+        let object = self.objects.get(id)?;
         let is_resident = |page: &u64| {
             let before = offset.checked_sub(page * PAGE_SIZE);
-            before.is_some_and(|before| before >= backing.offset && object.pages.contains_key(&before))
+            before.is_some_and(|before| object.pages.contains_key(&before))
         };
-        let len = (1..=MOST).take_while(is_resident).count() as u64;
+        // Mostly there is none, and nothing else is looked at.
+        let run = |most: u64| (1..=most).take_while(is_resident).count() as u64;
+        if run(LEAST_RUN) < LEAST_RUN || !object.is_internal() || object.shadow.is_some() || object.copy.is_some() {
+            return None;
+        }
+        let (start, entry) = self.maps.get(map)?.entries.lookup(address)?;
+        let backing = entry.backing.filter(|backing| backing.object == id && !entry.needs_copy)?;
+        let len = run(MOST).min(offset.checked_sub(backing.offset)? / PAGE_SIZE);
         let end = backing.offset + (entry.end - start);
-        (len >= LEAST_RUN).then_some(Run { object: backing.object, offset, end, len })
+        (len >= LEAST_RUN).then_some(Run { object: id, offset, end, len })
     }
 }

@@ -97,7 +97,11 @@ impl Vm {
         match plan {
             Plan::Fail(error) => Err(Access::Fail(error)),
             Plan::Wait(what) => Err(self.wait(env, what)),
-            Plan::Request { object, offset, access } => self.request(env, object, offset, access),
+            Plan::Request { object, offset, access } => match self.request(env, object, offset, access)? {
+                // That is what another look would find.
+                Some(page) => Err(Access::Wait(WaitOn::Page(page))),
+                None => Ok(()),
+            },
             Plan::Unlock { page, access } => self.request_unlock(env, page, access),
             Plan::MakeObject
             | Plan::TakeOver(_)
@@ -321,13 +325,13 @@ impl Fault {
         }
         let (zero_fills, cow_faults) = (vm.counters.zero_fills, vm.counters.cow_faults);
         match vm.resolve(env, self.map, self.address, self.access, By::Task) {
-            Access::Frame { frame, prot, .. } => {
+            Access::Frame { page, frame, prot } => {
                 if env.enter(space, self.address, frame, prot).is_err() {
                     env.remove(space, self.address, self.address + PAGE_SIZE, 1);
                     return vm.shortage(env).into();
                 }
                 if vm.counters.zero_fills != zero_fills {
-                    vm.fill_ahead(env, self.map, space, self.address, prot);
+                    vm.fill_ahead(env, self.map, (space, self.address), page, prot);
                 } else if vm.counters.cow_faults == cow_faults {
                     vm.map_ahead(env, self.map, space, self.address, self.access);
                 }

@@ -80,7 +80,10 @@ impl Enterer {
         let state = vm.maps.get_mut(map).ok_or(KernReturn::INVALID_ARGUMENT)?;
         let range = state.find_place(placement, is_counted)?;
         env.prepare_step()?;
-        let remover = state.entries.is_occupied(range).then(|| Remover::replacing(map, range));
+        // Elsewhere the place was found free.
+        let may_replace = matches!(placement, Placement::Fixed { overwrite: true, .. });
+        let is_occupied = may_replace && state.entries.is_occupied(range);
+        let remover = is_occupied.then(|| Remover::replacing(map, range));
         if remover.is_some() {
             vm.lock_maps(&[map]);
         }

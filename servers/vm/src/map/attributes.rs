@@ -80,9 +80,7 @@ impl BehaviorSet {
         };
         vm.clip_range(id, range);
         if let Some(map) = vm.maps.get_mut(id) {
-            for (_, entry) in map.entries.overlapping_mut(range) {
-                entry.attributes.behavior = behavior;
-            }
+            map.entries.change_overlapping(range, |_, entry| entry.attributes.behavior = behavior);
         }
         vm.join_range(id, range);
     }

@@ -138,7 +138,7 @@ impl Copier {
     fn protect<E: Env>(&self, vm: &Vm, env: &mut E, range: Range, budget: &mut Budget) -> Work {
         let Some(space) = vm.space_of(self.from) else { return Work::Next };
         let allowed = Prot::ALL - Prot::WRITE;
-        let progress = env.protect(space, range.start, range.end, allowed, budget.left());
+        let progress = env.protect(space, range, allowed, budget.left(), vm.others_in(self.from));
         budget.take(progress.changed);
         if progress.next < range.end {
             Work::Protect { range: Range { start: progress.next, ..range } }

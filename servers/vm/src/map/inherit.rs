@@ -63,9 +63,7 @@ impl Operation for SetInherit {
         let range = range.clamp(map.bounds);
         vm.clip_range(id, range);
         if let Some(map) = vm.maps.get_mut(id) {
-            for (_, entry) in map.entries.overlapping_mut(range) {
-                entry.attributes.inherit = inherit;
-            }
+            map.entries.change_overlapping(range, |_, entry| entry.attributes.inherit = inherit);
         }
         vm.join_range(id, range);
         Step::Done(Ok(()))

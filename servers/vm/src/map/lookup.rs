@@ -38,12 +38,14 @@ impl Vm {
             map.size_none += entry.end - start;
         }
         let end = entry.end;
-        if !self.extend_neighbour(id, start, &entry)
-            && let Some(map) = self.maps.get_mut(id)
-        {
+        let has_neighbour = map.entries.ending_at(start).is_some();
+        let is_extended = has_neighbour && self.extend_neighbour(id, start, &entry);
+        if !is_extended && let Some(map) = self.maps.get_mut(id) {
             map.entries.insert(start, entry);
+            if has_neighbour {
+                self.join_at(id, start);
+            }
         }
-        self.join_at(id, start);
         self.join_at(id, end);
     }
 
@@ -63,10 +65,10 @@ impl Vm {
         let Some(map) = self.maps.get_mut(id) else {
             return;
         };
-        let Some((start, lower)) = map.entries.ending_at(boundary) else {
+        let Some((_, upper)) = map.entries.lookup(boundary).filter(|(start, _)| *start == boundary) else {
             return;
         };
-        let Some((_, upper)) = map.entries.lookup(boundary) else {
+        let Some((start, lower)) = map.entries.ending_at(boundary) else {
             return;
         };
         if !lower.can_merge(start, upper) {

@@ -3,6 +3,7 @@
 use mach_protocol::{KernResult, KernReturn};
 
 use super::entry::Entry;
+use crate::pmap::Others;
 use crate::range::{self, BadRange, Range, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step};
 use crate::types::{Family, MapId, Prot};
@@ -91,7 +92,8 @@ impl Protect {
             return Ok(false);
         };
         let mut is_lowered = false;
-        for (start, entry) in map.entries.overlapping_mut(range) {
+        let (mut out, mut back) = (0, 0);
+        map.entries.change_overlapping(range, |start, entry| {
             let old = entry.attributes;
             let was_counted = entry.is_counted();
             entry.attributes.max |= added;
@@ -104,17 +106,25 @@ impl Protect {
             // What was made private loses WRITE until it is copied.
             is_lowered |= is_copy || !entry.attributes.prot.contains(old.prot);
             match (was_counted, entry.is_counted()) {
-                (true, false) => map.size_none += entry.end - start,
-                (false, true) => map.size_none -= entry.end - start,
+                (true, false) => out += entry.end - start,
+                (false, true) => back += entry.end - start,
                 _ => {}
             }
-        }
+        });
+        map.size_none = map.size_none + out - back;
         vm.join_range(id, range);
         Ok(is_lowered)
     }
 }
 
 impl Vm {
+    /// What may become of a map's mappings that lose no right: where anything is wired, or what its task touches stays
+    /// resident, it is not to fault.
+    pub(crate) fn others_in(&self, map: MapId) -> Others {
+        let is_free = self.maps.get(map).is_some_and(|map| map.size_wired == 0 && !map.is_kept);
+        if is_free { Others::MayGo } else { Others::Stay }
+    }
+
     /// Whether a write through an entry is a write for others, too: for who shares it, or for a manager.
     fn is_seen_by_others(&self, entry: &Entry) -> bool {
         let object = entry.backing.and_then(|backing| self.objects.get(backing.object));
@@ -180,8 +190,8 @@ impl Operation for Protect {
         if wants_copy {
             allowed -= Prot::WRITE;
         }
-        let limit = Budget::step().left();
-        let progress = env.protect(space, range.start, range.end, allowed, limit);
+        let others = vm.others_in(*map);
+        let progress = env.protect(space, *range, allowed, Budget::step().left(), others);
         range.start = progress.next;
         if range.is_empty() { Step::Done(Ok(())) } else { Step::Again }
     }

@@ -45,10 +45,13 @@ impl Store {
         self.entries.range_from_floor(range.start, range.end).skip_while(move |(_, entry)| entry.end <= range.start)
     }
 
-    /// The same, to be changed.
-    pub(crate) fn overlapping_mut(&mut self, range: Range) -> impl Iterator<Item = (u64, &mut Entry)> {
-        let from = self.lookup(range.start).map_or(range.start, |(start, _)| start);
-        self.entries.range_mut(from, range.end)
+    /// Changes the entries that touch `range`, in order, with their starts.
+    pub(crate) fn change_overlapping(&mut self, range: Range, mut change: impl FnMut(u64, &mut Entry)) {
+        self.entries.change_from_floor(range.start, range.end, |start, entry| {
+            if entry.end > range.start {
+                change(start, entry);
+            }
+        });
     }
 
     /// All entries in order.

@@ -94,6 +94,9 @@ impl Remover {
                 }
             }
             self.at = end;
+            if end >= self.range.end {
+                return true;
+            }
         }
     }
 }

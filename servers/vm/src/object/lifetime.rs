@@ -168,7 +168,7 @@ impl Vm {
 
     /// Puts a resident page that came from nowhere else into an object, in place of what the manager said it lacks.
     pub(crate) fn insert_page(&mut self, id: ObjectId, offset: u64, state: PageState) -> PageId {
-        let page = self.pages.insert(Page::new(id, offset, state));
+        let page = self.enter_active(Page::new(id, offset, state));
         self.counters.resident += 1;
         if let Some(object) = self.objects.get_mut(id)
             && let Some(old) = object.pages.insert(offset, page)
@@ -179,7 +179,6 @@ impl Vm {
             );
             self.pages.remove(old);
         }
-        self.activate(page);
         page
     }
 

@@ -139,6 +139,24 @@ impl Vm {
         }
     }
 
+    /// Enters a resident page, behind the active ones.
+    pub(crate) fn enter_active(&mut self, page: Page) -> PageId {
+        let queue = Queue::Active(self.kind(page.object));
+        let tail = self.queues.list(queue).map_or(NIL, |list| list.tail);
+        let id = self.pages.insert(Page { links: Links { queue, prev: tail, next: NIL }, ..page });
+        if let Some(before) = self.pages.get_mut(tail) {
+            before.links.next = id;
+        }
+        if let Some(list) = self.queues.list(queue) {
+            if list.len == 0 {
+                list.head = id;
+            }
+            list.tail = id;
+            list.len += 1;
+        }
+        id
+    }
+
     /// Puts a page behind the active ones.
     pub(crate) fn activate(&mut self, id: PageId) {
         let Some(page) = self.pages.get(id) else { return };

@@ -41,11 +41,13 @@ pub(crate) fn measure_all(scene: &mut Objects, spaces: &[Space; 2]) -> Result<()
         ("kernel.call.0-words", 0, Server::Passive, Answer::ReplyRecv),
         ("kernel.call.4-words", 4, Server::Passive, Answer::ReplyRecv),
         ("kernel.call.10-words", 10, Server::Passive, Answer::ReplyRecv),
+        ("kernel.call.120-words", 120, Server::Passive, Answer::ReplyRecv),
         ("kernel.call.0-words.active", 0, Server::Active, Answer::ReplyRecv),
         ("kernel.call.4-words.active", 4, Server::Active, Answer::ReplyRecv),
         ("kernel.call.10-words.active", 10, Server::Active, Answer::ReplyRecv),
         ("kernel.call.0-words.kept", 0, Server::Active, Answer::Kept),
         ("kernel.call.10-words.kept", 10, Server::Active, Answer::Kept),
+        ("kernel.call.120-words.kept", 120, Server::Active, Answer::Kept),
     ] {
         call(name, words, server, answer, scene, spaces)?;
         scene.clear()?;

@@ -18,8 +18,10 @@ use crate::measure::{self, Round, SAMPLES};
 pub(crate) const SERVER_LOOP: u64 = 4;
 /// Instructions of [`waiter`] around the kernel, for each signal: a move, `svc`, the jump.
 pub(crate) const WAITER_LOOP: u64 = 3;
+/// Instructions of [`yielder`] around the kernel: `svc`, the jump.
+pub(crate) const YIELDER_LOOP: u64 = 2;
 /// Instructions of [`handler`] and [`kept_handler`] around the kernel, for each fault: two moves, `svc`, the count, the
-/// jump. The load that faults is not executed.
+/// jump. The instruction that faults is not executed.
 pub(crate) const HANDLER_LOOP: u64 = 5;
 
 /// One system call.
@@ -195,6 +197,18 @@ pub(crate) extern "C" fn idler(notification: CPtr) -> ! {
 #[unsafe(naked)]
 pub(crate) extern "C" fn faulter(address: u64) -> ! {
     naked_asm!("1:", "ldr x1, [x0]", "b 1b")
+}
+
+/// Executes an instruction that there is not.
+#[unsafe(naked)]
+pub(crate) extern "C" fn undefined(_: u64) -> ! {
+    naked_asm!("1:", "udf #0", "b 1b")
+}
+
+/// Yields for ever.
+#[unsafe(naked)]
+pub(crate) extern "C" fn yielder() -> ! {
+    naked_asm!("mov x7, #{call}", "1:", "svc #0", "b 1b", call = const Syscall::Yield.number())
 }
 
 /// What a handler is to do: [`handler`] reads it.

@@ -21,15 +21,18 @@ const HANDLER: u64 = 34;
 const FAULTER: u64 = 35;
 
 type Entry = extern "C" fn(*const Watch) -> !;
+type Faulter = extern "C" fn(u64) -> !;
 
 /// Measures them all.
 pub(crate) fn measure_all(scene: &mut Objects, spaces: &[Space; 2]) -> Result<(), Failure> {
-    for (name, handler, entry) in [
-        ("kernel.fault", Server::Passive, code::handler as Entry),
-        ("kernel.fault.active", Server::Active, code::handler),
-        ("kernel.fault.kept", Server::Active, code::kept_handler),
+    for (name, handler, entry, faulter) in [
+        ("kernel.fault", Server::Passive, code::handler as Entry, code::faulter as Faulter),
+        ("kernel.fault.active", Server::Active, code::handler, code::faulter),
+        ("kernel.fault.kept", Server::Active, code::kept_handler, code::faulter),
+        ("kernel.exception", Server::Passive, code::handler, code::undefined),
+        ("kernel.exception.kept", Server::Active, code::kept_handler, code::undefined),
     ] {
-        fault(name, handler, entry, scene, spaces)?;
+        fault(name, handler, entry, faulter, scene, spaces)?;
         scene.clear()?;
     }
     Ok(())
@@ -39,6 +42,7 @@ fn fault(
     name: &'static str,
     handler: Server,
     entry: Entry,
+    faulter: Faulter,
     scene: &mut Objects,
     spaces: &[Space; 2],
 ) -> Result<(), Failure> {
@@ -64,8 +68,7 @@ fn fault(
     if handler == Server::Passive {
         running.context.unbind()?;
     }
-    let entry = code::faulter as extern "C" fn(u64) -> ! as usize;
-    let faulter = Worker::new(FAULTER, spaces[0], entry, [WINDOW, 0, 0, 0]);
+    let faulter = Worker::new(FAULTER, spaces[0], faulter as usize, [WINDOW, 0, 0, 0]);
     Worker { fault_handler: endpoint, ..faulter }.start(scene)?;
     let _ = done.wait();
     ticks.iter().for_each(|ticks| report(name, ticks.load(SeqCst), FAULTS, HANDLER_LOOP));

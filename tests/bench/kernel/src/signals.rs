@@ -1,11 +1,11 @@
-//! Signals: where nobody waits, to a waiting thread of lower priority, to one of higher priority.
+//! Signals: where nobody waits, to a waiting thread of lower priority, to one of higher priority. And yielding.
 
 use mach_sys::abi::{MessageInfo, Syscall};
 use mach_sys::cap::Notification;
 use mach_sys::{CPtr, Cap, ObjectType};
 
 use crate::calls;
-use crate::code::{self, Step, WAITER_LOOP};
+use crate::code::{self, Step, WAITER_LOOP, YIELDER_LOOP};
 use crate::measure::{self, Failure, Round, SAMPLES, measure};
 use crate::objects::Objects;
 use crate::space::Space;
@@ -29,6 +29,8 @@ pub(crate) fn measure_all(scene: &mut Objects, spaces: &[Space; 2]) -> Result<()
     lower(scene, spaces)?;
     scene.clear()?;
     higher(scene, spaces)?;
+    scene.clear()?;
+    yields(scene, spaces)?;
     scene.clear()
 }
 
@@ -73,4 +75,13 @@ fn higher(scene: &mut Objects, spaces: &[Space; 2]) -> Result<(), Failure> {
     let waiter = Worker::new(0, spaces[1], entry, [notification, 0, 0, 0]);
     Worker { priority: PRIORITY + 1, ..waiter }.start(scene)?;
     calls::by_a_client("kernel.signal-and-wait", &[signal(notification); BATCH], WAITER_LOOP, scene, spaces[0])
+}
+
+/// Of a thread that is alone with its priority, and between two that are not.
+fn yields(scene: &mut Objects, spaces: &[Space; 2]) -> Result<(), Failure> {
+    let step = Step::new(Syscall::Yield, 0, MessageInfo::new(0, 0, 0, 0), [0; 4]);
+    measure("kernel.yield", &Round::only(&[step; BATCH]), ROUNDS, scene)?;
+    let entry = code::yielder as extern "C" fn() -> ! as usize;
+    Worker::new(0, spaces[1], entry, [0; 4]).start(scene)?;
+    calls::by_a_client("kernel.yield.pair", &[step; BATCH], YIELDER_LOOP, scene, spaces[0])
 }

@@ -7,10 +7,15 @@ use libmach::task::{Memory, mach_task_self, task_create, task_terminate};
 use libmach::vm::{PAGE_SIZE, VmFlags, VmProt, vm_allocate, vm_deallocate};
 use libmach::{Region, Result};
 
+use crate::faults::{faulting, read};
 use crate::{Bench, Taken, ticks};
 
-pub(crate) const ALL: &[Bench] =
-    &[("mach.allocate", allocate), ("mach.protect", protect), ("mach.task-create", create)];
+pub(crate) const ALL: &[Bench] = &[
+    ("mach.allocate", allocate),
+    ("mach.protect", protect),
+    ("mach.task-create", create),
+    ("mach.copied-page", reread),
+];
 
 const TIMES: u64 = 128;
 /// Bytes that the maker of a task has touched.
@@ -56,4 +61,21 @@ fn create() -> Result<Taken> {
         mach_port_deallocate(mach_task_self(), task)?;
     }
     Ok(Taken { ticks: all, operations: TASKS })
+}
+
+/// The pages of a task that was copied, read one after the other: making the copy has taken its mappings away.
+fn reread() -> Result<Taken> {
+    const PAGES: usize = (TOUCHED / PAGE_SIZE) as usize;
+    let memory = Region::allocate(TOUCHED)?;
+    memory.words().iter().step_by(PAGE_SIZE as usize / 8).for_each(|word| word.store(1, Relaxed));
+    let copy = task_create(mach_task_self(), Memory::Inherited)?;
+    let taken = faulting(
+        || {
+            core::hint::black_box(read(&memory, 0..PAGES));
+        },
+        PAGES as u64,
+    );
+    task_terminate(copy)?;
+    mach_port_deallocate(mach_task_self(), copy)?;
+    Ok(taken)
 }

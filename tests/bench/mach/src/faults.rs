@@ -27,7 +27,7 @@ pub(crate) fn scattered() -> impl Iterator<Item = usize> + Clone {
 }
 
 /// Every page in its place.
-fn in_order() -> impl Iterator<Item = usize> + Clone {
+pub(crate) fn in_order() -> impl Iterator<Item = usize> + Clone {
     0..PAGES as usize
 }
 

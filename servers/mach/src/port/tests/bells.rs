@@ -1,7 +1,5 @@
 //! Doorbells, and what the server's own messages carry beyond those of tasks.
 
-use alloc::vec;
-
 use super::*;
 
 fn rung(ports: &mut Ports) -> Vec<Bell> {
@@ -11,7 +9,7 @@ fn rung(ports: &mut Ports) -> Vec<Bell> {
 
 fn post(ports: &mut Ports, space: SpaceId, name: Name) {
     let right = ports.extract_right(space, name, MAKE_ONCE).unwrap();
-    assert_eq!(ports.send(Message::new(right, Right::Null, 1, vec![], vec![]), None), Sent::Done);
+    assert_eq!(ports.send(Message::new(right, Right::Null, 1, Data::new(), Rights::new()), None), Sent::Done);
 }
 
 fn take(ports: &mut Ports, space: SpaceId, name: Name) -> Delivered {
@@ -86,7 +84,7 @@ fn only_the_servers_messages_say_that_they_are() {
     post(&mut ports, space, name);
     assert_eq!(take(&mut ports, space, name).origin, Origin::Server);
     let header = Header { remote: name, remote_disposition: COPY_SEND, local: NULL, local_disposition: 0, id: 2208 };
-    let forged = ports.copy_in(space, header, vec![], &[]).unwrap();
+    let forged = ports.copy_in(space, header, smallvec![], &[]).unwrap();
     assert_eq!(ports.send(forged, None), Sent::Done);
     assert_eq!(take(&mut ports, space, name).origin, Origin::Task);
 }
@@ -98,7 +96,7 @@ fn the_server_hears_what_became_of_a_marked_message() {
     let name = ports.new_port(space);
     for number in [4, 5] {
         let right = ports.extract_right(space, name, MAKE_ONCE).unwrap();
-        let message = Message::new(right, Right::Null, 1, vec![9], vec![]);
+        let message = Message::new(right, Right::Null, 1, Data::from_slice(&[9]), Rights::new());
         let mark = Mark { number, address_word: None };
         assert_eq!(ports.send(message.with_mark(mark), None), Sent::Done);
     }

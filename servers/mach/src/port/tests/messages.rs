@@ -11,11 +11,11 @@ fn ipt_34_35_messages_and_replies() {
     let reply = p.allocate(client, RECEIVE).expect("room");
     let header =
         Header { remote: to, remote_disposition: COPY_SEND, local: reply, local_disposition: MAKE_ONCE, id: 42 };
-    let message = p.copy_in(client, header, vec![1, 2, 3], &[]).expect("sendable");
+    let message = p.copy_in(client, header, smallvec![1, 2, 3], &[]).expect("sendable");
     assert_eq!(p.send(message, None), Sent::Done);
     let got = p.get(server, service).expect("there");
     assert_eq!(
-        (got.id, got.words, got.remote.disposition, got.local_disposition),
+        (got.id, got.words.to_vec(), got.remote.disposition, got.local_disposition),
         (42, vec![1, 2, 3], MOVE_ONCE, MOVE_SEND)
     );
     assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Ok(Sent::Done));
@@ -34,7 +34,7 @@ fn ipt_36_full_queue_gives_the_rights_back() {
     }
     let Ok(Sent::Full(message)) = p.post(s, n, COPY_SEND, 9, &[(carried, MOVE_SEND)]) else { panic!("not full") };
     assert_eq!(p.get_refs(s, carried, SEND), Ok(0));
-    let back = p.give_back(s, message);
+    let back = p.give_back(s, *message);
     assert_eq!((back.remote.name, back.rights[0].name, back.trouble), (n, carried, None));
     assert_eq!(p.get_refs(s, carried, SEND), Ok(1));
     p.assert_valid();
@@ -80,18 +80,18 @@ fn ipt_49_header_corner_cases() {
     let (mut p, s) = one();
     let n = p.new_port(s);
     let head = |rd, l, ld| Header { remote: n, remote_disposition: rd, local: l, local_disposition: ld, id: 0 };
-    assert_eq!(p.copy_in(s, head(0, NULL, 0), vec![], &[]), Err(KernReturn::SEND_INVALID_HEADER));
-    assert_eq!(p.copy_in(s, head(MOVE_SEND, n, MOVE_SEND), vec![], &[]), Err(KernReturn::SEND_INVALID_REPLY));
+    assert_eq!(p.copy_in(s, head(0, NULL, 0), smallvec![], &[]), Err(KernReturn::SEND_INVALID_HEADER));
+    assert_eq!(p.copy_in(s, head(MOVE_SEND, n, MOVE_SEND), smallvec![], &[]), Err(KernReturn::SEND_INVALID_REPLY));
     assert_eq!(p.get_refs(s, n, SEND), Ok(1));
     let other = p.allocate(s, RECEIVE).expect("room");
-    assert_eq!(p.copy_in(s, head(COPY_SEND, other, COPY_SEND), vec![], &[]), Err(KernReturn::SEND_INVALID_REPLY));
-    let message = p.copy_in(s, head(MOVE_SEND, n, COPY_SEND), vec![], &[]).expect("one reference is enough");
+    assert_eq!(p.copy_in(s, head(COPY_SEND, other, COPY_SEND), smallvec![], &[]), Err(KernReturn::SEND_INVALID_REPLY));
+    let message = p.copy_in(s, head(MOVE_SEND, n, COPY_SEND), smallvec![], &[]).expect("one reference is enough");
     p.destroy_message(message);
     assert_eq!(p.get_refs(s, n, SEND), Ok(0));
     let dead = p.allocate(s, DEAD_NAME).expect("room");
     assert!(matches!(p.post(s, dead, COPY_SEND, 0, &[]), Err(KernReturn::SEND_INVALID_DEST)));
     assert_eq!(
-        p.copy_in(s, head(COPY_SEND, NULL, 0), vec![0; BODY_WORDS_MAX + 1], &[]),
+        p.copy_in(s, head(COPY_SEND, NULL, 0), smallvec![0; BODY_WORDS_MAX + 1], &[]),
         Err(KernReturn::SEND_MSG_TOO_SMALL)
     );
     p.assert_valid();
@@ -103,7 +103,7 @@ fn ipt_50_dying_port_releases_the_rights_in_its_queue() {
     let n = p.new_port(s);
     let to = p.new_port(s);
     let header = Header { remote: n, remote_disposition: COPY_SEND, local: to, local_disposition: MAKE_ONCE, id: 1 };
-    let message = p.copy_in(s, header, vec![], &[]).expect("sendable");
+    let message = p.copy_in(s, header, smallvec![], &[]).expect("sendable");
     assert_eq!(p.send(message, None), Sent::Done);
     assert_eq!(p.destroy(s, n), Ok(()));
     assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
@@ -146,7 +146,7 @@ fn senders_are_woken_one_for_each_message_taken() {
     assert_eq!(p.set_limit(s, n, 1), Ok(()));
     assert_eq!(p.post(s, n, COPY_SEND, 0, &[]), Ok(Sent::Done));
     let header = Header { remote: n, remote_disposition: COPY_SEND, local: NULL, local_disposition: 0, id: 1 };
-    let message = p.copy_in(s, header, vec![], &[]).expect("sendable");
+    let message = p.copy_in(s, header, smallvec![], &[]).expect("sendable");
     let Sent::Full(message) = p.send(message, Some(Waiter(1))) else { panic!("not full") };
     assert_eq!(p.next_event(), None);
     assert!(p.get(s, n).is_some());
@@ -190,11 +190,11 @@ fn one_port_makes_only_so_many_send_once_rights() {
     };
     let refused = |message: Result<Message, K>| message.map(|_| ()).map_err(|code| code.0);
     let no_buffer = Err(K::SEND_NO_BUFFER.0);
-    let message = p.copy_in(s, header(n, MAKE_ONCE), vec![], &[]);
+    let message = p.copy_in(s, header(n, MAKE_ONCE), smallvec![], &[]);
     assert_eq!(refused(message), no_buffer);
-    let message = p.copy_in(s, Header { remote_disposition: MAKE_ONCE, ..header(NULL, 0) }, vec![], &[]);
+    let message = p.copy_in(s, Header { remote_disposition: MAKE_ONCE, ..header(NULL, 0) }, smallvec![], &[]);
     assert_eq!(refused(message), no_buffer);
-    let message = p.copy_in(s, header(NULL, 0), vec![], &[(n, MAKE_ONCE)]);
+    let message = p.copy_in(s, header(NULL, 0), smallvec![], &[(n, MAKE_ONCE)]);
     assert_eq!(refused(message), no_buffer);
     p.assert_valid();
     // A message that is taken makes room for one.
@@ -232,7 +232,7 @@ fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
     let mut sent = 0;
     let refused = 'all: loop {
         for port in &ports {
-            match p.copy_in(s, header(*port), vec![7; 100], &[]) {
+            match p.copy_in(s, header(*port), smallvec![7; 100], &[]) {
                 Ok(message) => assert_eq!(p.send(message, None), Sent::Done),
                 Err(code) => break 'all code,
             }
@@ -242,20 +242,25 @@ fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
     };
     assert_eq!(refused, KernReturn::SEND_NO_BUFFER);
     assert!((800..1300).contains(&sent), "about a MiB: {sent} messages");
-    assert_eq!(p.copy_in(s, header(to_them), vec![], &[]).err(), Some(KernReturn::SEND_NO_BUFFER), "wherever to");
+    assert_eq!(
+        p.copy_in(s, header(to_them), smallvec![], &[]).err(),
+        Some(KernReturn::SEND_NO_BUFFER),
+        "wherever to"
+    );
     let reply = p.allocate(other, RECEIVE).expect("room");
     let once =
         Header { remote: theirs, remote_disposition: COPY_SEND, local: reply, local_disposition: MAKE_ONCE, id: 2 };
     // Theirs is not full, and their question is answered.
     let back = p.share(s, ports[0], other);
-    let question = p.copy_in(other, Header { remote: back, ..once }, vec![], &[]).expect("sendable");
+    let question = p.copy_in(other, Header { remote: back, ..once }, smallvec![], &[]).expect("sendable");
     assert_eq!(p.send(question, None), Sent::Done);
     let mut asked = None;
     while let Some(got) = p.get(s, ports[0]) {
         asked = (got.id == 2).then_some(got.remote.name);
     }
     for port in &ports[1..] {
-        if p.copy_in(s, header(*port), vec![7; 100], &[]).map(|message| p.send(message, None)) != Ok(Sent::Done) {
+        if p.copy_in(s, header(*port), smallvec![7; 100], &[]).map(|message| p.send(message, None)) != Ok(Sent::Done)
+        {
             break;
         }
     }
@@ -265,7 +270,7 @@ fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
         assert_eq!(p.mod_refs(s, *port, RECEIVE, -1), Ok(()));
     }
     p.assert_valid_charges();
-    assert!(p.copy_in(s, header(to_them), vec![], &[]).is_ok_and(|message| p.send(message, None) == Sent::Done));
+    assert!(p.copy_in(s, header(to_them), smallvec![], &[]).is_ok_and(|message| p.send(message, None) == Sent::Done));
     assert_eq!(p.get(other, reply).map(|message| message.id), Some(102));
 }
 

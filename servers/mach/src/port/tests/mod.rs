@@ -3,6 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use smallvec::smallvec;
+
 use super::table::Entry;
 use super::*;
 use KernReturn as K;
@@ -104,7 +106,7 @@ impl Ports {
         rights: &[(Name, u8)],
     ) -> Result<Sent, KernReturn> {
         let header = Header { remote: to, remote_disposition: disposition, local: NULL, local_disposition: 0, id };
-        let message = self.copy_in(space, header, vec![id as u64], rights)?;
+        let message = self.copy_in(space, header, smallvec![id as u64], rights)?;
         Ok(self.send(message, None))
     }
 
@@ -221,7 +223,7 @@ fn ipt_11_to_18_refusals_and_names() {
     p.add_send(s, n);
     assert_eq!(p.set_limit(s, n, 0), Ok(()));
     let Ok(Sent::Full(message)) = p.post(s, n, COPY_SEND, 1, &[]) else { panic!("not full") };
-    p.destroy_message(message);
+    p.destroy_message(*message);
     assert_eq!(p.post(s, n, MAKE_ONCE, 2, &[]), Ok(Sent::Done));
     p.assert_valid();
 }
@@ -284,7 +286,7 @@ fn ipt_24_33_dead_name_notification() {
     p.assert_valid();
     while !p.destroy_space_step(b, 1) {}
     let message = p.get(a, notify).expect("72");
-    assert_eq!((message.id, message.words), (72, vec![u64::from(name.0)]));
+    assert_eq!((message.id, message.words.to_vec()), (72, vec![u64::from(name.0)]));
     assert_eq!(p.get_refs(a, name, DEAD_NAME), Ok(2));
     p.assert_valid();
 }
@@ -312,7 +314,7 @@ fn ipt_26_27_no_senders() {
     let once = p.once(s, to);
     assert_eq!(p.request_notification(s, n, RequestKind::NoSenders, 0, once), Ok(Right::Null));
     let at_once = p.get(s, to).expect("70");
-    assert_eq!((at_once.id, at_once.words), (70, vec![0]));
+    assert_eq!((at_once.id, at_once.words.to_vec()), (70, vec![0]));
     p.add_send(s, n);
     p.add_send(s, n);
     let once = p.once(s, to);
@@ -321,7 +323,7 @@ fn ipt_26_27_no_senders() {
     assert_eq!(p.get(s, to), None);
     assert_eq!(p.deallocate(s, n), Ok(()));
     let last = p.get(s, to).expect("70");
-    assert_eq!((last.id, last.words), (70, vec![2]));
+    assert_eq!((last.id, last.words.to_vec()), (70, vec![2]));
     p.assert_valid();
 }
 
@@ -384,6 +386,6 @@ fn ipt_31_deleted_name_with_a_request() {
     assert_eq!(p.request_notification(a, name, RequestKind::DeadName, 0, once), Ok(Right::Null));
     assert_eq!(p.deallocate(a, name), Ok(()));
     let message = p.get(a, to).expect("65");
-    assert_eq!((message.id, message.words), (65, vec![u64::from(name.0)]));
+    assert_eq!((message.id, message.words.to_vec()), (65, vec![u64::from(name.0)]));
     p.assert_valid();
 }

@@ -126,7 +126,7 @@ fn a_message_to_a_server_port_is_served_and_then_received_for() {
         MessageOperation::new(s, Waiter(1), MsgRequest::Send(send(name, COPY_SEND, 2012, MsgOption::empty())));
     let Progress::Serve(found, message) = operation.step(&mut p) else { panic!("not served") };
     assert_eq!((found, message.id), (object, 2012));
-    p.destroy_message(message);
+    p.destroy_message(*message);
     assert!(matches!(operation.step(&mut p), Progress::Done(reply) if reply.code == K::SUCCESS));
     p.assert_valid();
 }

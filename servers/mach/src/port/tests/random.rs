@@ -93,10 +93,10 @@ fn apply(p: &mut Ports, spaces: [SpaceId; 2], op: Op) {
                 id: 1,
             };
             let body = [(name(p, s, b), f)];
-            if let Ok(message) = p.copy_in(space(s), header, vec![7], &body)
+            if let Ok(message) = p.copy_in(space(s), header, smallvec![7], &body)
                 && let Sent::Full(message) = p.send(message, None)
             {
-                p.give_back(space(s), message);
+                p.give_back(space(s), *message);
             }
         }
         Op::Receive(s, n) => {
