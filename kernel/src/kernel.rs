@@ -31,7 +31,7 @@ pub struct Kernel {
 }
 
 /// Units of work between two looks at what else is due.
-const WORK_UNITS: u32 = 100;
+const WORK_UNITS: u32 = 32;
 
 /// What boot found out and never changes.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// [`Preempted`] if, after every hundred units of work, something else is due: an interrupt, the end
+    /// [`Preempted`] if, after every 32 units of work, something else is due: an interrupt, the end
     /// of the budget, the end of the domain's time.
     pub fn preemption_point_after(&self, units: u32) -> Result<(), Preempted> {
         let units = self.work_units.get() + units;

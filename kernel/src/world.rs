@@ -88,7 +88,8 @@ impl Scribe {
         context.info_register().set(MessageInfo::new(0, 0, 0, words.len() as u64).0);
         let mut slots = ExtraSlots::default();
         slots.iter_mut().zip(caps).for_each(|(to, slot)| *to = Some(slot));
-        Args::of(k, self.0, slots)
+        let info = MessageInfo(context.info_register().get());
+        Args::new(info, self.0, transfer::send_buffer(k, self.0), slots)
     }
 }
 

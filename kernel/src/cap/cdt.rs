@@ -175,8 +175,14 @@ pub fn is_parent_of(k: &Kernel, a: SlotRef, b: SlotRef) -> bool {
     }
     let (cap_a, cap_b) = (a.raw(k), b.raw(k));
     match cap_a.kind() {
-        CapKind::Untyped => is_memory_within(cap_a, cap_b),
-        CapKind::Frame => cap_b.kind() == CapKind::Frame && is_memory_within(cap_a, cap_b),
+        CapKind::Untyped => match (cap_a.untyped(), cap_b.extent()) {
+            (Some(a), Some(b)) => b.is_inside(a.region.into()),
+            _ => false,
+        },
+        CapKind::Frame => match (cap_a.frame(), cap_b.frame()) {
+            (Some(a), Some(b)) => a.region.contains(b.region),
+            _ => false,
+        },
         CapKind::Endpoint | CapKind::Notification => {
             let badge = cap_a.badge();
             let is_family = badge == Badge::NONE || (badge == cap_b.badge() && !b.get(k).is_first());
@@ -185,15 +191,6 @@ pub fn is_parent_of(k: &Kernel, a: SlotRef, b: SlotRef) -> bool {
         CapKind::SgiSignal => cap_a == cap_b && !b.get(k).is_first(),
         CapKind::IrqControl => matches!(cap_b.kind(), CapKind::IrqHandler | CapKind::SgiSignal),
         _ => cap_a.is_same_object(cap_b),
-    }
-}
-
-/// Is `b` a capability to memory inside that of `a`?
-#[inline]
-fn is_memory_within(a: RawCap, b: RawCap) -> bool {
-    match (a.extent(), b.extent()) {
-        (Some(a), Some(b)) => b.is_inside(a),
-        _ => false,
     }
 }
 

@@ -15,7 +15,7 @@
 //! - **DEL-3** Between two steps everything is consistent, whatever slot the root is (it moves when it
 //!   lies inside what is being emptied). A deletion that was preempted is finished by deleting the
 //!   slot again, or by revoking an ancestor. A new attempt may need a step or two to find where the
-//!   last one stopped, so there must be several steps between two preemptions; there are a hundred.
+//!   last one stopped, so there must be several steps between two preemptions; there are 32.
 
 use super::{Cap, RawCap, SlotRef, ZombieCap, ZombieKind, cdt};
 use crate::error::Preempted;

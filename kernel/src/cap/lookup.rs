@@ -109,6 +109,18 @@ fn find_below(k: &Kernel, mut slot: SlotRef, cptr: u64, mut left: u32) -> Option
     Some(slot)
 }
 
+/// [`descend`] for those who need not know what is wrong; `bits` is 1 to 64.
+#[inline]
+fn follow(k: &Kernel, root: CNodeCap, cptr: u64, bits: u32) -> Option<Resolved> {
+    let (mut slot, mut left) = level(root, cptr, bits)?;
+    while left > 0
+        && let Some(cnode) = slot.get(k).cnode()
+    {
+        (slot, left) = level(cnode, cptr, left)?;
+    }
+    Some(Resolved { slot, bits_left: left })
+}
+
 /// One level, as [`step`] says it, for 1 to 64 bits of an address.
 #[inline(always)]
 fn level(cnode: CNodeCap, cptr: u64, bits: u32) -> Option<(SlotRef, u32)> {
@@ -137,6 +149,7 @@ fn failure(k: &Kernel, thread: KRef<Tcb>, cptr: u64) -> Result<SlotRef, LookupFa
 /// | 2 | the depth is 1 to 64 | `RangeError { 1, 64 }` |
 /// | 3 | the address resolves | `FailedLookup` with the cause |
 /// | 4 | no bits are left | `FailedLookup` (`DepthMismatch`, 0 bits found) |
+#[inline]
 pub fn target_slot(
     k: &Kernel,
     root: impl Into<RawCap>,
@@ -144,8 +157,22 @@ pub fn target_slot(
     depth: u64,
     side: LookupSide,
 ) -> Result<SlotRef, SyscallError> {
+    let root = root.into();
+    if (1..=u64::from(WORD_BITS)).contains(&depth)
+        && let Some(cnode) = root.cnode()
+        && let Some(Resolved { slot, bits_left: 0 }) = follow(k, cnode, index, depth as u32)
+    {
+        return Ok(slot);
+    }
+    target_failure(k, root, index, depth, side)
+}
+
+/// Says why a CNode operation names no slot.
+#[cold]
+#[inline(never)]
+fn target_failure(k: &Kernel, root: RawCap, index: u64, depth: u64, side: LookupSide) -> Result<SlotRef, SyscallError> {
     let failed = |fault| SyscallError::FailedLookup { side, fault };
-    let cnode = root.into().cnode().ok_or(failed(LookupFault::InvalidRoot))?;
+    let cnode = root.cnode().ok_or(failed(LookupFault::InvalidRoot))?;
     let bits = u32::try_from(depth)
         .ok()
         .filter(|d| (1..=WORD_BITS).contains(d))

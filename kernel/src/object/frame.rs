@@ -25,28 +25,6 @@ use crate::vspace::{self, Asid, PageAttributes, Place};
 
 const _: () = assert!(PAGE_BITS == 12);
 
-/// What a frame can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameInvocation {
-    /// Map it.
-    Map {
-        /// The frame's memory.
-        page: PhysAddr,
-        /// The entry to write.
-        place: Place,
-        /// The address space and the address.
-        mapping: Mapping,
-        /// How.
-        attributes: PageAttributes,
-    },
-    /// Unmap it.
-    Unmap,
-    /// Maintain the caches for part of it.
-    Maintain(CacheRange),
-    /// Tell its physical address.
-    GetAddress(PhysAddr),
-}
-
 /// A range of mapped user memory within one page, and what to do to its cache lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheRange {
@@ -69,32 +47,37 @@ impl CacheRange {
     }
 }
 
-/// Decodes and performs an invocation of a frame.
+/// Performs an invocation of a frame. An unknown label is refused before anything else is looked at.
 ///
 /// # Errors
-/// Those of [`decode`].
-pub fn invoke(k: &mut Kernel, invocation: &Invocation, frame: FrameCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, frame, invocation.args)?;
-    Ok(perform(k, invocation.slot, decoded))
+/// `IllegalOperation` for a label that is none of a frame's; else those of the operation ([`decode_map`],
+/// [`decode_maintain`]). Unmapping and telling the address cannot fail.
+pub fn invoke(k: &mut Kernel, inv: &Invocation<'_>, frame: FrameCap) -> InvokeResult {
+    let maintain = |operation| decode_maintain(k, operation, frame, inv.args).map(CacheRange::perform);
+    match InvocationLabel::try_from(inv.label) {
+        Ok(InvocationLabel::PageMap) => map(k, inv.slot, decode_map(k, frame, inv.args)?),
+        Ok(InvocationLabel::PageUnmap) => unmap(k, inv.slot),
+        Ok(InvocationLabel::PageCleanData) => maintain(CacheOp::Clean)?,
+        Ok(InvocationLabel::PageInvalidateData) => maintain(CacheOp::Invalidate)?,
+        Ok(InvocationLabel::PageCleanInvalidateData) => maintain(CacheOp::CleanInvalidate)?,
+        Ok(InvocationLabel::PageUnifyInstruction) => maintain(CacheOp::Unify)?,
+        Ok(InvocationLabel::PageGetAddress) => return Ok(Outcome::Word(frame.region.base().0)),
+        _ => return Err(SyscallError::IllegalOperation.into()),
+    }
+    Ok(Outcome::Done)
 }
 
-/// Recognises the operation; an unknown one is refused before anything else is looked at.
-///
-/// # Errors
-/// `IllegalOperation` for a label that is none of a frame's; else those of the operation.
-#[inline]
-pub fn decode(k: &Kernel, label: u64, frame: FrameCap, args: &Args) -> Result<FrameInvocation, SyscallError> {
-    let maintain = |operation| decode_maintain(k, operation, frame, args);
-    match InvocationLabel::try_from(label) {
-        Ok(InvocationLabel::PageMap) => decode_map(k, frame, args),
-        Ok(InvocationLabel::PageUnmap) => Ok(FrameInvocation::Unmap),
-        Ok(InvocationLabel::PageCleanData) => maintain(CacheOp::Clean),
-        Ok(InvocationLabel::PageInvalidateData) => maintain(CacheOp::Invalidate),
-        Ok(InvocationLabel::PageCleanInvalidateData) => maintain(CacheOp::CleanInvalidate),
-        Ok(InvocationLabel::PageUnifyInstruction) => maintain(CacheOp::Unify),
-        Ok(InvocationLabel::PageGetAddress) => Ok(FrameInvocation::GetAddress(frame.region.base())),
-        _ => Err(SyscallError::IllegalOperation),
-    }
+/// A mapping to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Map {
+    /// The frame's memory.
+    page: PhysAddr,
+    /// The entry to write.
+    place: Place,
+    /// The address space and the address.
+    mapping: Mapping,
+    /// How.
+    attributes: PageAttributes,
 }
 
 /// Decodes `PageMap` (spec §3.11). Checks in order:
@@ -111,7 +94,7 @@ pub fn decode(k: &Kernel, label: u64, frame: FrameCap, args: &Args) -> Result<Fr
 /// | 8 | if not mapped: the page ends within user space       | `InvalidArgument(0)`               |
 /// | 9 | the tables end at the level of the frame's size      | `FailedLookup(MissingCapability)`  |
 #[inline]
-fn decode_map(k: &Kernel, frame: FrameCap, args: &Args) -> Result<FrameInvocation, SyscallError> {
+fn decode_map(k: &Kernel, frame: FrameCap, args: &Args) -> Result<Map, SyscallError> {
     args.require(3, 1)?;
     let vaddr = UserVa(args.word(k, 0).any());
     let mask = CapRights::from_word(args.word(k, 1).any());
@@ -142,7 +125,7 @@ fn decode_map(k: &Kernel, frame: FrameCap, args: &Args) -> Result<FrameInvocatio
     }
     let mapping = Mapping { asid, vaddr };
     let attributes = page_attributes(frame, mask, attributes);
-    Ok(FrameInvocation::Map { page: frame.region.base(), place, mapping, attributes })
+    Ok(Map { page: frame.region.base(), place, mapping, attributes })
 }
 
 /// Whether the page of `bytes` bytes at `vaddr` ends within user space.
@@ -150,6 +133,7 @@ fn is_page_of_user(vaddr: UserVa, bytes: u64) -> bool {
     vaddr.0.checked_add(bytes - 1).is_some_and(|last| last <= USER_TOP)
 }
 
+#[inline]
 fn page_attributes(frame: FrameCap, mask: CapRights, attributes: VmAttributes) -> PageAttributes {
     PageAttributes {
         rights: frame.rights.masked(mask),
@@ -169,12 +153,7 @@ fn page_attributes(frame: FrameCap, mask: CapRights, attributes: VmAttributes) -
 /// | 5 | the range lies within the page                         | `InvalidArgument(0)`        |
 /// | 6 | the tables show this frame, at this size               | `InvalidCapability(0)`      |
 /// | 7 | to invalidate, the mapping is writable                 | `IllegalOperation`          |
-fn decode_maintain(
-    k: &Kernel,
-    operation: CacheOp,
-    frame: FrameCap,
-    args: &Args,
-) -> Result<FrameInvocation, SyscallError> {
+fn decode_maintain(k: &Kernel, operation: CacheOp, frame: FrameCap, args: &Args) -> Result<CacheRange, SyscallError> {
     args.require(2, 0)?;
     let (start, end) = (args.word(k, 0).any(), args.word(k, 1).any());
     let Some(mapping) = frame.mapping else { return Err(SyscallError::IllegalOperation) };
@@ -194,32 +173,28 @@ fn decode_maintain(
     if operation == CacheOp::Invalidate && !page.is_writable {
         return Err(SyscallError::IllegalOperation);
     }
-    Ok(FrameInvocation::Maintain(CacheRange {
+    Ok(CacheRange {
         operation,
         root,
         asid: mapping.asid,
         start: UserVa(mapping.vaddr.0 + start),
         end: UserVa(mapping.vaddr.0 + end),
-    }))
+    })
 }
 
-/// Does what was decoded to the frame whose capability is in `slot`.
+/// Maps the frame whose capability is in `slot`.
 #[inline]
-pub fn perform(k: &Kernel, slot: SlotRef, invocation: FrameInvocation) -> Outcome {
+fn map(k: &Kernel, slot: SlotRef, map: Map) {
+    slot.update(k, slot.raw(k).with_mapping(Some(map.mapping)));
+    vspace::map_page(k, map.place, map.mapping, map.page, map.attributes);
+}
+
+/// Unmaps the frame whose capability is in `slot`.
+#[inline]
+fn unmap(k: &Kernel, slot: SlotRef) {
     let cap = slot.raw(k);
-    match invocation {
-        FrameInvocation::Map { page, place, mapping, attributes } => {
-            slot.update(k, cap.with_mapping(Some(mapping)));
-            vspace::map_page(k, place, mapping, page, attributes);
-        }
-        FrameInvocation::Unmap => {
-            finalise(k, cap);
-            slot.update(k, cap.with_mapping(None));
-        }
-        FrameInvocation::Maintain(range) => range.perform(),
-        FrameInvocation::GetAddress(base) => return Outcome::Word(base.0),
-    }
-    Outcome::Done
+    finalise(k, cap);
+    slot.update(k, cap.with_mapping(None));
 }
 
 /// Destroys a frame capability, final or not: it is unmapped (FR-2).

@@ -48,52 +48,33 @@ impl PageTable {
     }
 }
 
-/// What a page table can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageTableInvocation {
-    /// Enter it into an address space.
-    Map {
-        /// The table.
-        table: KRef<PageTable>,
-        /// The entry to write.
-        place: Place,
-        /// The address space, and the first address that it covers.
-        mapping: Mapping,
-    },
-    /// Remove it and clear it.
-    Unmap(PageTableCap),
-}
-
-/// Decodes and performs an invocation of a page table.
-///
-/// # Errors
-/// Those of [`decode`].
-pub fn invoke(k: &mut Kernel, invocation: &Invocation, table: PageTableCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, table, invocation.slot, invocation.args)?;
-    Ok(perform(k, invocation.slot, decoded))
-}
-
-/// Recognises the operation. `PageTableUnmap` needs no arguments; its one check:
+/// Performs an invocation of a page table. `PageTableUnmap` needs no arguments; its one check:
 ///
 /// | # | check                        | error              |
 /// |---|------------------------------|--------------------|
 /// | 1 | the capability is final      | `RevokeFirst`      |
 ///
 /// # Errors
-/// That; `IllegalOperation` for a label that is none of a page table's; those of `PageTableMap`.
-pub fn decode(
-    k: &Kernel,
-    label: u64,
-    table: PageTableCap,
-    slot: SlotRef,
-    args: &Args,
-) -> Result<PageTableInvocation, SyscallError> {
-    match InvocationLabel::try_from(label) {
-        Ok(InvocationLabel::PageTableUnmap) if cdt::is_final(k, slot) => Ok(PageTableInvocation::Unmap(table)),
-        Ok(InvocationLabel::PageTableUnmap) => Err(SyscallError::RevokeFirst),
-        Ok(InvocationLabel::PageTableMap) => decode_map(k, table, args),
-        _ => Err(SyscallError::IllegalOperation),
+/// That; `IllegalOperation` for a label that is none of a page table's; those of `PageTableMap` ([`decode_map`]).
+pub fn invoke(k: &mut Kernel, inv: &Invocation<'_>, table: PageTableCap) -> InvokeResult {
+    match InvocationLabel::try_from(inv.label) {
+        Ok(InvocationLabel::PageTableUnmap) if cdt::is_final(k, inv.slot) => unmap(k, inv.slot, table),
+        Ok(InvocationLabel::PageTableUnmap) => return Err(SyscallError::RevokeFirst.into()),
+        Ok(InvocationLabel::PageTableMap) => map(k, inv.slot, decode_map(k, table, inv.args)?),
+        _ => return Err(SyscallError::IllegalOperation.into()),
     }
+    Ok(Outcome::Done)
+}
+
+/// A table to be entered into an address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Map {
+    /// The table.
+    table: KRef<PageTable>,
+    /// The entry to write.
+    place: Place,
+    /// The address space, and the first address that it covers.
+    mapping: Mapping,
 }
 
 /// Decodes `PageTableMap` (spec §3.12). Checks in order:
@@ -107,7 +88,8 @@ pub fn decode(
 /// | 5 | that ASID exists                                      | `FailedLookup(InvalidRoot)` |
 /// | 6 | and is that VSpace's                                  | `InvalidCapability(1)`      |
 /// | 7 | a table is missing there, and no page is in its place | `DeleteFirst`               |
-fn decode_map(k: &Kernel, table: PageTableCap, args: &Args) -> Result<PageTableInvocation, SyscallError> {
+#[inline]
+fn decode_map(k: &Kernel, table: PageTableCap, args: &Args) -> Result<Map, SyscallError> {
     args.require(2, 1)?;
     let vaddr = args.word(k, 0).any();
     if table.mapping.is_some() {
@@ -121,26 +103,22 @@ fn decode_map(k: &Kernel, table: PageTableCap, args: &Args) -> Result<PageTableI
     let place = vspace::table_place(k, vspace.root, UserVa(vaddr)).ok_or(SyscallError::DeleteFirst)?;
     // The table covers what its parent's entry covers; the bits below are cut.
     let vaddr = UserVa(vaddr >> place.level.entry_bits() << place.level.entry_bits());
-    Ok(PageTableInvocation::Map { table: table.table, place, mapping: Mapping { asid, vaddr } })
+    Ok(Map { table: table.table, place, mapping: Mapping { asid, vaddr } })
 }
 
-/// Does what was decoded to the table whose capability is in `slot`.
-pub fn perform(k: &Kernel, slot: SlotRef, invocation: PageTableInvocation) -> Outcome {
-    let cap = slot.raw(k);
-    match invocation {
-        PageTableInvocation::Map { table, place, mapping } => {
-            slot.update(k, cap.with_mapping(Some(mapping)));
-            vspace::map_table(k, place, table);
-        }
-        PageTableInvocation::Unmap(table) => {
-            if table.mapping.is_some() {
-                vspace::unmap_table(k, table);
-                table.table.get(k).clear();
-            }
-            slot.update(k, cap.with_mapping(None));
-        }
+/// Enters the table whose capability is in `slot`.
+fn map(k: &Kernel, slot: SlotRef, map: Map) {
+    slot.update(k, slot.raw(k).with_mapping(Some(map.mapping)));
+    vspace::map_table(k, map.place, map.table);
+}
+
+/// Removes the table whose only capability is in `slot` from its parent, and clears it.
+fn unmap(k: &Kernel, slot: SlotRef, table: PageTableCap) {
+    if table.mapping.is_some() {
+        vspace::unmap_table(k, table);
+        table.table.get(k).clear();
     }
-    Outcome::Done
+    slot.update(k, slot.raw(k).with_mapping(None));
 }
 
 /// Destroys a page table: it leaves its parent. Its memory is cleared with the untyped.

@@ -1,8 +1,9 @@
 //! What an invocation is given: untrusted words and extra capabilities, read where they are used.
 
+use core::cell::Cell;
+
 use crate::cap::{RawCap, SlotRef};
 use crate::error::{InvocationError, SyscallError};
-use crate::ipc::transfer;
 use crate::kernel::Kernel;
 use crate::kobj::{KRef, UserBuffer};
 use crate::object::Tcb;
@@ -61,16 +62,21 @@ pub struct Args {
 }
 
 impl Args {
-    /// The arguments in the message that `caller` sends, and these extra capabilities.
+    /// The arguments in the message `info` that `caller` sends: words and these extra capabilities. `buffer` is the
+    /// caller's, if it has one and the message reaches into it.
     #[inline]
     #[must_use]
-    pub fn of(k: &Kernel, caller: KRef<Tcb>, caps: ExtraSlots) -> Self {
-        let length = MessageInfo(caller.get(k).context.info_register().get()).clamped_length();
-        if length <= MSG_REGISTERS {
-            return Args { caller, buffer: None, length, caps };
-        }
-        let buffer = transfer::send_buffer(k, caller);
-        Args { caller, buffer, length: if buffer.is_some() { length } else { MSG_REGISTERS }, caps }
+    pub fn new(info: MessageInfo, caller: KRef<Tcb>, buffer: Option<UserBuffer>, caps: ExtraSlots) -> Self {
+        let length = info.clamped_length();
+        let length = if buffer.is_some() { length } else { length.min(MSG_REGISTERS) };
+        Args { caller, buffer, length, caps }
+    }
+
+    /// Does a message reach into the sender's buffer?
+    #[inline]
+    #[must_use]
+    pub const fn has_more(info: MessageInfo) -> bool {
+        info.length() > MSG_REGISTERS || info.extra_caps() > 0
     }
 
     /// The length of the message, after the cut for senders without a buffer.
@@ -106,6 +112,21 @@ impl Args {
             (None, Some(buffer)) => buffer.read(k, IpcBuffer::MSG_WORD + index),
             (None, None) => 0,
         })
+    }
+
+    /// Copies the words from `first` on to these places; the message is long enough.
+    pub fn copy_to(&self, k: &Kernel, first: usize, places: &[&Cell<u64>]) {
+        let in_registers = MSG_REGISTERS.saturating_sub(first).min(places.len());
+        let (near, far) = places.split_at(in_registers);
+        let registers = self.caller.get(k).context.message_registers();
+        for (register, place) in registers.iter().skip(first).zip(near) {
+            place.set(register.get());
+        }
+        if let Some(buffer) = self.buffer {
+            for (word, place) in (IpcBuffer::MSG_WORD + first + in_registers..).zip(far) {
+                place.set(buffer.read(k, word));
+            }
+        }
     }
 
     /// An extra capability.

@@ -10,7 +10,7 @@ use crate::error::{Fault, FaultPhase, LookupFault, Preempted, SyscallError};
 use crate::ipc::{fault, transfer};
 use crate::irq;
 use crate::kernel::Kernel;
-use crate::kobj::KRef;
+use crate::kobj::{KRef, UserBuffer};
 use crate::object::endpoint::{self, Authority, Blocking, SendMode};
 use crate::object::{Reply, Tcb, notification, reply};
 use crate::sched;
@@ -109,7 +109,9 @@ const fn reports_lookups(mode: SendMode) -> bool {
 
 /// Invokes the capability that `cptr` names with the message in the thread's registers and buffer.
 fn send(k: &mut Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<(), Preempted> {
-    let (slot, extra) = match find(k, t, cptr) {
+    let info = MessageInfo(t.get(k).context.info_register().get());
+    let buffer = if Args::has_more(info) { transfer::send_buffer(k, t) } else { None };
+    let (slot, extra) = match find(k, t, cptr, info, buffer) {
         Ok(found) => found,
         Err((addr, lookup)) => {
             if reports_lookups(mode) {
@@ -146,24 +148,27 @@ fn send(k: &mut Kernel, t: KRef<Tcb>, cptr: u64, mode: SendMode) -> Result<(), P
             }
         }
         _ => {
-            let args = Args::of(k, t, extra);
-            let label = MessageInfo(t.get(k).context.info_register().get()).label();
+            let args = Args::new(info, t, buffer, extra);
             let phase = if mode == SendMode::FirstPhase { Phase::First } else { Phase::Only };
-            invoke_for(k, t, &Invocation { label, slot, cap: raw, args: &args, phase }, is_call)?;
+            invoke_for(k, t, &Invocation { label: info.label(), slot, cap: raw, args: &args, phase }, is_call)?;
         }
     }
     Ok(())
 }
 
 /// Looks up the invoked capability and the extra capabilities. An error is the address that did not resolve, and why.
-fn find(k: &Kernel, t: KRef<Tcb>, cptr: u64) -> Result<(SlotRef, ExtraSlots), (u64, LookupFault)> {
+#[inline]
+fn find(
+    k: &Kernel,
+    t: KRef<Tcb>,
+    cptr: u64,
+    info: MessageInfo,
+    buffer: Option<UserBuffer>,
+) -> Result<(SlotRef, ExtraSlots), (u64, LookupFault)> {
     let slot = lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?;
-    let count = MessageInfo(t.get(k).context.info_register().get()).extra_caps();
     let mut extra = [None; MSG_MAX_EXTRA_CAPS];
-    if count > 0
-        && let Some(buffer) = transfer::send_buffer(k, t)
-    {
-        for (i, extra) in extra.iter_mut().enumerate().take(count) {
+    if let Some(buffer) = buffer {
+        for (i, extra) in extra.iter_mut().enumerate().take(info.extra_caps()) {
             let cptr = buffer.read(k, IpcBuffer::CAPS_WORD + i);
             *extra = Some(lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?);
         }

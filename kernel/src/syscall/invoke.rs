@@ -9,7 +9,6 @@ use crate::object::{
     Tcb, asid_control, asid_pool, cnode, domain, frame, irq_control, irq_handler, page_table, sched_context,
     sched_control, sgi_signal, tcb, untyped, vspace_root,
 };
-use crate::sched;
 use sel4_abi::CapKind;
 
 /// May this kind be invoked in the sending half of a call that also receives?
@@ -24,7 +23,8 @@ const fn is_allowed_first(kind: CapKind) -> bool {
 ///
 /// `Preempted`.
 pub fn invoke_for(k: &mut Kernel, t: KRef<Tcb>, inv: &Invocation<'_>, is_call: bool) -> Result<(), Preempted> {
-    sched::set_state(k, t, ThreadState::Restart);
+    // Neither this nor the way back to Running makes it cease to be schedulable, so the scheduler need not be asked.
+    t.get(k).state.set(ThreadState::Restart);
     let result = match invoke(k, inv) {
         Ok(outcome) => Ok(outcome),
         Err(InvocationError::Refused(error)) => Err(error),
@@ -34,7 +34,7 @@ pub fn invoke_for(k: &mut Kernel, t: KRef<Tcb>, inv: &Invocation<'_>, is_call: b
         if is_call {
             answer(k, t, result);
         }
-        sched::set_state(k, t, ThreadState::Running);
+        t.get(k).state.set(ThreadState::Running);
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub fn answer(k: &Kernel, caller: KRef<Tcb>, result: Result<Outcome, SyscallErro
 pub fn reply_success(k: &Kernel, caller: KRef<Tcb>, outcome: Outcome) {
     match outcome {
         Outcome::Done => finish(k, caller, 0, 0),
-        Outcome::Word(word) => write(k, caller, 0, &[word]),
+        Outcome::Word(word) => write(k, caller, 0, core::iter::once(word)),
         Outcome::Registers { of, count } => write_registers(k, caller, of, count),
         Outcome::Deferred => {}
     }
@@ -33,13 +33,12 @@ pub fn reply_success(k: &Kernel, caller: KRef<Tcb>, outcome: Outcome) {
 #[cold]
 fn reply_error(k: &Kernel, caller: KRef<Tcb>, error: SyscallError) {
     let (words, length) = error_words(error);
-    let words = words.get(..length).unwrap_or(&words);
-    write(k, caller, error.code().number(), words);
+    write(k, caller, error.code().number(), words.into_iter().take(length));
 }
 
 fn write_registers(k: &Kernel, caller: KRef<Tcb>, of: KRef<Tcb>, count: usize) {
-    let words = of.get(k).context.in_message_order().map(core::cell::Cell::get);
-    write(k, caller, 0, words.get(..count).unwrap_or(&words));
+    let registers = of.get(k).context.in_message_order();
+    write(k, caller, 0, registers.into_iter().take(count).map(core::cell::Cell::get));
 }
 
 /// The words that an error reports.
@@ -61,19 +60,21 @@ fn error_words(error: SyscallError) -> ([u64; 5], usize) {
 }
 
 /// Writes words, badge and message info; words that have no place are dropped.
-fn write(k: &Kernel, caller: KRef<Tcb>, label: u64, words: &[u64]) {
-    let registers = caller.get(k).context.message_registers();
-    for (register, word) in registers.into_iter().zip(words) {
-        register.set(*word);
+#[inline]
+fn write(k: &Kernel, caller: KRef<Tcb>, label: u64, mut words: impl ExactSizeIterator<Item = u64>) {
+    let mut length = words.len();
+    for (register, word) in caller.get(k).context.message_registers().into_iter().zip(&mut words) {
+        register.set(word);
     }
-    let mut length = words.len().min(MSG_REGISTERS);
-    if words.len() > MSG_REGISTERS
-        && let Some(buffer) = transfer::receive_buffer(k, caller)
-    {
-        for (i, word) in words.iter().enumerate().skip(MSG_REGISTERS) {
-            buffer.write(k, IpcBuffer::MSG_WORD + i, *word);
+    if length > MSG_REGISTERS {
+        match transfer::receive_buffer(k, caller) {
+            Some(buffer) => {
+                for (i, word) in (IpcBuffer::MSG_WORD + MSG_REGISTERS..).zip(words) {
+                    buffer.write(k, i, word);
+                }
+            }
+            None => length = MSG_REGISTERS,
         }
-        length = words.len();
     }
     finish(k, caller, label, length as u64);
 }

@@ -119,6 +119,13 @@ impl Extent {
     }
 }
 
+impl From<MemRegion> for Extent {
+    #[inline]
+    fn from(region: MemRegion) -> Self {
+        Extent { base: region.base(), size_bits: region.size_bits() }
+    }
+}
+
 /// log2 of the bytes that a frame's size field stands for, a byte each.
 const FRAME_SIZES: u32 = PAGE_BITS | LARGE_PAGE_BITS << 8 | HUGE_PAGE_BITS << 16 | PAGE_BITS << 24;
 

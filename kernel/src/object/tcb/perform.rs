@@ -85,9 +85,8 @@ fn read_registers(k: &Kernel, target: KRef<Tcb>, suspend: bool, count: usize) ->
 /// Writes registers in the order of the list; the thread will continue at its restart PC in any case.
 fn write_registers(k: &Kernel, target: KRef<Tcb>, args: &Args, count: usize) {
     let context = &target.get(k).context;
-    for (word, register) in (decode::FIRST_VALUE..).zip(context.in_message_order().into_iter().take(count)) {
-        register.set(args.word(k, word).any());
-    }
+    let registers = context.in_message_order();
+    args.copy_to(k, decode::FIRST_VALUE, registers.get(..count).unwrap_or(&registers));
     if count > SPSR_INDEX {
         context.spsr.set(sanitise_spsr(context.spsr.get()));
     }
