@@ -95,7 +95,7 @@ fn run_wrong(folder: &Path) -> Result<()> {
             "v.img is no file; `mkfs.fat -C -F 16 v.img 20480` makes an empty volume",
         ),
         (&["run", "hello", "--disk", "d.img"], "d.img is no file; `truncate -s 256M d.img` makes a disk to page to"),
-        (&["run", "--rma", "1G", "hello"], "a similar argument exists: '--ram'"),
+        (&["run", "--rams", "1G", "hello"], "a similar argument exists: '--ram'"),
         (&["rnu", "hello"], "a similar subcommand exists: 'run'"),
         (&["new"], "<FOLDER>"),
         (&["bench", "no-such-operation"], "no operation's name holds `no-such-operation`"),
