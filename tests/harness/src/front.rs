@@ -96,7 +96,7 @@ fn run_wrong(folder: &Path) -> Result<()> {
         ),
         (&["run", "hello", "--disk", "d.img"], "d.img is no file; `truncate -s 256M d.img` makes a disk to page to"),
         (&["run", "--rams", "1G", "hello"], "a similar argument exists: '--ram'"),
-        (&["rnu", "hello"], "a similar subcommand exists: 'run'"),
+        (&["runn", "hello"], "a similar subcommand exists: 'run'"),
         (&["new"], "<FOLDER>"),
         (&["bench", "no-such-operation"], "no operation's name holds `no-such-operation`"),
         (&["test", "--ring", "machine", "no-such-test"], "no test's name holds `no-such-test`"),
