@@ -172,12 +172,13 @@ impl MemoryManager for Pager {
             let _ = object.error(inside, end - inside, KernReturn::MEMORY_ERROR);
         }
         let given = open.ahead.wanted(offset, inside - offset, size);
-        if given > inside - offset && given <= MOST {
-            if let supply @ Answer::Supply(_) = self.piece(number, offset, given) {
-                self.read_ahead(number);
-                return supply;
-            }
-            // Nobody asked for the rest: what is wrong with it is told to who does.
+        // If it cannot be had: nobody asked for the rest, and what is wrong with that is told to who does.
+        if given > inside - offset
+            && given <= MOST
+            && let supply @ Answer::Supply(_) = self.piece(number, offset, given)
+        {
+            self.read_ahead(number);
+            return supply;
         }
         let mut at = offset;
         while inside - at > MOST {

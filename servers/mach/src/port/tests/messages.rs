@@ -242,11 +242,7 @@ fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
     };
     assert_eq!(refused, KernReturn::SEND_NO_BUFFER);
     assert!((800..1300).contains(&sent), "about a MiB: {sent} messages");
-    assert_eq!(
-        p.copy_in(s, header(to_them), smallvec![], &[]).err(),
-        Some(KernReturn::SEND_NO_BUFFER),
-        "wherever to"
-    );
+    assert_eq!(p.copy_in(s, header(to_them), smallvec![], &[]).err(), Some(KernReturn::SEND_NO_BUFFER), "wherever to");
     let reply = p.allocate(other, RECEIVE).expect("room");
     let once =
         Header { remote: theirs, remote_disposition: COPY_SEND, local: reply, local_disposition: MAKE_ONCE, id: 2 };
@@ -259,8 +255,7 @@ fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
         asked = (got.id == 2).then_some(got.remote.name);
     }
     for port in &ports[1..] {
-        if p.copy_in(s, header(*port), smallvec![7; 100], &[]).map(|message| p.send(message, None)) != Ok(Sent::Done)
-        {
+        if p.copy_in(s, header(*port), smallvec![7; 100], &[]).map(|message| p.send(message, None)) != Ok(Sent::Done) {
             break;
         }
     }
