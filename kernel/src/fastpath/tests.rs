@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sel4_abi::{CapRights, MessageInfo, Syscall};
 
-use crate::cap::{Badge, Cap, EndpointCap, cdt};
+use crate::cap::{Badge, Cap, EndpointCap, NotificationCap, cdt};
 use crate::ipc::fault::VmFault;
 use crate::kobj::KRef;
 use crate::object::tcb::ThreadState;
@@ -110,7 +110,10 @@ impl Fair {
         let objects = [1, 2, 4].map(|badge| w.notification(badge));
         notification::bind_tcb(w.k(), objects[2].obj, threads[1].obj);
         let nothing = w.free_slot();
-        let notifications = objects.iter().map(|n| n.cptr).chain([objects[0].cptr, endpoints[0], nothing]).collect();
+        // Two badges of one notification, so that a signal finds another one's there.
+        let cap = NotificationCap { notification: objects[0].obj, badge: Badge(8), rights: CapRights::READ_WRITE };
+        let other = w.copy(objects[0].cptr, Cap::Notification(cap));
+        let notifications = objects.iter().map(|n| n.cptr).chain([other, endpoints[0], nothing]).collect();
         let replies: Vec<_> = (0..4).map(|_| w.reply().cptr).collect();
         for t in threads.iter().skip(2) {
             let cap = EndpointCap { endpoint: first.obj, badge: Badge(t.cptr), rights: grant_reply };
