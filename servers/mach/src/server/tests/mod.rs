@@ -457,6 +457,10 @@ fn the_last_of_the_heap_is_for_servers() {
     let mine = host.own_task();
     host.fake().heap = 512 * 1024;
     assert_eq!(host.call_by(thread, own, &bytes_of(0x1000)).map(drop), Err(KernReturn::RESOURCE_SHORTAGE));
+    // One that takes nothing of the virtual memory's.
+    let port = MachPortAllocate { right: Right::RECEIVE.0 };
+    assert_eq!(host.call_by(thread, own, &port).map(drop), Err(KernReturn::RESOURCE_SHORTAGE));
+    assert_eq!(host.call(mine, &port).map(drop), Ok(()));
     assert_eq!(host.call(mine, &bytes_of(1 << 40)).map(drop), Ok(()), "root is a server");
     assert!(host.touch(ROOT, 1 << 40), "and so are its faults");
 }

@@ -1,6 +1,7 @@
 //! The line of those who wait for frames, while the default pager has no space.
 
 use super::*;
+use crate::memory::Need;
 
 /// Ticks of a second, and a few more.
 const SECOND: u32 = 204;
@@ -225,4 +226,26 @@ fn i_dp_15_what_is_out_comes_in_while_new_memory_is_refused() {
         assert!(full.bench.write(page, Bench::byte_of(page)));
     }
     assert_eq!(full.bench.host.ended(watch), None);
+}
+
+/// I-DP 15: who wants back what it has waits as long as it takes, even where the frames kept for that are used up.
+#[test]
+fn i_dp_15_who_waits_for_a_page_that_is_out_is_not_refused() {
+    let mut full = Full::new(4);
+    let reader = full.bench.client;
+    let (_, offset) = *full.bench.store.keys().next().expect("a page is out");
+    let watch = full.bench.host.watch(reader.task, 3);
+    let mut promised = 0;
+    while full.bench.host.server.hw.memory.promise_frame(Need::Ordinary, true).is_ok() {
+        promised += 1;
+    }
+    assert!(promised > 0, "there is a floor");
+    assert!(full.bench.host.send(Badge::Fault(reader.thread), 6, &[0x40_0000, MEMORY + offset, 0, READ]).is_none());
+    full.ticks(3 * SECOND);
+    assert_eq!(full.bench.host.ended(watch), None);
+    (0..promised).for_each(|_| full.bench.host.server.hw.memory.redeem_frame());
+    full.ticks(1);
+    full.free_one();
+    full.bench.serve_all();
+    assert!(full.bench.host.goes_on(reader));
 }
