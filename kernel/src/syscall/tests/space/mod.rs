@@ -245,10 +245,14 @@ impl Space {
         Call { cptr, label: L::UntypedRetype, words, caps: std::vec![root] }
     }
 
+    /// Where a lookup from this capability starts.
+    fn root(cptr: u64) -> Root {
+        if cptr == World::ROOT { Root::World } else { Root::Slot(Place { cnode: None, index: cptr }) }
+    }
+
     /// What the model says to a call.
     fn expect(&mut self, call: &Call) -> Result<()> {
-        let root =
-            |cptr: u64| if cptr == World::ROOT { Root::World } else { Root::Slot(Place { cnode: None, index: cptr }) };
+        let root = Self::root;
         let word = |index: usize| call.words.get(index).copied().unwrap_or_default();
         let invoked = root(call.cptr);
         if call.label == L::UntypedRetype {
@@ -359,6 +363,13 @@ impl Space {
             _ => false,
         };
         let word = |index: usize| call.words.get(index).copied().unwrap_or_default();
+        // What then stays depends on the order among siblings, of which the specification says nothing.
+        if call.label == L::CNodeRevoke
+            && let Ok(place) = self.model.resolve(Self::root(call.cptr), word(0), word(1), 0)
+            && self.model.revokes_itself(place)
+        {
+            return true;
+        }
         let cap = |index: usize| call.caps.get(index).copied().unwrap_or_default();
         let paths = match call.label {
             L::UntypedRetype => {

@@ -47,6 +47,7 @@ pub(super) fn refuse<T>(code: E, words: &[u64]) -> Result<T> {
     Err((code, words.to_vec()))
 }
 
+#[derive(Clone)]
 pub(super) struct Model {
     pub(super) slots: Vec<(Place, Node)>,
     pub(super) names: u64,
@@ -95,6 +96,14 @@ impl Model {
         while let Some(child) = self.slots.iter().find(|(_, n)| n.parent == Some(node.name)).map(|(p, _)| *p) {
             self.delete(child);
         }
+    }
+
+    /// Whether revoking takes the revoked capability along: it lies in a CNode that comes from it.
+    pub(super) fn revokes_itself(&self, place: Place) -> bool {
+        let Some(node) = self.at(place) else { return false };
+        let mut after = self.clone();
+        after.revoke(place);
+        !after.slots.iter().any(|(_, left)| left.name == node.name)
     }
 
     /// Resolves `index` of `depth` bits from a capability (the world's CNode where there is none).
