@@ -12,7 +12,7 @@ use mach_sys::ipc_buffer::{self, ThreadBlock};
 use crate::measure::Failure;
 use crate::objects::Objects;
 use crate::space::Space;
-use crate::{calls, faults, invocations, making, signals, threads};
+use crate::{calls, faults, invocations, making, signals, stays, threads};
 
 /// Room for the lists of steps, of some 6 KiB each.
 const STACK_BYTES: usize = 256 * 1024;
@@ -70,11 +70,15 @@ fn run(boot: &Boot) -> Result<(), Failure> {
     let mut scene = objects.divide(SCENE_BITS)?;
     signals::measure_all(&mut scene, &spaces)?;
     calls::measure_all(&mut scene, &spaces)?;
-    faults::measure_all(&mut scene, &spaces)
+    faults::measure_all(&mut scene, &spaces)?;
+    let mut scene = objects.divide(LARGE_SCENE_BITS)?;
+    stays::measure_all(&mut scene, &spaces[0])
 }
 
 /// The memory of one operation's partners, log2: it is taken back after each.
 const SCENE_BITS: u64 = 20;
+/// The memory of what takes long, log2.
+const LARGE_SCENE_BITS: u64 = 26;
 
 fn stop(why: core::fmt::Arguments<'_>) -> ! {
     // The log of the emulator takes everything.
