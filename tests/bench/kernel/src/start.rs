@@ -67,18 +67,16 @@ fn run(boot: &Boot) -> Result<(), Failure> {
     invocations::measure_all(&mut objects, &spaces[0])?;
     making::measure_all(&mut objects)?;
     threads::measure_all(&mut objects, &spaces[0])?;
-    let mut scene = objects.divide(SCENE_BITS)?;
+    let mut scene = objects.divide(SCENE_BITS, SCENE_SLOTS)?;
     signals::measure_all(&mut scene, &spaces)?;
     calls::measure_all(&mut scene, &spaces)?;
     faults::measure_all(&mut scene, &spaces)?;
-    let mut scene = objects.divide(LARGE_SCENE_BITS)?;
-    stays::measure_all(&mut scene, &spaces[0])
+    stays::measure_all(&mut objects, &spaces)
 }
 
-/// The memory of one operation's partners, log2: it is taken back after each.
+/// The memory of one operation's partners, log2, and their slots: they are taken back after each.
 const SCENE_BITS: u64 = 20;
-/// The memory of what takes long, log2.
-const LARGE_SCENE_BITS: u64 = 26;
+const SCENE_SLOTS: u64 = 256;
 
 fn stop(why: core::fmt::Arguments<'_>) -> ! {
     // The log of the emulator takes everything.
