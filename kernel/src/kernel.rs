@@ -16,12 +16,15 @@ use crate::vspace::AsidTable;
 /// A `&Kernel` is what one needs to look at kernel objects and to change them; a `&mut Kernel`
 /// is what one needs to make new ones out of memory. Both come from the entry code, which holds the
 /// kernel lock, and from nowhere else.
+///
+/// What every entry looks at comes first, so that one instruction reaches it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Kernel {
-    /// The state of this core.
-    pub(crate) cpu: PerCpu,
     /// The address spaces.
     pub(crate) asids: AsidTable,
+    /// The state of this core.
+    pub(crate) cpu: PerCpu,
     /// The interrupts.
     pub(crate) irqs: IrqTable,
     /// What boot found out.
