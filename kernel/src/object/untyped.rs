@@ -36,9 +36,7 @@ use crate::kernel::Kernel;
 use crate::kobj::{MemRegion, SlotArray};
 use crate::object::Tcb;
 use crate::syscall::{Args, Invocation, InvokeResult, Outcome};
-use sel4_abi::object::{
-    MAX_UNTYPED_BITS, MIN_SCHED_CONTEXT_BITS, MIN_UNTYPED_BITS, RETYPE_FAN_OUT_LIMIT, WORD_BITS,
-};
+use sel4_abi::object::{MAX_UNTYPED_BITS, MIN_SCHED_CONTEXT_BITS, MIN_UNTYPED_BITS, RETYPE_FAN_OUT_LIMIT, WORD_BITS};
 use sel4_abi::{CapRights, InvocationLabel, ObjectType};
 
 /// Granularity of the watermark in bits: the smallest object.

@@ -88,12 +88,11 @@ impl RawCap {
     #[must_use]
     pub fn untyped(self) -> Option<UntypedCap> {
         let [w0, w1] = self.0;
-        self.is(CapKind::Untyped)
-            .then(|| {
-                let region = self.region(field(w0, 5, 6) as u32, field(w0, 11, 1) != 0);
-                let dirty = w1 >> DIRTY_SHIFT << UntypedCap::dirty_unit_bits(region);
-                UntypedCap { region, watermark: w1 & WATERMARK_MASK, dirty }
-            })
+        self.is(CapKind::Untyped).then(|| {
+            let region = self.region(field(w0, 5, 6) as u32, field(w0, 11, 1) != 0);
+            let dirty = w1 >> DIRTY_SHIFT << UntypedCap::dirty_unit_bits(region);
+            UntypedCap { region, watermark: w1 & WATERMARK_MASK, dirty }
+        })
     }
 
     /// A CNode, if it is that.
