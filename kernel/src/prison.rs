@@ -145,7 +145,7 @@ impl Jail {
         let mut w = World::with_memory(22);
         let scribe = Scribe::new(&mut w.m);
         let region = w.m.take(MEMORY_BITS);
-        let parent = w.put(Cap::Untyped(UntypedCap { region, watermark: 0 }));
+        let parent = w.put(Cap::Untyped(UntypedCap::clear(region)));
         let cnode = w.free_slot();
         let mut jail = Jail { parent: w.slot(parent), w, scribe, region, cnode };
         jail.make(ObjectType::CNode, u64::from(RADIX), cnode, 1);
@@ -319,10 +319,10 @@ impl Jail {
         let pool = k.asids.pool(Asid(0)).unwrap();
         assert!(pool.get(k).roots.iter().all(|root| root.get().is_none()), "an ASID leads somewhere");
 
-        // All of it becomes one object again, and nothing shines through.
+        // All of it can be used again, and nothing shines through.
         let cptr = self.w.free_slot();
-        self.make(ObjectType::Untyped, u64::from(MEMORY_BITS), cptr, 1);
-        assert_eq!(self.w.cap(cptr), Cap::Untyped(UntypedCap { region: self.region, watermark: 0 }));
+        self.make(ObjectType::SmallPage, 0, cptr, 1);
+        assert!(matches!(self.w.cap(cptr), Cap::Frame(frame) if frame.region.base() == self.region.base()));
         assert!(self.w.m.is_zero(self.region), "old content is left");
         let slot = self.w.slot(cptr);
         assert_eq!(delete::delete(self.w.k(), slot), Ok(()));

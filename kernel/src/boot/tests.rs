@@ -216,7 +216,7 @@ fn untypeds_are_the_free_ram_and_the_devices() {
     let list = &task.info.untyped_list[..task.info.untyped.len() as usize];
     let mut regions = Vec::new();
     for (cap, entry) in task.caps(task.info.untyped).into_iter().zip(list) {
-        let Cap::Untyped(UntypedCap { region, watermark }) = cap else { panic!("{cap:?}") };
+        let Cap::Untyped(UntypedCap { region, watermark, .. }) = cap else { panic!("{cap:?}") };
         assert_eq!(watermark, region.bytes(), "boot untypeds are full");
         assert_eq!(entry.paddr, region.base().0);
         assert_eq!(u32::from(entry.size_bits), region.size_bits());

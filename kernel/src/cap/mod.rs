@@ -27,6 +27,7 @@ use crate::kobj::{KRef, MemRegion, SlotArray};
 use crate::mem::UserVa;
 use crate::object::{AsidPool, Endpoint, Notification, PageTable, Reply, SchedContext, Tcb};
 use crate::vspace::Asid;
+use sel4_abi::object::PAGE_BITS;
 use sel4_abi::{CapKind, CapRights};
 
 /// The word that identifies the sender or the signal; 0 is "no badge".
@@ -89,15 +90,37 @@ pub enum Cap {
 pub struct UntypedCap {
     /// The memory.
     pub region: MemRegion,
-    /// Bytes from the start that may be in use or dirty; a multiple of 16.
+    /// Bytes from the start that may be in use; a multiple of 16.
     pub watermark: u64,
+    /// Bytes from the start that may hold what was there before; below the watermark it says nothing. A multiple of
+    /// [`dirty_unit_bits`](Self::dirty_unit_bits), which may be more than there are.
+    pub dirty: u64,
 }
 
 impl UntypedCap {
     /// The capability with no room left.
     #[must_use]
     pub const fn full(region: MemRegion) -> Self {
-        UntypedCap { region, watermark: region.bytes() }
+        UntypedCap { region, watermark: region.bytes(), dirty: 0 }
+    }
+
+    /// The capability to memory that is zero and free.
+    #[must_use]
+    pub const fn clear(region: MemRegion) -> Self {
+        UntypedCap { region, watermark: 0, dirty: 0 }
+    }
+
+    /// What `dirty` is counted in, log2: a page, or as much as makes `2^15` of them.
+    #[must_use]
+    pub const fn dirty_unit_bits(region: MemRegion) -> u32 {
+        let bits = region.size_bits().saturating_sub(15);
+        if bits < PAGE_BITS { PAGE_BITS } else { bits }
+    }
+
+    /// From here on the memory is zero.
+    #[must_use]
+    pub fn zero_from(self) -> u64 {
+        self.watermark.max(self.dirty.min(self.region.bytes()))
     }
 
     /// Bytes above the watermark.

@@ -159,8 +159,7 @@ impl MemRegion {
             let start = start.as_ptr().wrapping_add(offset as usize);
             // SAFETY: inside the region, which is RAM in the window (KOBJ-5); KOBJ-2: no reference
             // into it is alive.
-            unsafe { start.write_bytes(0, bytes as usize) };
-            cache::clean_to_poc(KernelVa(start.addr()), bytes as usize);
+            unsafe { cache::zero_to_poc(start, bytes as usize) };
         }
     }
 }

@@ -1,24 +1,31 @@
 //! Untyped memory: what all objects are made from (manual §2.4, §10.3.8).
 //!
 //! Layout: any power of two from `2^4` to `2^47` bytes. All there is to an untyped is in its
-//! capability: the region and the watermark.
+//! capability: the region, the watermark, and how far beyond that old content reaches.
 //!
 //! # Invariants
 //!
-//! - **UT-1** Memory above the watermark is zero (unless it is a device's) and belongs to nobody. It is zero in memory
-//!   itself and not only in the caches, so who reaches it past them (an uncached mapping, the table walker) sees that:
-//!   making a frame or a table needs no cache maintenance, and making an object writes only what is not zero.
+//! - **UT-1** Memory above the watermark belongs to nobody, and is zero above what the capability calls dirty (unless it is
+//!   a device's). It is zero in memory itself and not only in the caches, so who reaches it past them (an uncached mapping,
+//!   the table walker, a device) sees that, and no line of an earlier life is written over it later. All objects but
+//!   untypeds are made of such memory: making a frame or a table needs no cache maintenance, and making an object writes
+//!   only what is not zero.
 //! - **UT-2** If the capability has no children, no object lives in its memory: what was made from it
-//!   is gone. Only then the watermark goes down, and only over memory that was cleared.
+//!   is gone. Only then the watermark goes down.
 //! - **UT-3** Otherwise the watermark only grows.
 //! - **UT-4** A copy leaves its source full, so that two capabilities never give out the same memory.
 //!
 //! | state | event | action |
 //! |---|---|---|
 //! | no children, watermark 0 | retype | objects from the start |
-//! | no children, watermark above 0 | retype | reset: clear down to 0, then objects from the start |
-//! | children | retype | objects from the watermark on |
+//! | no children, old content | retype to untypeds | all of it is dirty; untypeds from the start |
+//! | no children, old content | other retype | reset: clear down to 0, then objects from the start |
+//! | children | retype to untypeds | untypeds from the watermark on |
+//! | children | other retype | clear what is dirty above the watermark, then objects from there on |
 //! | no children | copied | full |
+//!
+//! An untyped that is made of dirty memory is full, as those of boot are: it has old content and no children. So memory
+//! is cleared by those who use it, once, and what is only divided costs nothing.
 
 use crate::cap::{
     Badge, CNodeCap, EndpointCap, FrameCap, NotificationCap, PageTableCap, RawCap, ReplyCap, SchedContextCap, SlotRef,
@@ -29,16 +36,16 @@ use crate::kernel::Kernel;
 use crate::kobj::{MemRegion, SlotArray};
 use crate::object::Tcb;
 use crate::syscall::{Args, Invocation, InvokeResult, Outcome};
-use sel4_abi::object::{
-    MAX_UNTYPED_BITS, MIN_SCHED_CONTEXT_BITS, MIN_UNTYPED_BITS, RESET_CHUNK_BITS, RETYPE_FAN_OUT_LIMIT, WORD_BITS,
-};
+use sel4_abi::object::{MAX_UNTYPED_BITS, MIN_SCHED_CONTEXT_BITS, MIN_UNTYPED_BITS, RETYPE_FAN_OUT_LIMIT, WORD_BITS};
 use sel4_abi::{CapRights, InvocationLabel, ObjectType};
 
 /// Granularity of the watermark in bits: the smallest object.
 const WATERMARK_BITS: u32 = MIN_UNTYPED_BITS;
 const _: () = assert!(1 << WATERMARK_BITS == 16);
-/// Memory is cleared in pieces of this size; 256 bytes are a unit of work.
+/// Memory is cleared in pieces of this size.
 const CLEAR_BITS: u32 = 12;
+/// So much of it is a unit of work, log2.
+const CLEAR_UNIT_BITS: u32 = 10;
 
 /// A retype that passed all checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +58,25 @@ pub struct Retype {
     size_bits: u32,
     /// The slots that the capabilities go to.
     window: Window,
-    /// Clear the memory and start at 0 first.
-    reset: bool,
+    /// The memory of the untyped.
+    region: MemRegion,
+    /// What is to be done with it first.
+    first: First,
     /// Where the first object goes.
     offset: u64,
+}
+
+/// What becomes of old content before objects are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    /// Nothing: there is none where it matters.
+    Nothing,
+    /// No objects are left, and it may stay: all of it is dirty.
+    GiveBack,
+    /// No objects are left, and it is cleared.
+    Reset,
+    /// What is dirty above the watermark is cleared.
+    ClearRest,
 }
 
 /// Consecutive slots of a CNode.
@@ -130,7 +152,14 @@ pub fn decode(k: &Kernel, inv: &Invocation, this: UntypedCap) -> Result<Retype, 
         object,
         size_bits,
         window,
-        reset: reset && this.watermark != 0,
+        region: this.region,
+        first: match object {
+            ObjectType::Untyped if reset && this.zero_from() != 0 => First::GiveBack,
+            ObjectType::Untyped => First::Nothing,
+            _ if reset && this.zero_from() != 0 => First::Reset,
+            _ if this.dirty > this.watermark => First::ClearRest,
+            _ => First::Nothing,
+        },
         offset: start.next_multiple_of(1 << object_bits),
     })
 }
@@ -183,26 +212,28 @@ fn decode_window(k: &Kernel, args: &Args) -> Result<Window, SyscallError> {
     Ok(window)
 }
 
-/// Clears the untyped if it is to be reset, then makes the objects.
+/// Clears what must be clear, then makes the objects.
 ///
 /// # Errors
 ///
-/// `Preempted` after some of the memory was cleared; the watermark says how far.
+/// `Preempted` after some of the memory was cleared; the capability says how far.
 pub fn perform(k: &mut Kernel, retype: Retype) -> Result<(), Preempted> {
-    if retype.reset {
-        reset(k, retype.slot)?;
+    match retype.first {
+        First::Nothing => {}
+        First::GiveBack => give_back(k, retype.slot),
+        First::Reset => reset(k, retype.slot)?,
+        First::ClearRest => clear_rest(k, retype.slot)?,
     }
-    let cap = retype.slot.raw(k);
-    let Some(UntypedCap { region, .. }) = cap.untyped() else {
-        // Not reached: decoded from this slot, and clearing changes the watermark only.
-        return Ok(());
-    };
+    let (cap, region) = (retype.slot.raw(k), retype.region);
     let object_bits = retype.object.object_bits(retype.size_bits);
     let end = retype.offset + ((retype.window.count as u64) << object_bits);
     retype.slot.update(k, cap.with_watermark(end));
     match retype.object {
         ObjectType::Untyped => {
-            create(k, &retype, region, |_, region| Some(UntypedCap { region, watermark: 0 }));
+            let zeros = region.base().add(cap.untyped().map_or(0, |cap| cap.dirty));
+            create(k, &retype, region, |_, region| {
+                Some(if region.base() < zeros { UntypedCap::full(region) } else { UntypedCap::clear(region) })
+            });
         }
         ObjectType::Tcb => create(k, &retype, region, |k, region| region.place::<Tcb>(k)),
         ObjectType::Endpoint => create(k, &retype, region, |k, region| {
@@ -254,28 +285,54 @@ fn create<C: Into<RawCap>>(
     }
 }
 
-/// Clears the memory below the watermark from the top downwards, UT-2.
+/// Starts an untyped without children anew; what it was is dirty from now on.
+#[inline(never)]
+fn give_back(k: &Kernel, slot: SlotRef) {
+    let Some(cap) = slot.raw(k).untyped() else { return };
+    let unit = 1 << UntypedCap::dirty_unit_bits(cap.region);
+    let dirty = if cap.region.is_device() { 0 } else { cap.zero_from().next_multiple_of(unit) };
+    slot.update(k, UntypedCap { watermark: 0, dirty, ..cap });
+}
+
+/// Clears what an untyped without children holds from the top downwards, UT-2.
 ///
 /// # Preemption
 ///
 /// After every 4 KiB; the watermark follows, so the work is not lost.
+#[inline(never)]
 fn reset(k: &mut Kernel, slot: SlotRef) -> Result<(), Preempted> {
-    let cap = slot.raw(k);
-    let Some(UntypedCap { region, mut watermark }) = cap.untyped() else {
-        return Ok(());
-    };
-    if region.is_device() {
-        slot.update(k, cap.with_watermark(0));
-        return Ok(());
-    }
-    while watermark > 0 {
-        let start = (watermark - 1) & !((1 << CLEAR_BITS) - 1);
-        region.clear(k, start, watermark - start);
-        watermark = start;
-        slot.update(k, cap.with_watermark(watermark));
-        if watermark > 0 {
-            k.preemption_point_after(1 << (CLEAR_BITS - RESET_CHUNK_BITS))?;
+    let Some(cap) = slot.raw(k).untyped() else { return Ok(()) };
+    let region = cap.region;
+    let mut left = if region.is_device() { 0 } else { cap.zero_from() };
+    slot.update(k, UntypedCap { region, watermark: left, dirty: 0 });
+    while left > 0 {
+        let start = (left - 1) & !((1 << CLEAR_BITS) - 1);
+        region.clear(k, start, left - start);
+        left = start;
+        slot.update(k, UntypedCap { region, watermark: left, dirty: 0 });
+        if left > 0 {
+            k.preemption_point_after(1 << (CLEAR_BITS - CLEAR_UNIT_BITS))?;
         }
+    }
+    Ok(())
+}
+
+/// Clears what is dirty above the watermark, from the top downwards.
+///
+/// # Preemption
+///
+/// After every unit of the dirty memory, which follows.
+#[inline(never)]
+fn clear_rest(k: &mut Kernel, slot: SlotRef) -> Result<(), Preempted> {
+    let Some(mut cap) = slot.raw(k).untyped() else { return Ok(()) };
+    let unit_bits = UntypedCap::dirty_unit_bits(cap.region);
+    while cap.zero_from() > cap.watermark {
+        let end = cap.zero_from();
+        cap.dirty = (end - 1) >> unit_bits << unit_bits;
+        let start = cap.dirty.max(cap.watermark);
+        cap.region.clear(k, start, end - start);
+        slot.update(k, cap);
+        k.preemption_point_after(1 << (unit_bits - CLEAR_UNIT_BITS))?;
     }
     Ok(())
 }

@@ -54,6 +54,16 @@ pub struct Machine {
     arena: Arena,
 }
 
+/// Writes zeros, in memory itself.
+///
+/// # Safety
+///
+/// The range is valid for writes, and nobody has a reference into it.
+pub unsafe fn zero_to_poc(start: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { start.write_bytes(0, bytes) };
+}
+
 /// A copy of a machine's state at one moment: the kernel, and all memory that was taken for objects.
 #[derive(Debug)]
 pub struct Checkpoint {

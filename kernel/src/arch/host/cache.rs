@@ -1,11 +1,9 @@
 //! Cache maintenance: a workstation's caches are coherent; what users ask for is recorded.
 
+pub use super::arena::zero_to_poc;
 use super::record::{Event, note};
 use crate::arch::types::{Asid, CacheOp};
 use crate::mem::{KernelVa, PhysAddr, UserVa};
-
-/// Cleans a range to the point of coherency.
-pub fn clean_to_poc(_start: KernelVa, _bytes: usize) {}
 
 /// Cleans a range to the point of unification, so that table walks see it.
 pub fn clean_to_pou(_start: KernelVa, _bytes: usize) {}

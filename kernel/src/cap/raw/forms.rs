@@ -1,6 +1,9 @@
 //! From a capability's packed form to that of its kind, and back.
 
-use super::{RawCap, THREAD_ZOMBIE, VM_RIGHTS_SHIFT, field, pack_mapping, pack_vm_rights, unpack_mapping};
+use super::{
+    DIRTY_SHIFT, RawCap, THREAD_ZOMBIE, VM_RIGHTS_SHIFT, WATERMARK_MASK, field, pack_mapping, pack_vm_rights,
+    unpack_mapping,
+};
 use crate::cap::{
     AsidPoolCap, Badge, CNodeCap, Cap, EndpointCap, FrameCap, NotificationCap, PageTableCap, ReplyCap, SchedContextCap,
     SgiSignalCap, UntypedCap, VSpaceCap, VmRights, ZombieCap, ZombieKind,
@@ -85,8 +88,11 @@ impl RawCap {
     #[must_use]
     pub fn untyped(self) -> Option<UntypedCap> {
         let [w0, w1] = self.0;
-        self.is(CapKind::Untyped)
-            .then(|| UntypedCap { region: self.region(field(w0, 5, 6) as u32, field(w0, 11, 1) != 0), watermark: w1 })
+        self.is(CapKind::Untyped).then(|| {
+            let region = self.region(field(w0, 5, 6) as u32, field(w0, 11, 1) != 0);
+            let dirty = w1 >> DIRTY_SHIFT << UntypedCap::dirty_unit_bits(region);
+            UntypedCap { region, watermark: w1 & WATERMARK_MASK, dirty }
+        })
     }
 
     /// A CNode, if it is that.
@@ -248,7 +254,8 @@ macro_rules! packs {
 packs! {
     UntypedCap: |c| {
         let fields = c.region.size_bits() as u64 | (c.region.is_device() as u64) << 6;
-        RawCap::of(CapKind::Untyped, fields, c.region.base().0, c.watermark)
+        let dirty = c.dirty >> UntypedCap::dirty_unit_bits(c.region) << DIRTY_SHIFT;
+        RawCap::of(CapKind::Untyped, fields, c.region.base().0, c.watermark | dirty)
     };
     EndpointCap: |c| RawCap::of(CapKind::Endpoint, c.rights.bits(), c.endpoint.expose() as u64, c.badge.0);
     NotificationCap: |c| RawCap::of(CapKind::Notification, c.rights.bits(), c.notification.expose() as u64, c.badge.0);

@@ -5,7 +5,7 @@
 //!
 //! | kind | small fields | address | word 1 |
 //! |---|---|---|---|
-//! | untyped | size 5–10, device 11 | memory | watermark |
+//! | untyped | size 5–10, device 11 | memory | watermark 0–47, dirty units 48–63 |
 //! | endpoint, notification | rights 5–8 | object | badge |
 //! | reply | grant 5 | object | – |
 //! | CNode | radix 5–10, guard size 11–16 | slots | guard |
@@ -55,6 +55,10 @@ const ADDRESS_MASK: u64 = !0xf_ffff;
 /// Rights in word 0 of endpoints and notifications, and where they start.
 const RIGHTS_MASK: u64 = 0xf << RIGHTS_SHIFT;
 const RIGHTS_SHIFT: u32 = 5;
+/// The watermark of an untyped, which is 2^47 at most.
+const WATERMARK_MASK: u64 = (1 << DIRTY_SHIFT) - 1;
+/// How much of an untyped may be dirty, in its units.
+const DIRTY_SHIFT: u32 = 48;
 /// Where a frame's rights start in word 0.
 const VM_RIGHTS_SHIFT: u32 = 8;
 /// Size and sort of memory in word 0 of a frame.
@@ -263,7 +267,7 @@ impl RawCap {
     #[inline]
     #[must_use]
     pub const fn with_watermark(self, watermark: u64) -> RawCap {
-        RawCap([self.0[0], watermark])
+        RawCap([self.0[0], (self.0[1] & !WATERMARK_MASK) | watermark])
     }
 
     /// The zombie with so many slots that may still hold something.

@@ -167,7 +167,7 @@ impl Both {
         let root = |object| Some(Node { object, badge: 0, is_original: true, parent: None });
         tree.slots[0] = root(Object::Untyped { base: 0, bits: UNTYPED_BITS, used: 0 });
         tree.slots[1] = root(Object::IrqControl);
-        cdt::insert_root(&m.kernel, at(slots, 0), Cap::Untyped(UntypedCap { region: memory, watermark: 0 }));
+        cdt::insert_root(&m.kernel, at(slots, 0), Cap::Untyped(UntypedCap::clear(memory)));
         cdt::insert_root(&m.kernel, at(slots, 1), Cap::IrqControl);
         Both { m, memory, slots, tree }
     }
@@ -201,7 +201,7 @@ impl Both {
                 (Object::Reply(base), Cap::Reply(cap), 32)
             }
             _ => {
-                let cap = UntypedCap { region: region(6), watermark: 0 };
+                let cap = UntypedCap::clear(region(6));
                 (Object::Untyped { base, bits: 6, used: 0 }, Cap::Untyped(cap), 64)
             }
         }

@@ -30,12 +30,14 @@ fn caps_without_payload() {
 
 proptest! {
     #[test]
-    fn memory(bits in 4u8..48, page in any::<u64>(), device: bool, mark in any::<u64>()) {
+    fn memory(bits in 4u8..48, page in any::<u64>(), device: bool, mark in any::<u64>(), dirty in 0u64..=1 << 15) {
         let base = PhysAddr((page & 0xffff_ffff_ffff) >> bits << bits);
         let region = if device { MemRegion::device(base, bits) } else {
             MemRegion::device(base, bits).carve(0, bits.into()).unwrap_or(MemRegion::device(base, bits))
         };
-        roundtrip(Cap::Untyped(UntypedCap { region, watermark: (mark % region.bytes()) & !15 }));
+        let dirty = dirty << UntypedCap::dirty_unit_bits(region);
+        roundtrip(Cap::Untyped(UntypedCap { region, watermark: (mark % region.bytes()) & !15, dirty }));
+        roundtrip(Cap::Untyped(UntypedCap { region, watermark: region.bytes(), dirty }));
         roundtrip(Cap::Untyped(UntypedCap::full(region)));
     }
 

@@ -7,14 +7,15 @@ use proptest::prelude::*;
 
 use super::{Bench, RADIX, ROOT, UNTYPED};
 use crate::arch::irq;
-use crate::cap::{Cap, UntypedCap, cdt};
+use crate::cap::{Cap, FrameCap, UntypedCap, cdt};
 use crate::error::{InvocationError, LookupFault, LookupSide, SyscallError};
 use crate::irq::Irq;
-use crate::kobj::MemRegion;
+use crate::kobj::{MemRegion, UserBuffer};
 use crate::mem::PhysAddr;
 use sel4_abi::InvocationLabel::{CNodeDelete, CNodeRevoke, TcbSuspend, UntypedRetype};
 use sel4_abi::ObjectType;
 
+const FRAME: u64 = ObjectType::SmallPage as u64;
 const ENDPOINT: u64 = ObjectType::Endpoint as u64;
 const CNODE: u64 = ObjectType::CNode as u64;
 const SUB: u64 = ObjectType::Untyped as u64;
@@ -266,6 +267,11 @@ proptest! {
                             prop_assert!(offset + bytes <= *other || other + len <= offset, "overlap");
                         }
                         live.push((s, offset, bytes));
+                        // It is what it should be from the first, and is written to.
+                        if let Cap::Frame(frame) = b.cap(s) {
+                            prop_assert!(b.m.is_zero(frame.region), "old content in a frame");
+                            b.scribble(frame);
+                        }
                     }
                 }
                 Op::Delete { slot } => {
@@ -301,4 +307,82 @@ fn clearing_stops_for_an_interrupt_and_goes_on_where_it_stopped() {
     assert_eq!(marks.len(), 4, "three attempts stopped");
     assert!(marks.is_sorted_by(|a, b| a > b), "every attempt cleared something: {marks:?}");
     assert!(!b.cap(4).is_null());
+}
+
+impl Bench {
+    /// Writes to a frame as its owner would.
+    fn scribble(&self, frame: FrameCap) {
+        for offset in [0, 2048] {
+            let Some(words) = UserBuffer::new(frame.region, offset) else { panic!() };
+            words.write(&self.m.kernel, 5, 0xdead);
+        }
+    }
+
+    fn untyped(&self, slot: usize) -> UntypedCap {
+        match self.cap(slot) {
+            Cap::Untyped(untyped) => untyped,
+            other => panic!("{other:?} is no untyped"),
+        }
+    }
+}
+
+/// An untyped of `2^17` bytes, whose first twelve pages were frames that were written to.
+fn used() -> Bench {
+    let mut b = Bench::new(17);
+    for first in [4, 8, 12] {
+        b.retype(ObjectType::SmallPage, 0, first, 4);
+    }
+    for slot in 4..16 {
+        let Cap::Frame(frame) = b.cap(slot) else { panic!() };
+        b.scribble(frame);
+    }
+    b.done(ROOT, CNodeRevoke, &[UNTYPED as u64, 64], &[]);
+    b
+}
+
+#[test]
+fn what_is_only_divided_is_not_cleared_before_it_is_used() {
+    let mut b = used();
+    // No preemption, though one is due: nothing takes long.
+    irq::raise(Irq(40));
+    b.retype(ObjectType::Untyped, 14, 4, 2);
+    b.retype(ObjectType::Untyped, 14, 6, 2);
+    irq::take(|_| ());
+    let first = b.untyped(4);
+    assert!(!b.m.is_zero(first.region), "it was cleared");
+    assert_eq!(first, UntypedCap::full(first.region), "it has old content and no children");
+    assert_eq!(b.untyped(7), UntypedCap::clear(b.untyped(7).region), "nobody ever had that");
+    b.done(4, UntypedRetype, &[FRAME, 0, 0, 0, 8, 4], &[ROOT]);
+    for slot in 8..12 {
+        let Cap::Frame(frame) = b.cap(slot) else { panic!() };
+        assert!(b.m.is_zero(frame.region), "old content in a frame");
+    }
+}
+
+#[test]
+fn objects_beside_untypeds_come_from_memory_that_is_cleared_first() {
+    let mut b = used();
+    b.retype(ObjectType::Untyped, 12, 4, 1);
+    assert_eq!(b.untyped(UNTYPED), UntypedCap { watermark: 1 << 12, dirty: 12 << 12, ..b.untyped(UNTYPED) });
+    let args = b.args(&[FRAME, 0, 0, 0, 5, 1], &[ROOT]);
+    let inv = b.invocation(UNTYPED, UntypedRetype, &args);
+    irq::raise(Irq(40));
+    let mut dirty = b.untyped(UNTYPED).dirty;
+    while let Err(error) = crate::syscall::invoke(&mut b.m.kernel, &inv) {
+        assert_eq!(error, InvocationError::Preempted);
+        let now = b.untyped(UNTYPED);
+        assert!(now.dirty < dirty && now.watermark == 1 << 12, "no progress");
+        dirty = now.dirty;
+        assert!(b.cap(5).is_null(), "an object from memory that is not clear");
+    }
+    irq::take(|_| ());
+    assert!(dirty < 12 << 12, "it was never preempted");
+    let Cap::Frame(frame) = b.cap(5) else { panic!() };
+    assert!(b.m.is_zero(frame.region), "old content in a frame");
+    assert!(!b.m.is_zero(b.untyped(4).region), "the untyped was cleared");
+    // What is left of it is clear as well, and stays so.
+    let rest = b.untyped(UNTYPED);
+    assert_eq!((rest.watermark, rest.zero_from()), (2 << 12, 2 << 12));
+    b.retype(ObjectType::Untyped, 12, 6, 1);
+    assert_eq!(b.untyped(6), UntypedCap::clear(b.untyped(6).region));
 }

@@ -81,7 +81,7 @@ impl Space {
         let mut model = Model { slots: Vec::new(), names: 0 };
         for bits in MEMORY_BITS {
             let region = w.m.take(bits);
-            let index = w.put(Cap::Untyped(UntypedCap { region, watermark: 0 }));
+            let index = w.put(Cap::Untyped(UntypedCap::clear(region)));
             let object = Object { kind: ObjectType::Untyped, base: region.base().0, bits };
             let node =
                 Node { name: 0, parent: None, object, badge: 0, rights: 0, guard: (0, 0), used: 0, original: true };
