@@ -42,11 +42,11 @@ impl Vm {
         page: PageId,
         prot: Prot,
     ) {
-        let Some(run) =
-            self.run_before(map, address, page).filter(|_| env.free_frames() >= PLENTY.max(self.pageout.targets.high))
-        else {
+        // While memory is short this is asked at each page, so the cheap question comes first.
+        if env.free_frames() < PLENTY.max(self.pageout.targets.high) {
             return;
-        };
+        }
+        let Some(run) = self.run_before(map, address, page) else { return };
         let is_kept = self.maps.get(map).is_some_and(|map| map.is_kept);
         for distance in (1..=run.len).map(|page| page * PAGE_SIZE) {
             let offset = run.offset + distance;
