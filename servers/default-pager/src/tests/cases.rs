@@ -347,3 +347,19 @@ fn i_dp_15_a_page_that_comes_in_while_there_is_no_space_frees_its_slot() {
     model.finish_all(&mut core);
     assert_eq!((model.handed_over, core.space()), (17, (32, 0)), "what anybody may map is kept");
 }
+
+#[test]
+fn i_dp_15_a_page_that_moves_while_it_is_read_frees_its_new_slot() {
+    let (mut core, mut model) = Model::start(&[8]);
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 1);
+    model.finish_all(&mut core);
+    model.add_area(&mut core, 1);
+    assert_eq!(core.remove_areas(&mut model, &[0]), Ok(0));
+    model.page_in(&mut core, object, 0, 1);
+    assert_eq!(model.pending.len(), 2, "read to be moved, and to be supplied");
+    model.finish(&mut core, 0, true);
+    assert_eq!((model.space, core.space()), (Some(Space::Full), (1, 0)));
+    model.finish_all(&mut core);
+    assert_eq!((model.handed_over, core.space()), (1, (1, 1)));
+}
