@@ -198,12 +198,21 @@ impl File {
         }
     }
 
+    /// Refuses a file that cannot be changed. The pager knows its right for nothing but mapping.
+    fn changeable(&self) -> Result<()> {
+        if self.is_read_only() {
+            return Err(Error { code: KernReturn::PROTECTION_FAILURE, text: Text::new("the file is read only") });
+        }
+        Ok(())
+    }
+
     /// Makes it longer, by zeros, or shorter. If that fails, the file is as it was.
     ///
     /// # Errors
     ///
     /// `NO_SPACE`, and the other codes of `mach_protocol::file`.
     pub fn set_size(&mut self, size: u64) -> Result<()> {
+        self.changeable()?;
         self.ask(proto::FILE_RESIZE, &[size]).map(drop)
     }
 
@@ -253,9 +262,7 @@ impl File {
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let length = bytes.len() as u64;
         let end = offset.checked_add(length).ok_or(KernReturn::INVALID_ARGUMENT)?;
-        if self.is_read_only() {
-            return Err(Error { code: KernReturn::PROTECTION_FAILURE, text: Text::new("the file is read only") });
-        }
+        self.changeable()?;
         if end > self.size()? {
             self.set_size(end)?;
         }
@@ -283,6 +290,7 @@ impl File {
     /// As [`File::sync_mapped`].
     pub fn sync(&self) -> Result<()> {
         match &self.window {
+            _ if self.is_read_only() => Ok(()),
             Some(window) => self.sync_mapped(window),
             None => self.ask(proto::FILE_SYNC, &[]).map(drop),
         }

@@ -57,6 +57,19 @@ pub fn virtual_counter() -> u64 {
     arch::virtual_counter()
 }
 
+/// Has the processor count the instructions that it executes, for [`instructions`]. Only kernels built for debugging let
+/// user code do that: on others it raises an exception in the calling thread.
+pub fn start_instruction_counter() {
+    arch::start_instruction_counter();
+}
+
+/// The instructions that the processor has executed, whoever it was, since [`start_instruction_counter`]; modulo 2^32. What
+/// passes while it waits for an interrupt counts nothing. The same holds.
+#[must_use]
+pub fn instructions() -> u32 {
+    arch::instructions()
+}
+
 /// The ticks of [`virtual_counter`] in a second. The same holds.
 #[must_use]
 pub fn counter_frequency() -> u64 {

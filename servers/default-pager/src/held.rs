@@ -85,12 +85,20 @@ impl Pages {
 
     /// Sets what is held of a page; answers what was.
     pub fn set(&mut self, page: u64, held: Held) -> Held {
-        let cluster = self.clusters.entry(page / CLUSTER).or_default();
+        let number = page / CLUSTER;
+        let cluster = match held {
+            // What is not there is not made to be nothing.
+            Held::Nothing => match self.clusters.get_mut(&number) {
+                Some(cluster) => cluster,
+                None => return Held::Nothing,
+            },
+            _ => self.clusters.entry(number).or_default(),
+        };
         let Some(packed) = cluster.pages.get_mut((page % CLUSTER) as usize) else { return Held::Nothing };
         let was = core::mem::replace(packed, Packed::new(held)).get();
         cluster.count = cluster.count + u8::from(held != Held::Nothing) - u8::from(was != Held::Nothing);
         if cluster.count == 0 {
-            self.clusters.remove(&(page / CLUSTER));
+            self.clusters.remove(&number);
         }
         was
     }

@@ -5,11 +5,15 @@ use alloc::collections::VecDeque;
 use file_pager::volume::{DiskFailed, SECTOR, Sectors};
 use libmach::block::{self, Completion, Disk, MAX_REQUEST, Op, Request, Status};
 use libmach::msg::Timeout;
+use libmach::thread::sleep;
 use libmach::vm::PAGE_SIZE;
 use libmach::{KernReturn, Result};
 
 /// Requests that are in flight at most. Each has data pages of its own, for as much as a request can move.
 const SLOTS: usize = 4;
+/// How often, and after how many milliseconds, a disk is asked for again that somebody else has.
+const PATIENCE: u32 = 100;
+const PAUSE_MS: u32 = 20;
 const SLOT_BYTES: usize = MAX_REQUEST as usize;
 const SLOT_SECTORS: u64 = (SLOT_BYTES / SECTOR) as u64;
 
@@ -50,7 +54,16 @@ impl Session {
         let disks = block::list()?;
         let volume = disks.iter().find(|disk| disk.is_volume()).ok_or(KernReturn::INVALID_NAME)?;
         let pages = SLOTS as u64 * MAX_REQUEST / PAGE_SIZE;
-        let disk = Disk::open(&alloc::format!("{}", volume.name), pages)?;
+        let name = alloc::format!("{}", volume.name);
+        let mut left = PATIENCE;
+        let disk = loop {
+            match Disk::open(&name, pages) {
+                // A pager before this one had it, of which the driver has not let go yet.
+                Err(KernReturn::NO_ACCESS) if left > 0 => sleep(PAUSE_MS),
+                opened => break opened?,
+            }
+            left -= 1;
+        };
         Ok(Self { disk, slots: [Slot::Free; SLOTS], ahead: None })
     }
 

@@ -117,7 +117,8 @@ pub const COMMANDS: &[Info] = &[
         name: "kill",
         arguments: "TASK",
         about: "end a task",
-        more: "TASK is a number that `ps` shows, or a name that one task has.",
+        more: "TASK is a number that `ps` shows, or a name that one task has. The pagers are started again, a few\n\
+               times; the end of another server is the end of the system.",
         count: (1, 1),
         read: |words| first(words, Command::Kill),
     },

@@ -89,12 +89,13 @@ impl Tasks {
     ///
     /// What to tell the user.
     fn find(&mut self, name: &TaskName) -> core::result::Result<PortName, String> {
+        // A task that has ended meanwhile is none.
+        self.refresh().map_err(|code| format!("the tasks cannot be listed: {code}"))?;
         match name {
             TaskName::Number(number) => {
                 self.numbers.get(number).copied().ok_or_else(|| format!("there is no task {number}; `ps` lists them"))
             }
             TaskName::Name(name) => {
-                self.refresh().map_err(|code| format!("the tasks cannot be listed: {code}"))?;
                 let named: Vec<_> = self.numbers.iter().filter(|(_, task)| is_named(**task, name)).collect();
                 match named.as_slice() {
                     [] => Err(format!("there is no task `{name}`; `ps` lists them")),

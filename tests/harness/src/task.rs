@@ -16,7 +16,7 @@ const SERVERS: [&str; 4] = ["console", "block", "default-pager", "file-pager"];
 /// Servers that are started only if something is there, and what that is.
 const CONDITIONS: [(&str, &str); 2] = [("default-pager", "block"), ("file-pager", "volume")];
 /// Servers that are started again when they have ended.
-const AGAIN: [&str; 1] = ["default-pager"];
+const AGAIN: [&str; 2] = ["default-pager", "file-pager"];
 /// What the system's own programs have beyond others.
 const GRANTS: [(&str, &str); 5] = [
     ("host", "block"),
@@ -256,7 +256,7 @@ mod tests {
     fn the_description_names_servers_first() {
         const SYSTEM: &str =
             "grant host block\ngrant host default-pager\ngrant disks default-pager\ngrant disks file-pager\n";
-        const SERVERS: &str = "again default-pager\nserver console\nserver block\nserver default-pager if block\nserver file-pager if volume\n";
+        const SERVERS: &str = "again default-pager\nagain file-pager\nserver console\nserver block\nserver default-pager if block\nserver file-pager if volume\n";
         let parts = Parts { server: Some("pager"), grants: &["disks".into()], ..Parts::default() };
         assert_eq!(
             description(Some("hello"), Then::Semihosting, parts),

@@ -49,6 +49,8 @@ struct File {
     bytes: usize,
     /// The example of libmach whose program it is.
     example: Option<String>,
+    #[serde(default)]
+    read_only: bool,
 }
 
 impl File {
@@ -103,6 +105,9 @@ impl Volume {
                 let _ = tool("mmd", &["-D", "s", "-i", "IMAGE", &format!("::{}", &file.name[..at])], &path, &[]);
             }
             tool("mcopy", &["-i", "IMAGE", "-", &target], &path, &file.contents()?)?;
+            if file.read_only {
+                tool("mattrib", &["+r", "-i", "IMAGE", &target], &path, &[])?;
+            }
         }
         if self.partition {
             let volume = fs::read(&path)?;

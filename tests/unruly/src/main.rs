@@ -11,7 +11,9 @@ use alloc::vec::Vec;
 #[cfg(target_os = "none")]
 libmach::entry!(main);
 
+use libmach::msg::Timeout;
 use libmach::task::{mach_task_self, task_suspend};
+use libmach::thread::Unparked;
 use libmach::vm::{PAGE_SIZE, VmFlags, VmProt, Which, vm_allocate, vm_deallocate, vm_protect, vm_write};
 use libmach::{KernReturn, console, println, thread};
 
@@ -69,13 +71,23 @@ fn hog() -> ! {
 
 const PIECE: u64 = 1 << 20;
 
-/// Starts as many threads as it can.
+/// Starts as many threads as it can. One of many spins; if all did, making the next one would take longer and longer.
 fn threads() -> ! {
+    const SPINNING: usize = 64;
     let mut threads = Vec::new();
-    while let Ok(handle) = thread::spawn(|| spin()) {
-        threads.push(handle);
-    }
-    println!("that are all threads");
+    let start = |number: usize| {
+        thread::spawn(move || match number.is_multiple_of(SPINNING) {
+            true => spin(),
+            false => while thread::park(Timeout::Never) != Unparked::ByThread {},
+        })
+    };
+    let code = loop {
+        match start(threads.len()) {
+            Ok(handle) => threads.push(handle),
+            Err(code) => break code,
+        }
+    };
+    println!("that are all threads: {}: {code}", threads.len());
     spin()
 }
 

@@ -109,8 +109,10 @@ fn init_core() {
     );
     MDSCR_EL1.set(0);
     if ID_AA64DFR0_EL1.read(ID_AA64DFR0_EL1::PMUVer) != 0 {
-        // SAFETY: the core has a PMU; this keeps EL0 from it.
-        unsafe { asm!("msr pmuserenr_el0, xzr", options(nomem, nostack, preserves_flags)) }
+        // A debug kernel lets EL0 count what is executed.
+        let may_count = u64::from(cfg!(feature = "debug"));
+        // SAFETY: the core has a PMU; this says whether EL0 may use it, which reaches nothing but its counters.
+        unsafe { asm!("msr pmuserenr_el0, {}", in(reg) may_count, options(nomem, nostack, preserves_flags)) }
     }
     fpu::disable();
     barrier::isb(barrier::SY);

@@ -199,6 +199,37 @@ pub(crate) fn virtual_counter() -> u64 {
     value
 }
 
+/// Has event counter 0 of the PMU count instructions, at every exception level below EL2.
+pub(crate) fn start_instruction_counter() {
+    /// `INST_RETIRED`.
+    const EVENT: u64 = 8;
+    // SAFETY: this changes nothing but the PMU's counters; where the kernel keeps them to itself the thread takes an
+    // exception.
+    unsafe {
+        asm!(
+            "msr pmevtyper0_el0, {event}",
+            "msr pmcntenset_el0, {bit}",
+            "mrs {control}, pmcr_el0",
+            "orr {control}, {control}, #1",
+            "msr pmcr_el0, {control}",
+            "isb",
+            event = in(reg) EVENT,
+            bit = in(reg) 1_u64,
+            control = out(reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// What event counter 0 has counted.
+pub(crate) fn instructions() -> u32 {
+    let value: u64;
+    // SAFETY: a read; where the kernel keeps the counter to itself the thread takes an exception. It counts as a
+    // use of memory, so that what is counted stays between two reads.
+    unsafe { asm!("mrs {}, pmevcntr0_el0", out(reg) value, options(nostack, preserves_flags)) }
+    value as u32
+}
+
 /// The ticks of the counter in a second, `CNTFRQ_EL0`.
 pub(crate) fn counter_frequency() -> u64 {
     let value;

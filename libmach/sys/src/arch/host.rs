@@ -84,6 +84,12 @@ pub(crate) fn counter_frequency() -> u64 {
     0
 }
 
+pub(crate) fn start_instruction_counter() {}
+
+pub(crate) fn instructions() -> u32 {
+    0
+}
+
 pub(crate) fn load_byte(_address: u64) -> u8 {
     0
 }

@@ -7,9 +7,10 @@
 //! go to who needs them.
 //!
 //! A page that was there, and continues a run of mapped pages, is followed likewise by as many more that are there: so a
-//! task that was copied, and lost its mappings with that, gets them back. Of these only pages are mapped that are in use, so
-//! that page-out still sees who uses what, and that nobody else has mapped: a second mapping costs another capability, and
-//! whoever wants one shall have asked for it.
+//! task that was copied, and lost its mappings with that, gets them back, and one that reads what was paged out faults once for
+//! the pages that come in together. While memory is not plenty only pages are mapped that are in use, so that page-out still
+//! sees who uses what; and never those that somebody else has mapped: a second mapping costs another capability, and whoever
+//! wants one shall have asked for it.
 
 use super::plan::{By, Plan, plan};
 use crate::page::queue::Queue;
@@ -42,11 +43,11 @@ impl Vm {
         page: PageId,
         prot: Prot,
     ) {
-        let Some(run) =
-            self.run_before(map, address, page).filter(|_| env.free_frames() >= PLENTY.max(self.pageout.targets.high))
-        else {
+        // While memory is short this is asked at each page, so the cheap question comes first.
+        if env.free_frames() < PLENTY.max(self.pageout.targets.high) {
             return;
-        };
+        }
+        let Some(run) = self.run_before(map, address, page) else { return };
         let is_kept = self.maps.get(map).is_some_and(|map| map.is_kept);
         for distance in (1..=run.len).map(|page| page * PAGE_SIZE) {
             let offset = run.offset + distance;
@@ -66,19 +67,30 @@ impl Vm {
     }
 
     /// Maps pages behind the one at `address`, which was there and is mapped now, for the same access.
-    pub(crate) fn map_ahead<E: Env>(&self, env: &mut E, map: MapId, space: SpaceId, address: u64, access: Prot) {
+    pub(crate) fn map_ahead<E: Env>(&mut self, env: &mut E, map: MapId, space: SpaceId, address: u64, access: Prot) {
         let run = env.mapped_before(space, address, MOST);
         if run < LEAST_RUN {
             return;
         }
+        // What a driver or a server has is kept when it touches it, so it gets nothing that could go.
+        let is_kept = self.maps.get(map).is_some_and(|map| map.is_kept);
+        let is_plenty = !is_kept && env.free_frames() >= PLENTY.max(self.pageout.targets.high);
         for at in (1..=run).map(|page| address + page * PAGE_SIZE) {
             let Plan::Use { page, frame, prot, becomes_dirty: false } = plan(self, map, at, access, By::Task) else {
                 return;
             };
-            let is_used = self.pages.get(page).is_some_and(|page| matches!(page.links.queue, Queue::Active(_)));
+            let (may_be_mapped, is_inactive) = match self.pages.get(page).map(|page| page.links.queue) {
+                Some(Queue::Active(_)) => (true, false),
+                Some(Queue::Inactive(_)) => (is_plenty, true),
+                _ => (false, false),
+            };
             // A page that cannot be mapped now is when it is wanted.
-            if !is_used || !env.is_free_to_map(frame, space, at) || env.enter(space, at, frame, prot).is_err() {
+            if !may_be_mapped || !env.is_free_to_map(frame, space, at) || env.enter(space, at, frame, prot).is_err() {
                 return;
+            }
+            if is_inactive {
+                self.forget_unsolicited(env, page);
+                self.activate(page);
             }
         }
     }

@@ -72,6 +72,22 @@ fn i_dp_01_02_an_object_goes_out_in_clusters_and_comes_back() {
     assert_eq!(world.machine.used_frames(), 0);
 }
 
+/// While memory is plenty.
+#[test]
+fn who_reads_what_is_out_in_order_faults_once_for_the_pages_that_come_together() {
+    let mut world = World::with_pager(4000, 4);
+    let (task, at) = filled(&mut world, 200);
+    push_out(&mut world);
+    let before = world.vm.statistics(&world.machine);
+    for page in 0..200 {
+        assert_eq!(world.load(task, at + page * P), Ok(value(page)));
+    }
+    let after = world.vm.statistics(&world.machine);
+    assert!(after.faults - before.faults < 40, "{} faults", after.faults - before.faults);
+    assert_eq!((after.active_count, after.inactive_count), (200, 0), "what is mapped is active");
+    world.assert_valid();
+}
+
 #[test]
 fn i_dp_03_what_was_never_written_is_never_asked_for() {
     let mut world = World::with_pager(400, 4);

@@ -18,6 +18,7 @@ use test_report::Sample;
 mod calls;
 mod faults;
 mod managed;
+mod paging;
 
 libmach::entry!(main);
 
@@ -30,11 +31,23 @@ struct Taken {
     operations: u64,
 }
 
+impl Taken {
+    /// What was counted by instructions.
+    fn of_instructions(instructions: u64, operations: u64) -> Self {
+        Self { ticks: instructions / instructions_per_tick(), operations }
+    }
+}
+
+/// An instruction is a nanosecond.
+fn instructions_per_tick() -> u64 {
+    (1_000_000_000 / debug::counter_frequency().max(1)).max(1)
+}
+
 /// A measurement: the name of the operation, and what does it many times.
 type Bench = (&'static str, fn() -> Result<Taken>);
 
 /// All of them.
-const ALL: [&[Bench]; 3] = [calls::ALL, faults::ALL, managed::ALL];
+const ALL: [&[Bench]; 4] = [calls::ALL, faults::ALL, managed::ALL, paging::ALL];
 
 fn main() -> Result<()> {
     let now = debug::virtual_counter();
@@ -54,8 +67,7 @@ fn main() -> Result<()> {
 }
 
 fn report(name: &str, taken: &Taken) {
-    // An instruction is a nanosecond.
-    let instructions = taken.ticks * (1_000_000_000 / debug::counter_frequency().max(1));
+    let instructions = taken.ticks * instructions_per_tick();
     println!("{}", Sample { name, instructions, operations: taken.operations });
 }
 

@@ -4,6 +4,7 @@ use super::measured::Samples;
 use crate::board::Board;
 use crate::cargo;
 use crate::image::Base;
+use crate::paths;
 use crate::qemu::{self, Console, End, Options, Outcome, Shift};
 use crate::run::Watch;
 use crate::task::{System, Task, Then};
@@ -27,6 +28,11 @@ const BOOTS: usize = 2;
 const TRIES: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(200);
+/// What the names of operations begin with that want a machine of their own, and what that has.
+const PAGING: &str = "mach.page-";
+const PAGING_RAM: &str = "128M";
+const PAGING_AREA: u64 = 256 << 20;
+const PAGING_LIMIT: Duration = Duration::from_secs(600);
 
 /// Measures these operations, and perhaps more. A part that cannot be measured is said so, and its samples are missing.
 pub(crate) fn measure(names: &[&str]) -> Result<Samples> {
@@ -44,8 +50,12 @@ pub(crate) fn measure(names: &[&str]) -> Result<Samples> {
     }
     if boots || !of_mach.is_empty() {
         let system = System::build(&[Task::Package(MACH.into())])?;
+        let (of_paging, of_mach): (Vec<_>, Vec<_>) = of_mach.into_iter().partition(|name| name.starts_with(PAGING));
         if !of_mach.is_empty() {
             add("the Mach server", mach(&base, &system, &of_mach));
+        }
+        if !of_paging.is_empty() {
+            add("paging", paging(&base, &system, &of_paging));
         }
         if boots {
             add("the prompt", prompts(&base, &system));
@@ -57,6 +67,24 @@ pub(crate) fn measure(names: &[&str]) -> Result<Samples> {
 fn mach(base: &Base, system: &System, names: &[String]) -> Result<Samples> {
     let root = system.only_task(names, Then::Semihosting)?;
     Ok(taken(&boot(&base.compose(&root, MACH)?, "", LIMIT)?))
+}
+
+/// On a machine with little memory and a disk for paging.
+fn paging(base: &Base, system: &System, names: &[String]) -> Result<Samples> {
+    let root = system.only_task(names, Then::Semihosting)?;
+    let image = base.compose(&root, "bench-paging")?;
+    let disk = paths::product(Path::new("disks").join("bench-paging.img"))?;
+    fs::File::create(&disk)?.set_len(PAGING_AREA)?;
+    let options = Options {
+        ram: Some(PAGING_RAM.into()),
+        disk: Some(disk.clone()),
+        // While the machine waits for the disk its time passes no faster than the disk's.
+        more: vec!["-icount".into(), format!("shift={}", Shift::MEASURE.0)],
+        ..Options::default()
+    };
+    let outcome = boot_with(&options, &image, "", PAGING_LIMIT)?;
+    fs::remove_file(disk)?;
+    Ok(taken(&outcome))
 }
 
 /// Boots to the prompt, more than once.
@@ -96,7 +124,11 @@ fn prompt(image: &Path) -> Result<f64> {
 /// Boots an image on the board `virt` and waits for its end.
 fn boot(image: &Path, typed: &str, limit: Duration) -> Result<Outcome> {
     let options = Options { count_instructions: Some(Shift::MEASURE), ..Options::default() };
-    let command = qemu::command(&Board::load("virt")?, &options, image)?;
+    boot_with(&options, image, typed, limit)
+}
+
+fn boot_with(options: &Options, image: &Path, typed: &str, limit: Duration) -> Result<Outcome> {
+    let command = qemu::command(&Board::load("virt")?, options, image)?;
     let mut watch = Watch::default();
     let outcome = qemu::run(command, Console::Typed(typed), Some(limit), |line| watch.see(line))?;
     match (&outcome.end, &watch.stopped) {

@@ -48,7 +48,8 @@ impl<'a> Measured<'a> {
         }
         let spread = self.spread();
         let disagree = || format!("{name}: its samples differ by {:.1} %: {:?}", spread * 100.0, self.samples);
-        (spread > TOLERANCE).then(disagree)
+        let tolerance = self.operation.tolerance.map_or(TOLERANCE, |percent| f64::from(percent) / 100.0);
+        (spread > tolerance).then(disagree)
     }
 }
 
@@ -58,7 +59,7 @@ pub(super) mod tests {
 
     /// An operation with some figures, for the tests of what shows them.
     pub(crate) fn operation(name: &str, sel4: Option<u64>, linux: Option<u64>, aim: Option<u64>) -> Operation {
-        Operation { name: name.to_owned(), meaning: format!("meaning of {name}"), sel4, linux, aim }
+        Operation { name: name.to_owned(), meaning: format!("meaning of {name}"), sel4, linux, aim, tolerance: None }
     }
 
     fn measured<'a>(operation: &'a Operation, samples: &[f64]) -> Measured<'a> {
