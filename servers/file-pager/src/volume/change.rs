@@ -77,12 +77,12 @@ impl<D: Sectors> Volume<D> {
         self.change(|library| library.root_dir().remove(&path))
     }
 
-    /// Gives a file another size; new bytes are zeros. If it fails, the file is as it was.
+    /// Whether a file can have another size, as far as can be known beforehand.
     ///
     /// # Errors
     ///
-    /// [`Problem::TooLarge`], [`Problem::ReadOnly`], [`Problem::Full`], [`Problem::Damaged`], [`Problem::Disk`].
-    pub fn resize(&mut self, file: &mut File, size: u64) -> Result<(), Problem> {
+    /// In this order: [`Problem::TooLarge`], [`Problem::ReadOnly`], [`Problem::Full`].
+    pub fn check_size(&self, file: &File, size: u64) -> Result<u32, Problem> {
         let size = u32::try_from(size).map_err(|_| Problem::TooLarge)?;
         if let Some(why) = file.read_only() {
             return Err(Problem::ReadOnly(why));
@@ -91,6 +91,16 @@ impl<D: Sectors> Volume<D> {
         if clusters(size).saturating_sub(clusters(file.size)) > u64::from(self.table.free()) {
             return Err(Problem::Full);
         }
+        Ok(size)
+    }
+
+    /// Gives a file another size; new bytes are zeros, and take their time. If it fails, the file is as it was.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_size`](Self::check_size), [`Problem::Damaged`], [`Problem::Disk`].
+    pub fn resize(&mut self, file: &mut File, size: u64) -> Result<(), Problem> {
+        let size = self.check_size(file, size)?;
         let before = file.size;
         let path = &file.path;
         self.change(|library| {
