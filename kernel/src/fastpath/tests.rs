@@ -220,7 +220,7 @@ impl Fair {
 
 #[test]
 fn fast_paths_leave_what_the_slow_path_leaves() {
-    let mut runner = TestRunner::new(Config::with_cases(40000));
+    let mut runner = TestRunner::new(Config::with_cases(200));
     let result = runner.run(&proptest::collection::vec(step(), 1..150), |steps| {
         let mut fair = Fair::new();
         for step in &steps {
