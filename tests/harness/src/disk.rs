@@ -173,6 +173,7 @@ mod tests {
     fn a_disk_is_judged_by_its_sectors() {
         let disk = Disk {
             megabytes: 1,
+            signed: false,
             failing: Vec::new(),
             twin: false,
             after: Some(After::HalfInverted),
@@ -194,7 +195,15 @@ mod tests {
                      virtio_blk_handle_read vdev 0x5 req 0x7 sector 64 nsectors 2048\nanything else nsectors\n";
         let traffic = Traffic::parse(trace);
         assert_eq!(traffic, Traffic { written: 2 << 20, read: (1 << 20) + 4096 });
-        let disk = |written, read| Disk { megabytes: 1, failing: Vec::new(), twin: false, after: None, written, read };
+        let disk = |written, read| Disk {
+            megabytes: 1,
+            signed: false,
+            failing: Vec::new(),
+            twin: false,
+            after: None,
+            written,
+            read,
+        };
         assert!(disk(Some([2, 2]), Some([1, 2])).check_traffic(traffic).is_ok());
         let error = disk(Some([3, 9]), None).check_traffic(traffic).expect_err("too little").to_string();
         assert_eq!(error, "2048 KiB written, 1028 KiB read; wanted 3 to 9 MiB written");

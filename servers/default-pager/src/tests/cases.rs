@@ -180,6 +180,26 @@ fn i_dp_15_without_space_pages_are_given_back() {
     assert_eq!(model.given_back, 7);
 }
 
+/// C.6: the server is told when less than a twentieth of the space is free.
+#[test]
+fn space_is_low_below_a_twentieth() {
+    let (mut core, mut model) = Model::start(&[100]);
+    let (object, other) = (core.create(), core.create());
+    for (page, left) in [(0, 15), (16, 15), (32, 15), (48, 15), (64, 16), (80, 15)] {
+        model.page_out(&mut core, object, page, left);
+        model.finish_all(&mut core);
+    }
+    assert_eq!((core.space(), model.space), ((100, 9), Some(Space::Ok)));
+    for (free, space) in [(5, Space::Ok), (4, Space::Low), (1, Space::Low), (0, Space::Full)] {
+        let now = core.space().1;
+        model.page_out(&mut core, other, 10 - now, now - free);
+        model.finish_all(&mut core);
+        assert_eq!((core.space(), model.space), ((100, free), Some(space)));
+    }
+    model.terminate(&mut core, other);
+    assert_eq!(model.space, Some(Space::Ok));
+}
+
 #[test]
 fn i_dp_16_a_read_error_is_of_that_page_only() {
     let (mut core, mut model) = Model::start(&[100]);
