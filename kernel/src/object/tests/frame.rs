@@ -285,7 +285,7 @@ fn page_cache_operations_that_are_interrupted_go_on_where_they_stopped() {
             attempts += 1;
             // What the caller's registers say is what the next attempt is to do.
             let word = args.word(&b.m.kernel, 0).any();
-            assert!(next < word && word <= next + 0x8000 && word % 0x1000 == 0, "{word:#x} after {next:#x}");
+            assert!(next < word && word <= next + 0x8000 && word.is_multiple_of(0x1000), "{word:#x} after {next:#x}");
             next = word;
             if attempts == 3 {
                 irq::take(|_| ());
