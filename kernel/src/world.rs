@@ -268,16 +268,16 @@ impl World {
         t.obj.get(self.k()).sched_context.get()
     }
 
-    /// Resumes a thread from outside, and lets the scheduler act.
+    /// Resumes a thread from outside, as an interrupt would, and lets the scheduler act.
     pub(crate) fn start(&mut self, t: Named<Tcb>) {
-        sched::enter(self.k());
+        sched::check_budget(self.k());
         thread::resume(self.k(), t.obj);
         self.settle();
     }
 
-    /// Suspends a thread from outside, and lets the scheduler act.
+    /// Suspends a thread from outside, as an interrupt would, and lets the scheduler act.
     pub(crate) fn suspend(&mut self, t: KRef<Tcb>) {
-        sched::enter(self.k());
+        sched::check_budget(self.k());
         thread::suspend(self.k(), t);
         self.settle();
     }

@@ -138,7 +138,7 @@ impl Fair {
     fn context(&mut self, n: usize) {
         let Cap::SchedContext(cap) = self.w.cap(self.contexts[n]) else { return };
         let (k, sc, t) = (self.w.k(), cap.sched_context, self.threads[n].obj);
-        sched::enter(k);
+        sched::check_budget(k);
         match (sc.get(k).tcb.get(), t.get(k).sched_context.get()) {
             (Some(_), _) => sched_context::unbind_tcb(k, sc),
             (None, None) => sched_context::bind_tcb(k, sc, t),
@@ -178,7 +178,7 @@ impl Fair {
                 }
             }
             (Step::Priority(n, priority), _) => {
-                sched::enter(self.w.k());
+                sched::check_budget(self.w.k());
                 sched::set_priority(self.w.k(), self.threads[*n].obj, Priority(*priority));
                 self.w.settle();
             }

@@ -30,10 +30,15 @@ use crate::disk::Session;
 /// Changes of the sizes of files that wait at a time.
 const MOST_RESIZES: usize = 64;
 
+/// Bytes that a file grows by before others are served: zeros are written to the disk.
+const GROWTH: u64 = 4 << 20;
+
 /// A file that changes its size when its last pages have come back, and what was asked for before is done.
 struct Resize {
     number: u64,
     size: u64,
+    /// The size that it had, once it grows in more than one piece.
+    before: Option<u64>,
     request: PortMessage,
 }
 
@@ -43,6 +48,8 @@ pub(crate) struct Pager {
     pub(crate) open: OpenFiles<Object>,
     /// In the order in which they were asked for. The first of each file is at work.
     resizes: VecDeque<Resize>,
+    /// The files of which a piece was added, and more are to come.
+    growing: VecDeque<u64>,
     /// Memory for pages on their way: what is supplied is copied from here before the next message is served.
     buffer: Vec<u8>,
     /// Where in it a page begins.
@@ -53,7 +60,8 @@ impl Pager {
     pub(crate) fn new(volume: Volume<Session>) -> Self {
         let buffer = vec![0; (MOST + PAGE_SIZE) as usize];
         let aligned = (buffer.as_ptr().addr()).next_multiple_of(PAGE_SIZE as usize) - buffer.as_ptr().addr();
-        Self { volume, open: OpenFiles::default(), resizes: VecDeque::new(), buffer, aligned }
+        let (resizes, growing) = (VecDeque::new(), VecDeque::new());
+        Self { volume, open: OpenFiles::default(), resizes, growing, buffer, aligned }
     }
 
     /// Reads a piece of a file into the buffer.
@@ -87,7 +95,7 @@ impl Pager {
             return answer(&request, Err(Problem::Busy));
         }
         let is_first = self.resizes.iter().all(|resize| resize.number != number);
-        self.resizes.push_back(Resize { number, size, request });
+        self.resizes.push_back(Resize { number, size, before: None, request });
         if is_first {
             self.begin_resize(number);
         }
@@ -96,10 +104,21 @@ impl Pager {
     /// Begins the first change that waits for a file, and makes all that need not wait.
     fn begin_resize(&mut self, number: u64) {
         while let Some(size) = self.resizes.iter().find(|resize| resize.number == number).map(|resize| resize.size) {
-            if self.take_end(number, size) {
+            if self.take_end(number, size) || !self.make_resize(number) {
                 return;
             }
-            self.make_resize(number);
+        }
+    }
+
+    /// Whether some file has a part of its new size only: [`grow`](Self::grow) goes on.
+    pub(crate) fn is_growing(&self) -> bool {
+        !self.growing.is_empty()
+    }
+
+    /// Adds the next piece to a file, files taking turns.
+    pub(crate) fn grow(&mut self) {
+        if let Some(number) = self.growing.pop_front() {
+            self.finish_resize(number);
         }
     }
 
@@ -115,19 +134,39 @@ impl Pager {
 
     /// The last pages of a file have come back: what waited for that is done, and the next change begins.
     fn finish_resize(&mut self, number: u64) {
-        self.make_resize(number);
-        self.begin_resize(number);
+        if self.make_resize(number) {
+            self.begin_resize(number);
+        }
     }
 
-    /// Makes the first change that waits for a file.
-    fn make_resize(&mut self, number: u64) {
-        let Some(index) = self.resizes.iter().position(|resize| resize.number == number) else { return };
-        let Some(Resize { size, request, .. }) = self.resizes.remove(index) else { return };
+    /// Makes the first change that waits for a file, or a piece of it. Answers whether it is over.
+    fn make_resize(&mut self, number: u64) -> bool {
+        self.growing.retain(|growing| *growing != number);
+        let Some(index) = self.resizes.iter().position(|resize| resize.number == number) else { return true };
+        let Some(resize) = self.resizes.get_mut(index) else { return true };
         let done = match self.open.get(number) {
-            Some(open) if open.state == State::Named => self.volume.resize(&mut open.file, size),
+            Some(open) if open.state == State::Named => {
+                let (size, now) = (resize.size, open.file.size());
+                let before = *resize.before.get_or_insert(now);
+                let piece = size.min((now / GROWTH + 1) * GROWTH);
+                let checked = self.volume.check_size(&open.file, size);
+                let done = checked.and_then(|_| self.volume.resize(&mut open.file, piece));
+                if done.is_ok() && piece < size {
+                    self.growing.push_back(number);
+                    return false;
+                }
+                if done.is_err() && before < now {
+                    // What it had got is given back. If that fails too, the volume has said why.
+                    let _ = self.volume.resize(&mut open.file, before);
+                }
+                done
+            }
             _ => Err(Problem::NotFound),
         };
-        answer(&request, done.map(|()| service::answer(request.header.id, KernReturn::SUCCESS)));
+        if let Some(Resize { request, .. }) = self.resizes.remove(index) {
+            answer(&request, done.map(|()| service::answer(request.header.id, KernReturn::SUCCESS)));
+        }
+        true
     }
 
     /// Takes the name and the bytes of an open file away.

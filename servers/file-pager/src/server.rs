@@ -37,8 +37,11 @@ pub(crate) fn main() -> libmach::Result<()> {
             server.add_port(port.name())?;
             names::register(proto::FILES, port.name())?;
             loop {
-                if let Served::Other(request) = server.next(Timeout::Never)? {
-                    serve(&mut server, &request);
+                let patience = if server.manager().is_growing() { Timeout::Millis(0) } else { Timeout::Never };
+                match server.next(patience)? {
+                    Served::Other(request) => serve(&mut server, &request),
+                    Served::Nothing => server.manager().grow(),
+                    Served::Manager | Served::Dropped | Served::Done => {}
                 }
             }
         }

@@ -29,7 +29,7 @@ type Outcome = Result<(), String>;
 /// A case: its name, and what it does.
 type Case = (&'static str, fn() -> Outcome);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     ("files.names", names),
     ("files.shared", shared),
     ("files.grows", grows),
@@ -41,6 +41,7 @@ const CASES: [Case; 12] = [
     ("files.keeps-no-rights", raw::keeps_no_rights),
     ("files.resized-twice", raw::resized_twice),
     ("files.resized-to-nothing", raw::resized_to_nothing),
+    ("files.grows-in-pieces", raw::grows_in_pieces),
     ("files.synced", synced),
 ];
 

@@ -123,3 +123,22 @@ pub(crate) fn resized_to_nothing() -> Outcome {
     fs::remove("sized").during("removing")?;
     mach_port_deallocate(mach_task_self(), pager).during("dropping the pager")
 }
+
+/// A file that grows by much does so in pieces, between which others are served: here who asks for its size.
+pub(crate) fn grows_in_pieces() -> Outcome {
+    const MUCH: u64 = 13 << 20;
+    let pager = names::lookup(FILES).during("looking the pager up")?;
+    let file = File::create_new("grows in pieces").during("making")?;
+    let waiting = begin_resize(pager, &file, MUCH)?;
+    let meanwhile = file.size().during("asking while it grows")?;
+    check(meanwhile < MUCH, "nobody was served before it had grown")?;
+    let answer = answered(&waiting)?;
+    check(answer == (Ok(()), false), &format!("growing: {answer:?}"))?;
+    let is = file.size().during("asking")?;
+    check(is == MUCH, &format!("{is} bytes"))?;
+    let memory = file.map(MUCH - 4096, 4096).during("mapping")?;
+    check(are(&memory, 0..4096, 0), "new bytes are not zeros")?;
+    drop(memory);
+    fs::remove("grows in pieces").during("removing")?;
+    mach_port_deallocate(mach_task_self(), pager).during("dropping the pager")
+}

@@ -2,7 +2,9 @@
 
 use core::cell::RefCell;
 
-use lamfat::{DefaultTimeProvider, Error, FileSystem, FsOptions, LossyOemCpConverter, Seek, SeekFrom, Write};
+use lamfat::{
+    Date, DateTime, Error, FileSystem, FsOptions, LossyOemCpConverter, Seek, SeekFrom, Time, TimeProvider, Write,
+};
 
 use super::disk::{SECTOR, Sectors};
 use super::layout::Layout;
@@ -17,7 +19,22 @@ const INFO_FREE: usize = 488;
 /// What a file grows by at once.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
-type Library<'a, 'b, D> = FileSystem<Handle<'a, 'b, D>, DefaultTimeProvider, LossyOemCpConverter>;
+type Library<'a, 'b, D> = FileSystem<Handle<'a, 'b, D>, NoClock, LossyOemCpConverter>;
+
+/// There is no clock: all happens on the first day of the format. (The library's own substitute writes a date without a month, which
+/// is none.)
+#[derive(Clone, Copy, Debug)]
+struct NoClock;
+
+impl TimeProvider for NoClock {
+    fn get_current_date(&self) -> Date {
+        Date::new(1980, 1, 1)
+    }
+
+    fn get_current_date_time(&self) -> DateTime {
+        DateTime::new(self.get_current_date(), Time::new(0, 0, 0, 0))
+    }
+}
 
 impl From<Error<StageError>> for Problem {
     fn from(error: Error<StageError>) -> Self {
@@ -77,12 +94,12 @@ impl<D: Sectors> Volume<D> {
         self.change(|library| library.root_dir().remove(&path))
     }
 
-    /// Gives a file another size; new bytes are zeros. If it fails, the file is as it was.
+    /// Whether a file can have another size, as far as can be known beforehand.
     ///
     /// # Errors
     ///
-    /// [`Problem::TooLarge`], [`Problem::ReadOnly`], [`Problem::Full`], [`Problem::Damaged`], [`Problem::Disk`].
-    pub fn resize(&mut self, file: &mut File, size: u64) -> Result<(), Problem> {
+    /// In this order: [`Problem::TooLarge`], [`Problem::ReadOnly`], [`Problem::Full`].
+    pub fn check_size(&self, file: &File, size: u64) -> Result<u32, Problem> {
         let size = u32::try_from(size).map_err(|_| Problem::TooLarge)?;
         if let Some(why) = file.read_only() {
             return Err(Problem::ReadOnly(why));
@@ -91,6 +108,16 @@ impl<D: Sectors> Volume<D> {
         if clusters(size).saturating_sub(clusters(file.size)) > u64::from(self.table.free()) {
             return Err(Problem::Full);
         }
+        Ok(size)
+    }
+
+    /// Gives a file another size; new bytes are zeros, and take their time. If it fails, the file is as it was.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_size`](Self::check_size), [`Problem::Damaged`], [`Problem::Disk`].
+    pub fn resize(&mut self, file: &mut File, size: u64) -> Result<(), Problem> {
+        let size = self.check_size(file, size)?;
         let before = file.size;
         let path = &file.path;
         self.change(|library| {
@@ -141,7 +168,7 @@ impl<D: Sectors> Volume<D> {
         }
         let stage = RefCell::new(Stage::new(&mut self.disk, self.layout.sectors));
         count_free(&stage, &self.layout, self.table.free())?;
-        let library = Library::new(Handle::new(&stage), FsOptions::new())?;
+        let library = Library::new(Handle::new(&stage), FsOptions::new().time_provider(NoClock))?;
         change(&library)?;
         library.unmount()?;
         let written = match stage.into_inner().commit() {

@@ -183,3 +183,16 @@ fn what_is_no_volume_is_refused_with_the_reason() {
         assert!(matches!(problem, Problem::NoVolume(text) if text.contains(why)), "{problem}");
     }
 }
+
+#[test]
+fn what_is_made_has_a_date_that_is_one() {
+    // The first of January 1980: year 0, month 1, day 1.
+    const FIRST_DAY: [u8; 2] = 0x0021_u16.to_le_bytes();
+    let mut volume = mounted(FAT16);
+    volume.create("DATES.TXT").expect("can be");
+    let bytes = &volume.disk().bytes;
+    let name = bytes.windows(11).position(|name| name == b"DATES   TXT").expect("its entry");
+    for (what, at) in [("made", 16), ("read", 18), ("written", 24)] {
+        assert_eq!(bytes[name + at..][..2], FIRST_DAY, "{what}");
+    }
+}

@@ -1,6 +1,5 @@
 //! Calls of Tessera's own. Their checks are listed in `mach_protocol::private`.
 
-use mach_protocol::boot::priority::SERVER;
 use mach_protocol::private as wire;
 use mach_protocol::private::{DEVICE_BASE, FIRST_GRANT_SLOT, PARK_FOREVER, PHYSICAL_PAGES, PrivateRequest, TaskEnd};
 use mach_protocol::table::pack_reply;
@@ -306,12 +305,10 @@ impl<M: Machine> Server<M> {
         if call.priority > MAX_ORDINARY_PRIORITY
             && let Some(task) = self.tasks.get_mut(thread.task)
         {
-            // Whom root raises above tasks is a server, without whom nothing goes on; so are the threads it will make. One that is not
-            // the user's own stays in memory: a default pager that dies takes nothing of it along.
+            // Whom root raises above tasks is a server, or the shell, without whom nothing goes on; so are the threads it will make.
+            // It stays in memory: a default pager that dies takes nothing of it along.
             (task.is_server, task.priority) = (true, priority);
-            if priority >= SERVER {
-                self.vm.keep_resident(task.map);
-            }
+            self.vm.keep_resident(task.map);
         }
         Ok(wire::ThreadSetPriorityReply {})
     }
