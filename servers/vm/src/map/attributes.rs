@@ -30,8 +30,8 @@ const LAST_BEHAVIOR: u32 = ZERO;
 /// | 6 | no hole                                            | `InvalidAddress`    |
 /// | 7 | the reuse hints and ZERO: writable                 | `ProtectionFailure` |
 ///
-/// 0 to 3 are stored in the entries and ZERO makes the contents zero; the others ask for nothing that memory which is
-/// never paged out could do.
+/// 0 to 3 are stored in the entries, for `vm_region`, and ZERO makes the contents zero. The others are hints that nothing
+/// follows: read-ahead and page-out look at the faults.
 #[derive(Debug)]
 pub struct BehaviorSet {
     target: Option<MapId>,
