@@ -76,6 +76,15 @@ pub fn host_kernel_version(host: PortName) -> Result<Text<64>> {
     call(host, &proto::HostKernelVersion {}).map(|reply| reply.version)
 }
 
+/// Keeps what the kernel has of the calling thread, whose port is `thread`, resident, or no longer. It always is.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if `host_priv` is not the privileged host port, or `thread` not the caller's own.
+pub fn thread_wire(host_priv: PortName, thread: PortName, wired: bool) -> Result<()> {
+    call(host_priv, &proto::ThreadWire { thread, wired }).map(drop)
+}
+
 /// The bytes of a page.
 ///
 /// # Errors

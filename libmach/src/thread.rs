@@ -31,6 +31,17 @@ pub fn thread_create(task: PortName) -> Result<PortName> {
     call(task, &proto::ThreadCreate {}).map(|reply| reply.thread)
 }
 
+/// Makes a thread in `task` that runs with these registers, the thread register apart, which is 0: the call has XNU's form.
+/// Answers a send right to its port.
+///
+/// # Errors
+///
+/// As for [`thread_create`].
+pub fn thread_create_running(task: PortName, state: &ThreadState) -> Result<PortName> {
+    let state = proto::StateForm::Arm64.pack(state);
+    call(task, &proto::ThreadCreateRunning { flavor: proto::ARM_THREAD_STATE64, state }).map(|reply| reply.thread)
+}
+
 /// Ends a thread.
 ///
 /// # Errors
@@ -65,6 +76,41 @@ pub fn thread_resume(thread: PortName) -> Result<()> {
 /// `INVALID_ARGUMENT` if the target is no thread, or the caller.
 pub fn thread_abort(thread: PortName) -> Result<()> {
     call(thread, &proto::ThreadAbort {}).map(drop)
+}
+
+/// The same, but only if the thread is in no call that runs on to its end.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` as for [`thread_abort`]; `FAILURE` if it is in such a call, and then nothing is interrupted.
+pub fn thread_abort_safely(thread: PortName) -> Result<()> {
+    call(thread, &proto::ThreadAbortSafely {}).map(drop)
+}
+
+/// What a thread uses of a task's, for [`thread_terminate_release`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The task.
+    pub task: PortName,
+    /// The task's name of the thread, which loses a reference; or null.
+    pub thread_name: PortName,
+    /// The task's name of the thread's reply port, whose receive right goes; or null.
+    pub reply_port: PortName,
+    /// The first byte of its stack.
+    pub address: u64,
+    /// The bytes of its stack.
+    pub size: u64,
+}
+
+/// Ends a thread, and then gives up what it used. A thread that ends itself can give up its stack so; it does not return.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if the target is no thread, `used.task` is no task, or, when all else is done, the range wraps;
+/// `RESOURCE_SHORTAGE`. Names and memory that are none are left out.
+pub fn thread_terminate_release(thread: PortName, used: &Used) -> Result<()> {
+    let Used { task, thread_name, reply_port, address, size } = *used;
+    call(thread, &proto::ThreadTerminateRelease { task, thread_name, reply_port, address, size }).map(drop)
 }
 
 /// What a thread does, as `thread_info` numbers it.

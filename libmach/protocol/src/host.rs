@@ -13,12 +13,26 @@ pub const HOST_VM_INFO: u32 = 2;
 pub const HOST_VM_INFO_COUNT: u32 = 15;
 /// The count of its first form, which is accepted.
 pub const HOST_VM_INFO_FIRST_COUNT: u32 = 12;
+/// `HOST_VM_INFO64`, on id 219: the same counts, those of events in 64 bits, then those of purged pages and of a compressor.
+pub const HOST_VM_INFO64: u32 = 4;
+/// The count of [`HOST_VM_INFO64`].
+pub const HOST_VM_INFO64_COUNT: u32 = 38;
+/// The count of its first form, which is accepted.
+pub const HOST_VM_INFO64_FIRST_COUNT: u32 = 24;
 /// The longest information of `host_info` and `host_statistics`, in 32-bit units.
-pub const HOST_INFO_MAX: usize = 16;
-/// GNU's `HOST_BASIC_INFO`, on id 2638: max_cpus, avail_cpus, memory_size (64 bits), cpu_type, cpu_subtype.
+pub const HOST_INFO_MAX: usize = HOST_VM_INFO64_COUNT as usize;
+/// `HOST_BASIC_INFO`. GNU's, on id 2638: max_cpus, avail_cpus, memory_size (64 bits), cpu_type, cpu_subtype. XNU's, on id
+/// 200: max_cpus, avail_cpus, memory_size (32 bits, the largest for more), cpu_type, cpu_subtype, cpu_threadtype,
+/// physical_cpu, physical_cpu_max, logical_cpu, logical_cpu_max, max_mem (64 bits).
 pub const HOST_BASIC_INFO: u32 = 1;
-/// The count of [`HOST_BASIC_INFO`].
+/// The count of GNU's [`HOST_BASIC_INFO`].
 pub const HOST_BASIC_INFO_COUNT: u32 = 6;
+/// The count of XNU's [`HOST_BASIC_INFO`].
+pub const XNU_HOST_BASIC_INFO_COUNT: u32 = 12;
+/// `HOST_SCHED_INFO`: min_timeout, the shortest wait, and min_quantum, a thread's share of a turn; both in milliseconds.
+pub const HOST_SCHED_INFO: u32 = 3;
+/// The count of [`HOST_SCHED_INFO`].
+pub const HOST_SCHED_INFO_COUNT: u32 = 2;
 /// `CPU_TYPE_ARM64`, as XNU numbers it.
 pub const CPU_TYPE_ARM64: u32 = 0x0100_000c;
 
@@ -36,11 +50,11 @@ subsystem! {
             size: u64,
         }
 
-        /// `host_statistics`, E.5: XNU's form of `vm_statistics`.
+        /// `host_statistics` and, by the second id, `host_statistics64`, E.5: XNU's form of `vm_statistics`.
         ///
-        /// Checks: a host port, else INVALID_HOST; a known flavor, else INVALID_ARGUMENT; room, else FAILURE.
-        HostStatistics = 216 {
-            /// [`HOST_VM_INFO`].
+        /// Checks: a host port, else INVALID_HOST; a flavor that the id has, else INVALID_ARGUMENT; room, else FAILURE.
+        HostStatistics = 216 | 219 {
+            /// [`HOST_VM_INFO`]; by the second id [`HOST_VM_INFO64`].
             flavor: u32,
             /// 32-bit units that the caller has room for.
             count: u32,
@@ -109,8 +123,8 @@ subsystem! {
         /// `host_info`, E.5: describes the host.
         ///
         /// Checks: a host port, else INVALID_ARGUMENT; a known flavor, else INVALID_ARGUMENT; room for it, else FAILURE.
-        HostInfo = 2638 {
-            /// What is asked.
+        HostInfo = 2638 | 200 {
+            /// [`HOST_BASIC_INFO`], in the id's family; [`HOST_SCHED_INFO`].
             flavor: u32,
             /// 32-bit units that the caller has room for.
             count: u32,
@@ -126,6 +140,24 @@ subsystem! {
             /// A line of text.
             version: Text<64>,
         }
+
+        /// `host_reboot`, E.5. There is nothing by which the server could do it.
+        ///
+        /// Checks: the privileged host port, else INVALID_HOST; then NOT_SUPPORTED.
+        HostReboot = 2635 | 401 {
+            /// Not looked at.
+            options: u32,
+        } -> HostRebootReply {}
+
+        /// `thread_wire`, E.2: keeps what the kernel has of a thread resident. It always is, so that nothing is done.
+        ///
+        /// Checks: the privileged host port, and the thread is the caller's own, else INVALID_ARGUMENT.
+        ThreadWire = 2637 | 405 {
+            /// The caller's name of its own port.
+            thread: PortName,
+            /// Keep it, or let it go again.
+            wired: bool,
+        } -> ThreadWireReply {}
 
         /// `processor_set_default`: the name of the processor set.
         ///

@@ -47,6 +47,8 @@ pub const REGISTERED_PORTS: usize = 4;
 pub const XNU_REGISTERED_PORTS: usize = 3;
 /// Ports that a request can name, to be told that they are too many.
 pub const REGISTERED_PORTS_ASKED: usize = 16;
+/// Ledgers that a request can name.
+pub const LEDGERS_ASKED: usize = 16;
 /// The longest information of `task_info`, in 32-bit units.
 pub const TASK_INFO_MAX: usize = 64;
 
@@ -61,6 +63,17 @@ subsystem! {
             /// Whether the child gets memory by inheritance.
             inherit_memory: bool,
         } -> TaskCreateReply {
+            /// A send right to the child's port.
+            child: PortName,
+        }
+
+        /// `task_create` in XNU's form: [`TaskCreate`] with ledgers, of which there are none.
+        XnuTaskCreate = 3400 {
+            /// The caller's names of the child's ledgers. Nothing is looked up, and none is kept.
+            ledgers: Ints<LEDGERS_ASKED>,
+            /// Whether the child gets memory by inheritance.
+            inherit_memory: bool,
+        } -> XnuTaskCreateReply {
             /// A send right to the child's port.
             child: PortName,
         }

@@ -165,13 +165,22 @@ impl StateForm {
 
 subsystem! {
     /// A request to a thread, or to a task for a thread.
-    #[expect(
-        clippy::large_enum_variant,
-        reason = "one lives at a time, where the message buffer would"
-    )]
     ThreadRequest {
         /// `thread_create`: makes a suspended thread in the target task.
         ThreadCreate = 2061 | 3411 {} -> ThreadCreateReply {
+            /// A send right to the thread's port.
+            thread: PortName,
+        }
+
+        /// `thread_create_running`: makes a thread in the target task that runs with these registers.
+        ///
+        /// Checks: the flavor is known, and the registers are of it, else INVALID_ARGUMENT.
+        ThreadCreateRunning = 3412 {
+            /// Which registers.
+            flavor: u32,
+            /// The registers that the flavor names; all others are 0.
+            state: Ints<THREAD_STATE_MAX>,
+        } -> ThreadCreateRunningReply {
             /// A send right to the thread's port.
             thread: PortName,
         }
@@ -217,6 +226,27 @@ subsystem! {
 
         /// `thread_abort`: interrupts the call or fault in which the thread waits.
         ThreadAbort = 2064 | 3607 {} -> ThreadAbortReply {}
+
+        /// `thread_abort_safely`: the same, but only if the thread is in no call that runs on to its end; else FAILURE.
+        ThreadAbortSafely = 3608 {} -> ThreadAbortSafelyReply {}
+
+        /// `thread_terminate_release`: ends the thread, then gives up what it used in a task: its name, its reply port and
+        /// memory. For a thread that frees its own stack.
+        ///
+        /// Checks: the task is one, else INVALID_ARGUMENT. Names that are none, or other than they are to be, and memory that
+        /// is none are left out; a range that wraps is INVALID_ARGUMENT when the rest has been done.
+        ThreadTerminateRelease = 4201 {
+            /// In whose name space and map.
+            task: PortName,
+            /// That task's name of the thread, which loses a reference; or null.
+            thread_name: PortName,
+            /// That task's name of the thread's reply port, which is destroyed; or null.
+            reply_port: PortName,
+            /// The first byte.
+            address: u64,
+            /// Bytes.
+            size: u64,
+        } -> ThreadTerminateReleaseReply {}
 
         /// `thread_get_special_port`: a send right to one of the thread's special ports.
         ThreadGetSpecialPort = 2067 | 3610 {

@@ -1,10 +1,16 @@
 //! The boot information that the kernel gives the first task.
 
+use core::ptr::NonNull;
 use core::slice;
 
 use sel4_abi::bootinfo::{HEADER_FDT, HEADER_PADDING};
 use sel4_abi::object::PAGE_BITS;
 use sel4_abi::{BootInfo, UntypedDesc};
+
+use crate::ipc_buffer::{self, ThreadBlock};
+
+/// The thread block of the first task's first thread.
+static mut BLOCK: ThreadBlock = ThreadBlock { ipc_buffer: 0, runtime: 0 };
 
 /// Bytes of the header of a chunk of extra boot information.
 const HEADER_BYTES: usize = 16;
@@ -26,14 +32,15 @@ pub struct Chunk {
 }
 
 impl Boot {
-    /// Reads the boot information at `address`, the first task's initial `x0`.
+    /// Reads the boot information at `address`, the first task's initial `x0`, for a thread that has nothing but a stack: from
+    /// here on it can make system calls, since its thread block names the IPC buffer that the kernel gave it.
     ///
     /// # Safety
     ///
-    /// `address` is the value of `x0` at the first instruction of the kernel's initial task, and nobody
-    /// writes to the pages of the boot information any more.
+    /// `address` is the value of `x0` at the first instruction of the kernel's initial task, and nobody writes to the pages
+    /// of the boot information any more. The caller is that task's first thread, and calls this once.
     #[must_use]
-    pub unsafe fn from_address(address: usize) -> Self {
+    pub unsafe fn enter(address: usize) -> Self {
         let info = core::ptr::with_exposed_provenance::<BootInfo>(address);
         // SAFETY: the kernel put a `BootInfo` there, page aligned, and the caller promises that it is constant.
         let info = unsafe { &*info };
@@ -41,6 +48,13 @@ impl Boot {
         // SAFETY: the kernel mapped `extra_len` bytes behind the page, and the caller promises that they are
         // constant.
         let extra = unsafe { slice::from_raw_parts(extra, info.extra_len as usize) };
+        let block = &raw mut BLOCK;
+        // SAFETY: the caller is the only thread that there is, and here for the only time: nothing refers to the block.
+        unsafe { (*block).ipc_buffer = info.ipc_buffer };
+        if let Some(block) = NonNull::new(block) {
+            // SAFETY: a static stays; the address is the kernel's own word for this thread's IPC buffer.
+            unsafe { ipc_buffer::install(block) };
+        }
         Self { info, extra }
     }
 

@@ -2,11 +2,9 @@
 
 use core::arch::naked_asm;
 use core::panic::PanicInfo;
-use core::ptr::NonNull;
 
 use mach_sys::bootinfo::Boot;
 use mach_sys::debug;
-use mach_sys::ipc_buffer::{self, ThreadBlock};
 use root::archive::Archive;
 
 use crate::log::log;
@@ -18,7 +16,6 @@ const STACK_BYTES: usize = 64 * 1024;
 struct Stack([u8; STACK_BYTES]);
 
 static mut STACK: Stack = Stack([0; STACK_BYTES]);
-static mut BLOCK: ThreadBlock = ThreadBlock { ipc_buffer: 0, runtime: 0 };
 
 /// Address and size of the boot archive. The image tool fills it in when it appends the archive to this program.
 #[unsafe(no_mangle)]
@@ -46,15 +43,8 @@ extern "C" fn _start() -> ! {
 }
 
 extern "C" fn main(boot_info: usize) -> ! {
-    // SAFETY: this is x0 of the kernel's initial task, and root writes nowhere near the boot information.
-    let boot = unsafe { Boot::from_address(boot_info) };
-    let block = &raw mut BLOCK;
-    // SAFETY: root's first thread is here for the only time; its second has a block of its own.
-    unsafe { (*block).ipc_buffer = boot.info().ipc_buffer };
-    if let Some(block) = NonNull::new(block) {
-        // SAFETY: a static stays; the address is the kernel's own word for this thread's IPC buffer.
-        unsafe { ipc_buffer::install(block) };
-    }
+    // SAFETY: this is x0 of the kernel's initial task, and its first thread; root writes nowhere near the boot information.
+    let boot = unsafe { Boot::enter(boot_info) };
     run::run(&boot, archive())
 }
 

@@ -2,6 +2,7 @@
 
 use mach_protocol::KernResult;
 
+use crate::page::queue::{Kind, Queue};
 use crate::step::Env;
 use crate::types::{MapId, PAGE_SIZE};
 use crate::vm::Vm;
@@ -65,6 +66,13 @@ impl Vm {
     #[must_use]
     pub fn object_count(&self) -> usize {
         self.objects.len()
+    }
+
+    /// Pages that page-out may choose from: those of objects with a memory manager, and all others.
+    #[must_use]
+    pub fn queued_pages(&self) -> [u64; 2] {
+        let of = |kind| self.queues.len(Queue::Active(kind)) + self.queues.len(Queue::Inactive(kind));
+        [of(Kind::Managed), of(Kind::Anonymous)]
     }
 
     /// `vm_statistics` (2030).

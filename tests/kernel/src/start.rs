@@ -2,11 +2,9 @@
 
 use core::arch::naked_asm;
 use core::panic::PanicInfo;
-use core::ptr::NonNull;
 
 use mach_sys::bootinfo::Boot;
 use mach_sys::debug;
-use mach_sys::ipc_buffer::{self, ThreadBlock};
 
 use crate::case::{run, say};
 
@@ -18,7 +16,6 @@ const STATUS_PANIC: i32 = 101;
 struct Stack([u8; STACK_BYTES]);
 
 static mut STACK: Stack = Stack([0; STACK_BYTES]);
-static mut BLOCK: ThreadBlock = ThreadBlock { ipc_buffer: 0, runtime: 0 };
 
 /// The kernel starts the root task here with the address of the boot information and no stack.
 #[unsafe(naked)]
@@ -40,15 +37,8 @@ extern "C" fn _start() -> ! {
 }
 
 extern "C" fn main(boot_info: usize) -> ! {
-    // SAFETY: this is x0 of the kernel's initial task, and nothing here writes to the boot information.
-    let boot = unsafe { Boot::from_address(boot_info) };
-    let block = &raw mut BLOCK;
-    // SAFETY: this is the only thread, and it is here for the only time.
-    unsafe { (*block).ipc_buffer = boot.info().ipc_buffer };
-    if let Some(block) = NonNull::new(block) {
-        // SAFETY: a static stays; the address is the kernel's own word for this thread's IPC buffer.
-        unsafe { ipc_buffer::install(block) };
-    }
+    // SAFETY: this is x0 of the kernel's initial task, in which nothing writes to the boot information, and its only thread.
+    let boot = unsafe { Boot::enter(boot_info) };
     run(&boot)
 }
 

@@ -11,14 +11,18 @@
 //!
 //! Whoever watches is told last, so frames counted after the message show all of the task's memory back.
 
+use alloc::boxed::Box;
+
 use mach_protocol::private::{TASK_ENDED, TaskEnd, TaskEnded, ThreadParkReply};
 use mach_protocol::table::pack_reply;
 use mach_protocol::task::TaskTerminateReply;
+use mach_protocol::thread::ThreadTerminateRelease;
 use mach_protocol::{KernReturn, wire::Words};
 use vm::{Operation, Step};
 
 use super::operation::{Op, Progress, Work};
-use super::{OpId, Server};
+use super::work::VmWork;
+use super::{Caller, OpId, Server};
 use crate::machine::Machine;
 use crate::pmap;
 use crate::port::{Right, Rights};
@@ -46,6 +50,15 @@ enum Phase {
     Telling,
     /// A map that never became a task's.
     Discarding(vm::Destroy),
+}
+
+/// What became of what a thread waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interrupted {
+    /// It waits no longer, or did not.
+    Yes,
+    /// It is a call in whose middle nothing can be left, and runs on to its answer.
+    RunsOn,
 }
 
 impl<M: Machine> Server<M> {
@@ -141,34 +154,61 @@ impl<M: Machine> Server<M> {
 
     /// Interrupts what a thread waits for in the server: messages, parking, page faults, exceptions. Calls on maps run
     /// on.
-    pub(super) fn interrupt(&mut self, id: ThreadId) {
-        let Some(thread) = self.threads.get_mut(id) else { return };
+    pub(super) fn interrupt(&mut self, id: ThreadId) -> Interrupted {
+        let Some(thread) = self.threads.get_mut(id) else { return Interrupted::Yes };
         if let Some(raised) = thread.raised.take() {
             self.ports.destroy_port(raised.reply_port);
-            return self.answer_fault(id);
+            self.answer_fault(id);
+            return Interrupted::Yes;
         }
-        let Some(op_id) = thread.op else { return };
-        let Some(op) = self.ops.get_mut(op_id) else { return };
+        let Some(op_id) = thread.op else { return Interrupted::Yes };
+        let Some(op) = self.ops.get_mut(op_id) else { return Interrupted::Yes };
         let request = op.request;
         let answer = match &mut op.work {
-            Work::Message(message) => match message.interrupt(&mut self.ports) {
-                Some(words) => Progress::Done(words),
-                None => return,
-            },
-            Work::Park => Progress::Done(pack_reply(&Ok(ThreadParkReply { unparked: false }))),
+            Work::Message(message) => message.interrupt(&mut self.ports),
+            Work::Park => Some(pack_reply(&Ok(ThreadParkReply { unparked: false }))),
             Work::Fault(fault, _) => match fault.cancel(&mut self.vm) {
-                vm::Cancel::Dropped => Progress::Done(Words::new()),
-                vm::Cancel::RunOn => return,
+                vm::Cancel::Dropped => Some(Words::new()),
+                vm::Cancel::RunOn => None,
             },
-            _ => return,
+            _ => None,
         };
+        let Some(words) = answer else { return Interrupted::RunsOn };
         self.remove_op(op_id);
         if let Some(thread) = self.threads.get_mut(id) {
             thread.op = None;
         }
-        if let Progress::Done(words) = answer {
-            self.answer_call(id, request, &words);
+        self.answer_call(id, request, &words);
+        Interrupted::Yes
+    }
+
+    /// `thread_terminate_release`: ends a thread, then gives up two names and memory of a task's. A caller that was that
+    /// thread gets no answer.
+    ///
+    /// Checks: the argument is a task, else INVALID_ARGUMENT; the memory can be given up by an operation of its own, else
+    /// RESOURCE_SHORTAGE. Then, of the memory, those of `mach_vm_deallocate`.
+    pub(super) fn terminate_release(
+        &mut self,
+        caller: Caller,
+        request: u32,
+        id: ThreadId,
+        call: &ThreadTerminateRelease,
+    ) {
+        const RECEIVE: u32 = 1;
+        let task = self.named_task(caller.space, call.task).ok().flatten().and_then(|task| self.tasks.get(task));
+        let Some((space, map)) = task.map(|task| (task.space, task.map)) else {
+            return self.answer_code(caller.thread, request, KernReturn::INVALID_ARGUMENT);
+        };
+        if !self.ops.has_room() {
+            return self.refuse(Some(caller.thread), request);
         }
+        self.end_thread(id);
+        // Names that are none, or not what they are to be, are left alone.
+        let _ = self.ports.deallocate(space, call.thread_name);
+        let _ = self.ports.mod_refs(space, call.reply_port, RECEIVE, -1);
+        let free = vm::Deallocate::new(Some(map), call.address, call.size, vm::Holes::Allowed);
+        let answered = Some(caller.thread).filter(|thread| *thread != id);
+        self.begin_later(Op::new(answered, request, Work::Vm(Box::new(VmWork::Deallocate(free)))));
     }
 
     /// Ends one thread.

@@ -18,6 +18,7 @@ use smallvec::smallvec;
 use vm::{Operation, Step};
 
 use super::Server;
+use super::end::Interrupted;
 use super::operation::{Op, Progress, Work};
 use crate::exception::{Exception, Fault};
 use crate::handlers::Form;
@@ -166,7 +167,25 @@ impl<M: Machine> Server<M> {
         if caller.thread == id {
             return Err(KernReturn::INVALID_ARGUMENT);
         }
+        // What runs on answers its thread by itself.
         self.interrupt(id);
         Ok(mach_protocol::thread::ThreadAbortReply {})
+    }
+
+    /// `thread_abort_safely`: the same, unless that would leave the thread in the middle of a call.
+    ///
+    /// Checks: the target is not the caller, else INVALID_ARGUMENT; it is in no call that runs on, else FAILURE.
+    pub(super) fn abort_thread_safely(
+        &mut self,
+        caller: super::Caller,
+        id: ThreadId,
+    ) -> Result<mach_protocol::thread::ThreadAbortSafelyReply, KernReturn> {
+        if caller.thread == id {
+            return Err(KernReturn::INVALID_ARGUMENT);
+        }
+        match self.interrupt(id) {
+            Interrupted::Yes => Ok(mach_protocol::thread::ThreadAbortSafelyReply {}),
+            Interrupted::RunsOn => Err(KernReturn::FAILURE),
+        }
     }
 }

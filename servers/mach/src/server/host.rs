@@ -4,12 +4,15 @@ use alloc::vec::Vec;
 
 use mach_protocol::host as wire;
 use mach_protocol::host::HostRequest;
+use mach_protocol::table::is_gnu_id;
 use mach_protocol::wire::{Ints, Text};
 use mach_protocol::{KernReturn, PortName};
 use vm::{Host, Limits};
 
 use super::work::{VmWork, family};
-use super::{Caller, Server};
+use super::xnu::halves;
+use super::{Caller, SLICE_US, Server};
+use crate::clock::TICK_MS;
 use crate::machine::Machine;
 use crate::memory::PAGE;
 use crate::port::ObjectKind;
@@ -41,7 +44,7 @@ impl<M: Machine> Server<M> {
                 self.answer_result(caller.thread, request, &answer);
             }
             HostRequest::HostStatistics(c) => {
-                let answer = self.host_statistics(host, c).map(|info| wire::HostStatisticsReply { info });
+                let answer = self.host_statistics(host, request, c).map(|info| wire::HostStatisticsReply { info });
                 self.answer_result(caller.thread, request, &answer);
             }
             HostRequest::VmWire(c) => {
@@ -70,8 +73,20 @@ impl<M: Machine> Server<M> {
                 self.answer_result(caller.thread, request, &answer);
             }
             HostRequest::HostInfo(c) => {
-                let answer = self.host_info(host, c.flavor, c.count);
+                let answer = self.host_info(host, is_gnu_id(request), c.flavor, c.count);
                 self.answer_result(caller.thread, request, &answer.map(|info| wire::HostInfoReply { info }));
+            }
+            HostRequest::HostReboot(_) => {
+                let code = if host == Host::Privileged { KernReturn::NOT_SUPPORTED } else { KernReturn::INVALID_HOST };
+                self.answer_code(caller.thread, request, code);
+            }
+            HostRequest::ThreadWire(c) => {
+                let is_own = self.named_thread(caller.space, c.thread) == Ok(Some(caller.thread));
+                let answer = match host {
+                    Host::Privileged if is_own => Ok(wire::ThreadWireReply {}),
+                    _ => Err(KernReturn::INVALID_ARGUMENT),
+                };
+                self.answer_result(caller.thread, request, &answer);
             }
             HostRequest::ProcessorSetDefault(_)
             | HostRequest::HostProcessorSetPriv(_)
@@ -82,36 +97,78 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    /// `host_statistics`: GNU's counts without the size of a page; nothing can be purged, and nothing is speculative.
+    /// `host_statistics`: GNU's counts without the size of a page; nothing can be purged, nothing is speculative, nothing is
+    /// compressed. Each id has its own flavor.
     fn host_statistics(
         &self,
         host: Host,
+        request: u32,
         call: &wire::HostStatistics,
     ) -> Result<Ints<{ wire::HOST_INFO_MAX }>, KernReturn> {
+        const HOST_STATISTICS64: u32 = 219;
+        let is_wide = request == HOST_STATISTICS64;
+        let (flavor, fewest) = match is_wide {
+            true => (wire::HOST_VM_INFO64, wire::HOST_VM_INFO64_FIRST_COUNT),
+            false => (wire::HOST_VM_INFO, wire::HOST_VM_INFO_FIRST_COUNT),
+        };
         match host {
             Host::None => return Err(KernReturn::INVALID_HOST),
-            _ if call.flavor != wire::HOST_VM_INFO => return Err(KernReturn::INVALID_ARGUMENT),
-            _ if call.count < wire::HOST_VM_INFO_FIRST_COUNT => return Err(KernReturn::FAILURE),
+            _ if call.flavor != flavor => return Err(KernReturn::INVALID_ARGUMENT),
+            _ if call.count < fewest => return Err(KernReturn::FAILURE),
             Host::Plain | Host::Privileged => {}
         }
         let map = self.tasks.get(self.root).map(|task| task.map);
         let of = self.vm.vm_statistics(&self.hw, map)?;
-        let memory = [of.free_count, of.active_count, of.inactive_count, of.wire_count];
-        let events = [of.zero_fill_count, of.reactivations, of.pageins, of.pageouts];
-        let more = [of.faults, of.cow_faults, of.lookups, of.hits, 0, 0, 0];
-        let all: Vec<u32> = memory.iter().chain(&events).chain(&more).map(|count| *count as u32).collect();
+        let memory = [of.free_count, of.active_count, of.inactive_count, of.wire_count].map(|count| count as u32);
+        let events = [
+            of.zero_fill_count,
+            of.reactivations,
+            of.pageins,
+            of.pageouts,
+            of.faults,
+            of.cow_faults,
+            of.lookups,
+            of.hits,
+        ];
+        let all: Vec<u32> = if is_wide {
+            let events = events.iter().flat_map(|count| halves(*count));
+            // purges; purgeable, speculative; decompressions, compressions, swapins, swapouts; compressor_page_count, throttled.
+            let none = [0; 2 + 2 + 8 + 2];
+            let owners = self.vm.queued_pages().map(|count| count as u32);
+            memory.into_iter().chain(events).chain(none).chain(owners).chain([0; 2]).collect()
+        } else {
+            memory.into_iter().chain(events.iter().map(|count| *count as u32)).chain([0; 3]).collect()
+        };
         Ok(Ints::new(all.get(..all.len().min(call.count as usize)).unwrap_or_default()))
     }
 
-    /// Describes the host: one processor, and the memory that this server has.
-    fn host_info(&self, host: Host, flavor: u32, count: u32) -> Result<Ints<{ wire::HOST_INFO_MAX }>, KernReturn> {
-        if matches!(host, Host::None) || flavor != wire::HOST_BASIC_INFO {
-            return Err(KernReturn::INVALID_ARGUMENT);
-        }
-        if count < wire::HOST_BASIC_INFO_COUNT {
+    /// Describes the host: one processor, the memory that this server has, and its measures of time.
+    fn host_info(
+        &self,
+        host: Host,
+        is_gnu: bool,
+        flavor: u32,
+        count: u32,
+    ) -> Result<Ints<{ wire::HOST_INFO_MAX }>, KernReturn> {
+        let fewest = match flavor {
+            _ if host == Host::None => return Err(KernReturn::INVALID_ARGUMENT),
+            wire::HOST_BASIC_INFO if is_gnu => wire::HOST_BASIC_INFO_COUNT,
+            wire::HOST_BASIC_INFO => wire::XNU_HOST_BASIC_INFO_COUNT,
+            wire::HOST_SCHED_INFO => wire::HOST_SCHED_INFO_COUNT,
+            _ => return Err(KernReturn::INVALID_ARGUMENT),
+        };
+        if count < fewest {
             return Err(KernReturn::FAILURE);
         }
+        if flavor == wire::HOST_SCHED_INFO {
+            return Ok(Ints::new(&[TICK_MS as u32, (SLICE_US / 1000) as u32]));
+        }
         let memory = u64::from(self.hw.memory.total_frames()) * PAGE;
-        Ok(Ints::from_words(&[1 | 1 << 32, memory, u64::from(wire::CPU_TYPE_ARM64)]))
+        if is_gnu {
+            return Ok(Ints::from_words(&[1 | 1 << 32, memory, u64::from(wire::CPU_TYPE_ARM64)]));
+        }
+        let narrow = u32::try_from(memory).unwrap_or(u32::MAX);
+        let [low, high] = halves(memory);
+        Ok(Ints::new(&[1, 1, narrow, wire::CPU_TYPE_ARM64, 0, 0, 1, 1, 1, 1, low, high]))
     }
 }

@@ -60,11 +60,12 @@ impl<M: Machine> Server<M> {
             Err(code) => return self.answer_code(caller.thread, request, code),
         };
         match call {
-            TaskRequest::TaskCreate(c) if c.inherit_memory => {
+            TaskRequest::TaskCreate(wire::TaskCreate { inherit_memory: true })
+            | TaskRequest::XnuTaskCreate(wire::XnuTaskCreate { inherit_memory: true, .. }) => {
                 let Some(map) = self.tasks.get(task).map(|task| task.map) else { return };
                 self.begin(Op::new(Some(caller.thread), request, Work::Fork(Box::new(vm::Fork::new(map)), task)));
             }
-            TaskRequest::TaskCreate(_) => {
+            TaskRequest::TaskCreate(_) | TaskRequest::XnuTaskCreate(_) => {
                 let answer = self.create_empty(caller, task);
                 self.answer_result(caller.thread, request, &answer);
             }

@@ -26,11 +26,18 @@ impl<M: Machine> Server<M> {
     /// A call to a thread.
     ///
     /// Checks, for every call: the name is a usable send right, else SEND_INVALID_DEST; it stands for a thread
-    /// (for `thread_create` a task), else INVALID_ARGUMENT.
+    /// (for `thread_create` and `thread_create_running` a task), else INVALID_ARGUMENT.
     pub(super) fn thread_call(&mut self, caller: Caller, request: u32, target: PortName, call: &ThreadRequest) {
-        if let ThreadRequest::ThreadCreate(_) = call {
-            let answer = self.thread_create(caller, target);
-            return self.answer_result(caller.thread, request, &answer);
+        match call {
+            ThreadRequest::ThreadCreate(_) => {
+                let answer = self.thread_create(caller, target).map(|(thread, _)| wire::ThreadCreateReply { thread });
+                return self.answer_result(caller.thread, request, &answer);
+            }
+            ThreadRequest::ThreadCreateRunning(c) => {
+                let answer = self.create_running(caller, request, target, c);
+                return self.answer_result(caller.thread, request, &answer);
+            }
+            _ => {}
         }
         let id = match self.named_thread(caller.space, target) {
             Ok(Some(id)) => id,
@@ -39,7 +46,7 @@ impl<M: Machine> Server<M> {
         };
         let reply = caller.thread;
         match call {
-            ThreadRequest::ThreadCreate(_) => {}
+            ThreadRequest::ThreadCreate(_) | ThreadRequest::ThreadCreateRunning(_) => {}
             ThreadRequest::ThreadTerminate(_) => {
                 self.end_thread(id);
                 self.answer_result(reply, request, &Ok(wire::ThreadTerminateReply {}));
@@ -71,6 +78,11 @@ impl<M: Machine> Server<M> {
                 let answer = self.abort_thread(caller, id);
                 self.answer_result(reply, request, &answer);
             }
+            ThreadRequest::ThreadAbortSafely(_) => {
+                let answer = self.abort_thread_safely(caller, id);
+                self.answer_result(reply, request, &answer);
+            }
+            ThreadRequest::ThreadTerminateRelease(c) => self.terminate_release(caller, request, id, c),
             ThreadRequest::ThreadGetSpecialPort(c) => {
                 let answer = self.thread_special_port(caller, id, c.which);
                 self.answer_result(reply, request, &answer);
@@ -111,17 +123,43 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    fn thread_create(&mut self, caller: Caller, target: PortName) -> Result<wire::ThreadCreateReply, KernReturn> {
+    /// Makes a suspended thread, and gives the caller its port.
+    fn thread_create(&mut self, caller: Caller, target: PortName) -> Result<(PortName, ThreadId), KernReturn> {
         let task = self.named_task(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)?;
         let thread = self.make_thread(task).ok_or(KernReturn::RESOURCE_SHORTAGE)?;
         let port = self.threads.get(thread).map(|thread| thread.port).ok_or(KernReturn::FAILURE)?;
         match self.ports.give_send(caller.space, port) {
-            Ok(thread) => Ok(wire::ThreadCreateReply { thread }),
+            Ok(name) => Ok((name, thread)),
             Err(code) => {
                 self.end_thread(thread);
                 Err(code)
             }
         }
+    }
+
+    /// Makes a thread that runs with these registers.
+    ///
+    /// Checks: the target is a task, the flavor is known in the id's family and the registers are of it, else
+    /// INVALID_ARGUMENT; then those of `thread_create`.
+    fn create_running(
+        &mut self,
+        caller: Caller,
+        request: u32,
+        target: PortName,
+        call: &wire::ThreadCreateRunning,
+    ) -> Result<wire::ThreadCreateRunningReply, KernReturn> {
+        self.named_task(caller.space, target)?.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let state = StateForm::find(request, call.flavor).and_then(|form| form.unpack(&call.state, 0));
+        let state = state.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let (thread, id) = self.thread_create(caller, target)?;
+        let written = self.write_state(id, |_| Ok(state));
+        if let Err(code) = written.and_then(|()| self.resume_thread(id).map(drop)) {
+            self.end_thread(id);
+            // The name that it was just given, dead now.
+            let _ = self.ports.deallocate(caller.space, thread);
+            return Err(code);
+        }
+        Ok(wire::ThreadCreateRunningReply { thread })
     }
 
     /// Makes a suspended thread. `None`: a limit is reached or memory is short; nothing is left of it.
@@ -233,13 +271,24 @@ impl<M: Machine> Server<M> {
     ) -> Result<wire::ThreadSetStateReply, KernReturn> {
         let form = StateForm::find(request, call.flavor).filter(|_| caller.thread != id);
         let form = form.ok_or(KernReturn::INVALID_ARGUMENT)?;
+        self.write_state(id, |thread_register| {
+            form.unpack(&call.state, thread_register).ok_or(KernReturn::INVALID_ARGUMENT)
+        })?;
+        Ok(wire::ThreadSetStateReply {})
+    }
+
+    /// Writes the registers that a state has, which may depend on what the thread register was.
+    fn write_state(
+        &mut self,
+        id: ThreadId,
+        state: impl FnOnce(u64) -> Result<ThreadState, KernReturn>,
+    ) -> Result<(), KernReturn> {
         let tcb = self.threads.get(id).ok_or(KernReturn::FAILURE)?.tcb;
         let machine = &mut self.hw.machine;
         let mut registers = machine.read_registers(tcb).map_err(|_| KernReturn::FAILURE)?;
-        let state = form.unpack(&call.state, get(&registers, Register::Tpidr)).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        let state = state(get(&registers, Register::Tpidr))?;
         apply_state(&mut registers, &state);
-        machine.write_registers(tcb, &registers).map_err(|_| KernReturn::FAILURE)?;
-        Ok(wire::ThreadSetStateReply {})
+        machine.write_registers(tcb, &registers).map_err(|_| KernReturn::FAILURE)
     }
 
     /// The send right that a special port is.

@@ -24,8 +24,8 @@ const fn time(us: u64) -> [u32; 2] {
     [(us / 1_000_000) as u32, (us % 1_000_000) as u32]
 }
 
-/// A 64-bit size.
-const fn halves(size: u64) -> [u32; 2] {
+/// A 64-bit number.
+pub(super) const fn halves(size: u64) -> [u32; 2] {
     [size as u32, (size >> 32) as u32]
 }
 

@@ -64,6 +64,16 @@ impl Vm {
         Ok(())
     }
 
+    /// Whether a page more of an object may be asked for without waiting, by who does not need it yet.
+    pub(crate) fn can_ask<E: Env>(&self, env: &E, id: ObjectId) -> bool {
+        let managed = self.association_of(id);
+        let Some(assoc) = managed.or_else(|| self.pager_of(id)) else { return false };
+        // What comes back from the default pager has a frame promised to it.
+        let has_frame = managed.is_some() || env.free_frames() > self.pageout.targets.low;
+        let owed = self.associations.get(assoc).map_or(MAX_OWED, |record| record.owed.len());
+        has_frame && owed < MAX_OWED && env.has_room(assoc)
+    }
+
     /// Asks for a page that was paged out, and for those behind it that a task will want next. A frame is kept for each.
     fn request_paged<E: Env>(
         &mut self,

@@ -3,13 +3,18 @@
 use mach_protocol::{KernResult, KernReturn};
 
 use super::entry::Behavior;
-use crate::fault::plan::{By, walk};
+use crate::fault::plan::{By, Plan, plan, walk};
 use crate::fault::resume::Access;
+use crate::page::queue::Queue;
 use crate::range::{self, BadRange, Range};
-use crate::step::{Budget, Cancel, Env, Operation, Step};
-use crate::types::{Family, MapId, ObjectId, PAGE_SIZE, Prot};
+use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
+use crate::types::{Family, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
 
+/// `VM_BEHAVIOR_WILLNEED`
+const WILLNEED: u32 = 4;
+/// `VM_BEHAVIOR_DONTNEED`
+const DONTNEED: u32 = 5;
 /// `VM_BEHAVIOR_REUSABLE`, `_REUSE` and `_CAN_REUSE`: the first and the last of them.
 const REUSABLE: u32 = 8;
 const CAN_REUSE: u32 = 10;
@@ -30,22 +35,28 @@ const LAST_BEHAVIOR: u32 = ZERO;
 /// | 6 | no hole                                            | `InvalidAddress`    |
 /// | 7 | the reuse hints and ZERO: writable                 | `ProtectionFailure` |
 ///
-/// 0 to 3 are stored in the entries and ZERO makes the contents zero; the others ask for nothing that memory which is
-/// never paged out could do.
+/// | behavior | effect                                                                                        |
+/// |----------|-----------------------------------------------------------------------------------------------|
+/// | 0 to 3   | stored in the entries, for `vm_region`; read-ahead and page-out look at the faults            |
+/// | WILLNEED | pages that a manager or the default pager has are asked for, as far as that needs no waiting  |
+/// | DONTNEED | pages become inactive: they are the first to go, if memory is short. Contents stay            |
+/// | ZERO     | contents become zero                                                                          |
+/// | others   | hints that nothing follows                                                                    |
 #[derive(Debug)]
 pub struct BehaviorSet {
     target: Option<MapId>,
     address: u64,
     size: u64,
     behavior: u32,
-    zeroing: Option<(MapId, Range)>,
+    /// What is still to be done, page by page.
+    work: Option<(MapId, Range)>,
 }
 
 impl BehaviorSet {
     /// A call.
     #[must_use]
     pub fn new(target: Option<MapId>, address: u64, size: u64, behavior: u32) -> BehaviorSet {
-        BehaviorSet { target, address, size, behavior, zeroing: None }
+        BehaviorSet { target, address, size, behavior, work: None }
     }
 
     fn check(&self, vm: &Vm) -> KernResult<Option<(MapId, Range)>> {
@@ -90,7 +101,7 @@ impl Operation for BehaviorSet {
     type Out = ();
 
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
-        if self.zeroing.is_none() {
+        if self.work.is_none() {
             let (map, range) = match self.check(vm) {
                 Ok(Some(checked)) => checked,
                 Ok(None) => return Step::Done(Ok(())),
@@ -102,20 +113,26 @@ impl Operation for BehaviorSet {
             if env.prepare_step().is_err() {
                 return KernReturn::RESOURCE_SHORTAGE.into();
             }
-            if self.behavior != ZERO {
+            if !matches!(self.behavior, WILLNEED | DONTNEED | ZERO) {
                 self.store(vm, map, range);
                 return Step::Done(Ok(()));
             }
-            self.zeroing = Some((map, range));
+            self.work = Some((map, range));
         }
-        let Some((map, range)) = &mut self.zeroing else { return Step::Done(Ok(())) };
+        let Some((map, range)) = &mut self.work else { return Step::Done(Ok(())) };
         if let Some(wait) = vm.is_locked(&[*map]) {
             return Step::Wait(wait);
         }
         if env.prepare_step().is_err() {
             return vm.shortage(env).into();
         }
-        match zero_range(vm, env, *map, range, &mut Budget::step()) {
+        let budget = &mut Budget::step();
+        let done = match self.behavior {
+            WILLNEED => ask_for_range(vm, env, *map, range, budget),
+            DONTNEED => deactivate_range(vm, env, *map, range, budget),
+            _ => zero_range(vm, env, *map, range, budget),
+        };
+        match done {
             Access::Zeros => Step::Done(Ok(())),
             stop => stop.into(),
         }
@@ -126,42 +143,94 @@ impl Operation for BehaviorSet {
     }
 }
 
-/// Makes what is resident in a range zero, and moves the start of the range along. `Zeros` when all is done.
+/// The next page of a range in which there may be something.
+enum Next {
+    /// At this address, at an offset of an object that may still have to be copied.
+    Page { address: u64, object: ObjectId, offset: u64, needs_copy: bool },
+    /// Not in the entry that came next.
+    Beyond,
+    /// There is none.
+    None,
+}
+
+/// Looks for the next page by what `find` says of the object behind an entry, and moves the start of the range there.
+fn next_page(vm: &Vm, map: MapId, range: &mut Range, find: impl Fn(&Vm, ObjectId, u64, u64) -> Option<u64>) -> Next {
+    let found = vm.maps.get(map).and_then(|map| map.entries.at_or_above(range.start));
+    let Some((start, entry)) = found.filter(|(start, _)| *start < range.end && !range.is_empty()) else {
+        return Next::None;
+    };
+    let (from, to) = (start.max(range.start), entry.end.min(range.end));
+    range.start = to;
+    let Some(backing) = entry.backing else { return Next::Beyond };
+    let shift = backing.offset.wrapping_sub(start);
+    let Some(offset) = find(vm, backing.object, from.wrapping_add(shift), to.wrapping_add(shift)) else {
+        return Next::Beyond;
+    };
+    range.start = offset.wrapping_sub(shift);
+    Next::Page { address: range.start, object: backing.object, offset, needs_copy: entry.needs_copy }
+}
+
+/// Makes what is there of a range zero, and moves the start of the range along. `Zeros` when all is done.
 fn zero_range<E: Env>(vm: &mut Vm, env: &mut E, map: MapId, range: &mut Range, budget: &mut Budget) -> Access {
-    while range.start < range.end {
-        if !budget.take(1) {
-            return Access::Again;
-        }
-        let found = vm.maps.get(map).and_then(|map| map.entries.at_or_above(range.start));
-        let Some((start, entry)) = found else { return Access::Zeros };
-        if start >= range.end {
-            return Access::Zeros;
-        }
-        let from = start.max(range.start);
-        let to = entry.end.min(range.end);
-        range.start = from;
-        let Some(backing) = entry.backing else {
-            range.start = to;
-            continue;
-        };
-        let (needs_copy, shift) = (entry.needs_copy, backing.offset.wrapping_sub(start));
-        let (first, end) = (from.wrapping_add(shift), to.wrapping_add(shift));
-        let Some(at) = vm.next_data_in_chain(backing.object, first, end) else {
-            range.start = to;
-            continue;
-        };
-        let address = at.wrapping_sub(shift);
-        if !needs_copy && can_drop(vm, backing.object, at) {
-            vm.drop_page(env, backing.object, at);
-        } else {
-            match vm.resolve(env, map, address, Prot::WRITE, By::Server) {
+    while budget.take(1) {
+        match next_page(vm, map, range, Vm::next_data_in_chain) {
+            Next::None => return Access::Zeros,
+            Next::Beyond => continue,
+            Next::Page { object, offset, needs_copy: false, .. } if can_drop(vm, object, offset) => {
+                vm.drop_page(env, object, offset);
+            }
+            Next::Page { address, .. } => match vm.resolve(env, map, address, Prot::WRITE, By::Server) {
                 Access::Frame { frame, .. } => env.zero_bytes(frame, 0, PAGE_SIZE as usize),
                 stop => return stop,
+            },
+        }
+        range.start += PAGE_SIZE;
+    }
+    Access::Again
+}
+
+/// Asks for the pages of a range that are not here, as far as nothing has to be waited for. `Zeros` when that is done.
+fn ask_for_range<E: Env>(vm: &mut Vm, env: &mut E, map: MapId, range: &mut Range, budget: &mut Budget) -> Access {
+    while budget.take(1) {
+        match next_page(vm, map, range, Vm::next_data_in_chain) {
+            Next::None => return Access::Zeros,
+            Next::Beyond => continue,
+            Next::Page { address, .. } => match plan(vm, map, address, Prot::READ, By::Server) {
+                Plan::Request { object, offset, access } => {
+                    let is_asked = vm.can_ask(env, object) && vm.request(env, object, offset, access).is_ok();
+                    if !is_asked {
+                        return Access::Zeros;
+                    }
+                }
+                // A manager that is not ready is not asked; who reads here waits for it.
+                Plan::Wait(WaitOn::Manager(_)) => return Access::Zeros,
+                _ => {}
+            },
+        }
+        range.start += PAGE_SIZE;
+    }
+    Access::Again
+}
+
+/// Lets the pages of a range show whether somebody uses them. `Zeros` when all is done.
+fn deactivate_range<E: Env>(vm: &mut Vm, env: &mut E, map: MapId, range: &mut Range, budget: &mut Budget) -> Access {
+    while budget.take(1) {
+        match next_page(vm, map, range, Vm::next_page_in_chain) {
+            Next::None => return Access::Zeros,
+            Next::Beyond => continue,
+            Next::Page { object, offset, .. } => {
+                let page = vm.objects.get(object).and_then(|object| object.pages.get(&offset)).copied();
+                let is_active = |page: &PageId| {
+                    vm.pages.get(*page).is_some_and(|page| matches!(page.links.queue, Queue::Active(_)))
+                };
+                if let Some(page) = page.filter(is_active) {
+                    vm.deactivate(env, page);
+                }
             }
         }
-        range.start = address + PAGE_SIZE;
+        range.start += PAGE_SIZE;
     }
-    Access::Zeros
+    Access::Again
 }
 
 /// Whether nothing shines through once a page is gone, and nobody needs it.

@@ -1,6 +1,8 @@
 //! Cases I.12 to I.14 for anonymous memory, and I.16, limits.
 
 use super::bench::*;
+use super::managed::Managed;
+use crate::model::{Told, World};
 use crate::*;
 
 fn wire(b: &mut Bench, address: u64, size: u64, access: u32, family: Family) -> i32 {
@@ -318,8 +320,71 @@ fn i14_10b_zero_of_wired_and_of_private_pages() {
 fn i14_12_dontneed_keeps_contents() {
     let (mut b, a) = Bench::with_pages(1);
     b.number(a, 1);
+    let before = b.statistics();
+    assert_eq!((before.active_count, before.inactive_count), (1, 0));
     assert_eq!(behavior(&mut b, a, P, 5), 0);
+    let now = b.statistics();
+    assert_eq!((now.active_count, now.inactive_count, now.reactivations), (0, 1, before.reactivations));
     assert!(b.holds(a, 1));
+    assert_eq!(b.statistics().reactivations, before.reactivations + 1, "it was mapped nowhere");
+    // Wired pages stay mapped.
+    wire(&mut b, a, P, RW, Family::Xnu);
+    let faults = b.statistics().faults;
+    assert_eq!(behavior(&mut b, a, P, 5), 0);
+    b.store(a, 2);
+    assert_eq!(b.statistics().faults, faults);
+    b.world.assert_valid();
+}
+
+#[test]
+fn i14_13_willneed_asks_the_manager() {
+    let (mut t, a, assoc) = Managed::ready(60);
+    t.fill(assoc, a, &[7]);
+    let me = Some(t.b.me);
+    let will_need = |t: &mut Managed, address, size| code(t.b.world.run(BehaviorSet::new(me, address, size, 4)));
+    assert_eq!(will_need(&mut t, a, 3 * P), 0);
+    let asked: Vec<u64> = t
+        .told()
+        .into_iter()
+        .map(|told| match told {
+            Told::Request(of, offset, Prot::READ) if of == assoc => offset,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(asked, [P, 2 * P], "the first page is here");
+    assert_eq!(will_need(&mut t, a, 3 * P), 0);
+    assert_eq!(t.told(), [], "nothing is asked for twice");
+    t.supply(assoc, P, &[8, 9]);
+    assert!(t.b.holds(a + P, 8) && t.b.holds(a + 2 * P, 9));
+    // It stops where it would have to wait.
+    assert_eq!(will_need(&mut t, a, 60 * P), 0);
+    assert_eq!(t.told().len(), 50);
+    t.b.world.assert_valid();
+}
+
+#[test]
+fn willneed_brings_back_what_was_paged_out() {
+    const PAGES: u64 = 20;
+    let mut world = World::with_pager(4000, 4);
+    let task = world.task();
+    let a = world.run(Allocate::new(Some(task), 0, PAGES * P, flags::ANYWHERE, Family::Xnu)).expect("addresses");
+    for page in 0..PAGES {
+        world.fill(task, a + page * P, page as u8 + 1).expect("memory");
+    }
+    let World { vm, machine, .. } = &mut world;
+    while vm.evict(machine, 64) != Evicted::default() {}
+    world.serve_pager(1000);
+    assert_eq!(world.vm.pages.len(), 0, "all is out");
+    assert_eq!(code(world.run(BehaviorSet::new(Some(task), a, PAGES * P, 4))), 0);
+    world.serve_pager(1000);
+    world.settle();
+    let faults = world.vm.statistics(&world.machine).pageins;
+    assert_eq!(faults, PAGES, "before anybody touched it");
+    for page in 0..PAGES {
+        assert_eq!(world.load(task, a + page * P), Ok(page as u8 + 1));
+    }
+    assert_eq!(world.vm.statistics(&world.machine).pageins, PAGES);
+    world.assert_valid();
 }
 
 #[test]

@@ -247,6 +247,12 @@ impl Pair {
                     assert_eq!(result, self.reference.check_wire(task, address, size, access));
                 }
             }
+            18 if raw.a & 1 == 0 => {
+                // WILLNEED and DONTNEED: all contents stay, as the comparison that follows sees.
+                let result = world.run(BehaviorSet::new(Some(task), address, size, 4 + u32::from(is_set)));
+                let is_code = |code| matches!(code, KernReturn::NO_SPACE | KernReturn::INVALID_ADDRESS);
+                assert!(result.is_ok() || result.is_err_and(is_code) || self.is_refused(&result));
+            }
             18 => {
                 let result = world.run(BehaviorSet::new(Some(task), address, size, 12));
                 if self.is_refused(&result) {

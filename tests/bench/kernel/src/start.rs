@@ -3,11 +3,9 @@
 use core::arch::naked_asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
-use core::ptr::NonNull;
 
 use mach_sys::bootinfo::Boot;
 use mach_sys::debug::{self, SemihostingLog};
-use mach_sys::ipc_buffer::{self, ThreadBlock};
 
 use crate::measure::Failure;
 use crate::objects::Objects;
@@ -24,7 +22,6 @@ const STATUS_FAILED: i32 = 1;
 struct Stack([u8; STACK_BYTES]);
 
 static mut STACK: Stack = Stack([0; STACK_BYTES]);
-static mut BLOCK: ThreadBlock = ThreadBlock { ipc_buffer: 0, runtime: 0 };
 
 /// The kernel starts the root task here with the address of the boot information and no stack.
 #[unsafe(naked)]
@@ -46,15 +43,8 @@ extern "C" fn _start() -> ! {
 }
 
 extern "C" fn main(boot_info: usize) -> ! {
-    // SAFETY: this is x0 of the kernel's initial task, which writes nowhere near the boot information.
-    let boot = unsafe { Boot::from_address(boot_info) };
-    let block = &raw mut BLOCK;
-    // SAFETY: the task's first thread is here for the only time, and the others have no thread block.
-    unsafe { (*block).ipc_buffer = boot.info().ipc_buffer };
-    if let Some(block) = NonNull::new(block) {
-        // SAFETY: a static stays; the address is the kernel's own word for this thread's IPC buffer.
-        unsafe { ipc_buffer::install(block) };
-    }
+    // SAFETY: this is x0 of the kernel's initial task, which writes nowhere near the boot information, and its first thread.
+    let boot = unsafe { Boot::enter(boot_info) };
     match run(&boot) {
         Ok(()) => debug::semihosting_exit(0),
         Err(error) => stop(format_args!("{error}")),

@@ -61,7 +61,9 @@ impl Full {
     /// What all wait for is broken off.
     fn break_off(&mut self) {
         let waiting: Vec<ThreadId> = self.bench.host.server.threads.iter().map(|(id, _)| id).collect();
-        waiting.into_iter().for_each(|id| self.bench.host.server.interrupt(id));
+        for id in waiting {
+            self.bench.host.server.interrupt(id);
+        }
         self.bench.host.settle();
         self.bench.host.fake().replies.clear();
     }
