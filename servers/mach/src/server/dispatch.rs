@@ -6,7 +6,7 @@ use mach_protocol::table::DecodeError;
 use mach_protocol::vm::VmRequest;
 use mach_protocol::{Call, KernReturn, PortName};
 
-use super::operation::{Op, Progress, Work};
+use super::operation::{Progress, Stepped, Work};
 use super::work::Target;
 use super::{Caller, OpId, Server};
 use crate::badge::Badge;
@@ -122,7 +122,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Takes one step of what an operation is.
-    pub(super) fn advance(&mut self, id: OpId, op: &mut Op) -> Progress {
+    pub(super) fn advance(&mut self, id: OpId, op: &mut Stepped) -> Progress {
         match &mut op.work {
             Work::Vm(work) => work.step(&mut self.vm, &mut self.hw),
             Work::Fault(fault, exception) => {
@@ -154,6 +154,7 @@ impl<M: Machine> Server<M> {
             Work::RegionProxy(work) => self.advance_region_proxy(work),
             Work::Lock(lock) => self.advance_lock(lock),
             Work::Park => self.advance_park(op.caller, op.is_late),
+            Work::Away => Progress::Silent,
         }
     }
 }
