@@ -16,12 +16,15 @@ use crate::vspace::AsidTable;
 /// A `&Kernel` is what one needs to look at kernel objects and to change them; a `&mut Kernel`
 /// is what one needs to make new ones out of memory. Both come from the entry code, which holds the
 /// kernel lock, and from nowhere else.
+///
+/// What every entry looks at comes first, so that one instruction reaches it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Kernel {
-    /// The state of this core.
-    pub(crate) cpu: PerCpu,
     /// The address spaces.
     pub(crate) asids: AsidTable,
+    /// The state of this core.
+    pub(crate) cpu: PerCpu,
     /// The interrupts.
     pub(crate) irqs: IrqTable,
     /// What boot found out.
@@ -30,7 +33,7 @@ pub struct Kernel {
     pub(crate) work_units: Cell<u32>,
 }
 
-/// Units of work between two looks at what else is due.
+/// Units of work between two looks at what else is due. A unit is 50 to 250 instructions.
 const WORK_UNITS: u32 = 32;
 
 /// What boot found out and never changes.
@@ -64,6 +67,11 @@ impl Kernel {
             config: parts.config,
             work_units: Cell::new(0),
         }
+    }
+
+    /// Counts work that is done in one go, in units: it brings the next look at what else is due nearer.
+    pub fn spend(&self, units: u32) {
+        self.work_units.set(self.work_units.get() + units);
     }
 
     /// Marks a place where a long operation may stop, after one unit of work.

@@ -5,11 +5,12 @@ use crate::sched::Scheduler;
 use crate::sched::time::Clock;
 
 /// The state of one core.
+#[repr(C)]
 pub struct PerCpu {
-    /// Who runs, who waits to run, and the time.
-    pub(crate) sched: Scheduler,
     /// Whose floating-point registers are in the core.
     pub(crate) fpu: Fpu,
+    /// Who runs, who waits to run, and the time.
+    pub(crate) sched: Scheduler,
 }
 
 impl PerCpu {

@@ -9,9 +9,10 @@ use crate::arch::context::Context;
 use crate::ipc::fault::{self, VmFault};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
+use crate::lock::{self, Entered};
 use crate::object::Tcb;
 use crate::syscall::entry;
-use crate::{arch, fpu, lock, sched, vspace};
+use crate::{arch, fpu, sched, vspace};
 
 /// Why the kernel was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,8 @@ pub enum Trap {
 }
 
 /// Enters the kernel for `trap`; answers the context of the thread to run next.
-pub fn run(trap: Trap) -> *const Context {
-    lock::enter(|k| {
+pub fn run(entered: Entered, trap: Trap) -> *const Context {
+    lock::enter(entered, |k| {
         match trap {
             Trap::Syscall => entry::handle_syscall(k),
             Trap::Interrupt => entry::handle_interrupt(k),
@@ -72,14 +73,13 @@ pub fn run(trap: Trap) -> *const Context {
 /// Enters the kernel by a fast path; answers the context of the thread to run next, or null if the path is not open. Then
 /// nothing has changed, and [`run`] is to be called for the same exception.
 #[inline(always)]
-pub fn run_fast(path: impl FnOnce(&Kernel) -> Option<KRef<Tcb>>) -> *const Context {
-    lock::enter(|k| path(k).map_or(core::ptr::null(), |t| core::ptr::from_ref(&t.get(k).context)))
+pub fn run_fast(entered: Entered, path: impl FnOnce(&Kernel) -> Option<KRef<Tcb>>) -> *const Context {
+    lock::enter(entered, |k| path(k).map_or(core::ptr::null(), |t| core::ptr::from_ref(&t.get(k).context)))
 }
 
 /// Puts `kernel` in charge, with an initial thread that waits to run; answers its context.
 pub fn begin(kernel: Kernel) -> *const Context {
-    lock::install(kernel);
-    lock::enter(leave)
+    lock::enter(lock::install(kernel), leave)
 }
 
 /// Chooses a thread, waiting for one if need be, and prepares the core for it.

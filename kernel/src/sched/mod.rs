@@ -75,16 +75,11 @@ enum Next {
     Choose,
 }
 
-/// The scheduler's state of one core.
+/// The scheduler's state of one core; what is large comes last.
+#[repr(C)]
 pub struct Scheduler {
-    /// Converts between ticks and microseconds.
-    pub clock: Clock,
-    /// The domain schedule.
-    pub domains: DomainSchedule,
     current: Cell<Option<KRef<Tcb>>>,
     current_sc: Cell<Option<KRef<SchedContext>>>,
-    ready: [ReadyQueues; DOMAINS],
-    release: ReleaseQueue,
     next: Cell<Next>,
     /// The last reading of the clock.
     now: Cell<Ticks>,
@@ -95,6 +90,12 @@ pub struct Scheduler {
     /// Until then an entry finds that the budget is enough, no postponed thread's budget is back, and the domain's time
     /// is not over. Belongs to the deadline of the timer.
     quiet_until: Cell<Ticks>,
+    release: ReleaseQueue,
+    /// Converts between ticks and microseconds.
+    pub clock: Clock,
+    /// The domain schedule.
+    pub domains: DomainSchedule,
+    ready: [ReadyQueues; DOMAINS],
 }
 
 impl Scheduler {
@@ -147,7 +148,8 @@ impl Scheduler {
 
     /// The ready queues of the current domain.
     fn ready_now(&self) -> Option<&ReadyQueues> {
-        self.ready.get(usize::from(self.domains.current()))
+        // Saves a look at the schedule where there is only one.
+        self.ready.get(if DOMAINS == 1 { 0 } else { usize::from(self.domains.current()) })
     }
 
     /// The threads of a priority in the current domain's ready queue, in order.

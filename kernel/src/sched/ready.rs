@@ -60,9 +60,10 @@ impl PrioritySet {
 }
 
 /// The ready queues of one domain.
+#[repr(C)]
 pub struct ReadyQueues {
-    queues: [Cell<TcbQueue>; PRIORITIES],
     occupied: PrioritySet,
+    queues: [Cell<TcbQueue>; PRIORITIES],
 }
 
 impl ReadyQueues {

@@ -20,12 +20,17 @@ use super::fatal::{EMERGENCY_STACK_END, KERNEL_STACK_END};
 use crate::arch::context::Context;
 use crate::fastpath;
 use crate::ipc::fault::VmFault;
+use crate::kernel::Kernel;
+use crate::kobj::KRef;
+use crate::lock::Entered;
+use crate::object::Tcb;
 use crate::trap::{self, Trap};
 
 /// The kinds of entry that the vectors tell apart.
 const ENTRY_SYNC: u64 = 0;
 const ENTRY_INTERRUPT: u64 = 1;
 const ENTRY_SERROR: u64 = 2;
+const ENTRY_SYSCALL: u64 = 3;
 
 /// Exception class: `svc` from AArch64.
 const EC_SVC64: u64 = 0x15;
@@ -75,39 +80,66 @@ global_asm!(
         str     x30,      [sp, #{x30_sp}]
     .endm
 
-    // Saves the rest into the context at x9; the instruction to repeat lies x10 bytes back.
-    .macro SAVE_REST
-        stp     x20, x21, [x9, #16 * 10]
-        stp     x22, x23, [x9, #16 * 11]
-        stp     x24, x25, [x9, #16 * 12]
-        stp     x26, x27, [x9, #16 * 13]
-        stp     x28, x29, [x9, #16 * 14]
+    // Saves the rest into the context at x19; the instruction to repeat lies some bytes back. x0 stays.
+    .macro SAVE_REST back
+        stp     x20, x21, [x19, #16 * 10]
+        stp     x22, x23, [x19, #16 * 11]
+        stp     x24, x25, [x19, #16 * 12]
+        stp     x26, x27, [x19, #16 * 13]
+        stp     x28, x29, [x19, #16 * 14]
         mrs     x1, sp_el0
         mrs     x2, elr_el1
         mrs     x3, spsr_el1
         mrs     x4, tpidr_el0
-        sub     x5, x2, x10
-        str     x1,       [x9, #{x30_sp} + 8]
-        stp     x2,  x3,  [x9, #{pc_spsr}]
-        stp     x5,  x4,  [x9, #{restart_pc_tpidr}]
+    .if \back
+        sub     x5, x2, #\back
+    .else
+        mov     x5, x2
+    .endif
+        str     x1,       [x19, #{x30_sp} + 8]
+        stp     x2,  x3,  [x19, #{pc_spsr}]
+        stp     x5,  x4,  [x19, #{restart_pc_tpidr}]
     .endm
 
-    // Changes to the kernel's stack, the first pair of which is what SAVE_REST wants: x9, the context, and x10.
+    // Changes to the kernel's stack; the context stays in x19, which Rust code preserves.
     .macro ENTER_STACK
-        mov     x9, sp
-        adrp    x11, {stack} + {stack_end}
-        mov     sp, x11
-        stp     x9,  x10, [sp, #-16]!
+        mov     x19, sp
+        adrp    x9, {stack} + {stack_end}
+        mov     sp, x9
     .endm
 
     // One entry of the table for exceptions from EL0 that have no fast path: save all, and tell which kind.
     .macro FROM_USER kind
         .balign 128
         SAVE_SOME
-        mov     x10, xzr
         ENTER_STACK
         mov     x0, #\kind
         b       tessera_enter
+    .endm
+
+    // Restores the registers from the context that sp points to, from x0 on; x30 was restored.
+    .macro RESTORE
+        ldp     x0,  x1,  [sp, #16 * 0]
+        ldp     x2,  x3,  [sp, #16 * 1]
+        ldp     x4,  x5,  [sp, #16 * 2]
+        ldp     x6,  x7,  [sp, #16 * 3]
+        ldp     x8,  x9,  [sp, #16 * 4]
+        ldp     x10, x11, [sp, #16 * 5]
+        ldp     x12, x13, [sp, #16 * 6]
+        ldp     x14, x15, [sp, #16 * 7]
+        ldp     x16, x17, [sp, #16 * 8]
+        ldp     x18, x19, [sp, #16 * 9]
+    .endm
+
+    // Enters the kernel by a fast path, which answers the context to run or null if it is not open. A stopped thread goes
+    // on some bytes before its PC if it has to repeat what it did.
+    .macro FAST path, back
+        bl      \path
+        cmp     x0, x19
+        b.eq    tessera_same
+        cbz     x0, tessera_slow_\back
+        SAVE_REST \back
+        b       tessera_restore
     .endm
 
     // One entry for exceptions that must not happen.
@@ -139,12 +171,11 @@ tessera_vectors:
     // EL0, AArch64: synchronous. System calls and aborts may have a fast path.
     .balign 128
     SAVE_SOME
-    mrs     x12, esr_el1
-    mov     x10, #{svc_size}
+    mrs     x9, esr_el1
+    lsr     x10, x9, #{ec_shift}
     ENTER_STACK
-    lsr     x12, x12, #{ec_shift}
-    cmp     x12, #{ec_svc}
-    b.ne    tessera_abort
+    cmp     x10, #{ec_svc}
+    b.ne    tessera_other_exception
     // The number of the call is in x7.
     cmn     x7, #{call}
     b.eq    1f
@@ -171,60 +202,41 @@ tessera_other_call:
     b.eq    4f
     cmn     x7, #{nb_wait}
     b.eq    6f
-    b       tessera_slow
-1:  bl      {fast_call}
-    b       tessera_leave
-2:  bl      {fast_reply_recv}
-    b       tessera_leave
-3:  bl      {fast_nb_send_recv}
-    b       tessera_leave
-4:  bl      {fast_send}
-    b       tessera_leave
-5:  bl      {fast_wait}
-    b       tessera_leave
-6:  bl      {fast_nb_wait}
-    b       tessera_leave
+    b       tessera_slow_{svc_size}
+1:  FAST    {fast_call}, {svc_size}
+2:  FAST    {fast_reply_recv}, {svc_size}
+3:  FAST    {fast_nb_send_recv}, {svc_size}
+4:  FAST    {fast_send}, {svc_size}
+5:  FAST    {fast_wait}, {svc_size}
+6:  FAST    {fast_nb_wait}, {svc_size}
 
-tessera_abort:
-    // The instruction that faulted is the one to repeat. x12: the exception class.
-    str     xzr, [sp, #8]
-    bic     x12, x12, #4            // of data and instruction aborts alike
-    cmp     x12, #{ec_abort}
-    b.ne    tessera_slow
-    bl      {fast_abort}
+tessera_other_exception:
+    // The instruction that faulted is the one to repeat. x10: the exception class.
+    bic     x10, x10, #4            // of data and instruction aborts alike
+    cmp     x10, #{ec_abort}
+    b.ne    tessera_slow_0
+    FAST    {fast_abort}, 0
 
-    // x0: the context to run, or null if the fast path is not open. Rust code has preserved x19 to x29.
-tessera_leave:
-    ldp     x9,  x10, [sp]
-    cbz     x0, tessera_slow
-    cmp     x0, x9
-    b.ne    1f
-    // The same thread goes on: what was not saved was not changed.
-    mov     sp, x9
+    // The same thread goes on: what was not saved was not changed. x0, x19: its context.
+tessera_same:
+    mov     sp, x0
     ldr     x30,      [sp, #{x30_sp}]
-    ldr     x18,      [sp, #16 * 9]
-    ldp     x0,  x1,  [sp, #16 * 0]
-    ldp     x2,  x3,  [sp, #16 * 1]
-    ldp     x4,  x5,  [sp, #16 * 2]
-    ldp     x6,  x7,  [sp, #16 * 3]
-    ldp     x8,  x9,  [sp, #16 * 4]
-    ldp     x10, x11, [sp, #16 * 5]
-    ldp     x12, x13, [sp, #16 * 6]
-    ldp     x14, x15, [sp, #16 * 7]
-    ldp     x16, x17, [sp, #16 * 8]
+    RESTORE
     eret
     dsb     nsh
     isb
-1:  SAVE_REST
-    b       tessera_restore
 
-tessera_slow:
+tessera_slow_{svc_size}:
+    SAVE_REST {svc_size}
+    mov     x0, #{syscall}
+    b       tessera_run
+tessera_slow_0:
     mov     x0, #{sync}
-    // x0: kind of entry. The stack holds the interrupted context and what SAVE_REST wants.
+    // x0: kind of entry, x19: the context.
 tessera_enter:
-    ldp     x9,  x10, [sp], #16
-    SAVE_REST
-    mov     x1, x9
+    SAVE_REST 0
+tessera_run:
+    mov     x1, x19
     bl      {trap}
     // Falls through with x0 = the context to run.
 
@@ -240,16 +252,7 @@ tessera_restore:
     msr     spsr_el1, x3
     msr     tpidr_el0, x4
     msr     tpidrro_el0, x5
-    ldp     x0,  x1,  [sp, #16 * 0]
-    ldp     x2,  x3,  [sp, #16 * 1]
-    ldp     x4,  x5,  [sp, #16 * 2]
-    ldp     x6,  x7,  [sp, #16 * 3]
-    ldp     x8,  x9,  [sp, #16 * 4]
-    ldp     x10, x11, [sp, #16 * 5]
-    ldp     x12, x13, [sp, #16 * 6]
-    ldp     x14, x15, [sp, #16 * 7]
-    ldp     x16, x17, [sp, #16 * 8]
-    ldp     x18, x19, [sp, #16 * 9]
+    RESTORE
     ldp     x20, x21, [sp, #16 * 10]
     ldp     x22, x23, [sp, #16 * 11]
     ldp     x24, x25, [sp, #16 * 12]
@@ -264,6 +267,7 @@ tessera_restore:
     pc_spsr = const PC_SPSR,
     restart_pc_tpidr = const RESTART_PC_TPIDR,
     sync = const ENTRY_SYNC,
+    syscall = const ENTRY_SYSCALL,
     interrupt = const ENTRY_INTERRUPT,
     serror = const ENTRY_SERROR,
     svc_size = const SVC_SIZE,
@@ -292,54 +296,60 @@ tessera_restore:
     fast_abort = sym fast_abort,
 );
 
-extern "C" fn fast_call() -> *const Context {
-    trap::run_fast(fastpath::call)
+/// What the vectors call.
+///
+/// # Safety
+///
+/// An exception came from EL0. If its fast path was not open, that has returned.
+macro_rules! fast_entry {
+    ($name:ident, $path:expr) => {
+        unsafe extern "C" fn $name() -> *const Context {
+            // SAFETY: what the vectors keep, above.
+            let entered = unsafe { Entered::from_user() };
+            trap::run_fast(entered, $path)
+        }
+    };
 }
 
-extern "C" fn fast_reply_recv() -> *const Context {
-    trap::run_fast(fastpath::reply_recv)
-}
-
-extern "C" fn fast_nb_send_recv() -> *const Context {
-    trap::run_fast(fastpath::nb_send_recv)
-}
-
-extern "C" fn fast_send() -> *const Context {
-    trap::run_fast(fastpath::send)
-}
-
-extern "C" fn fast_wait() -> *const Context {
-    trap::run_fast(fastpath::wait)
-}
-
-extern "C" fn fast_nb_wait() -> *const Context {
-    trap::run_fast(fastpath::nb_wait)
-}
+fast_entry!(fast_call, fastpath::call);
+fast_entry!(fast_reply_recv, fastpath::reply_recv);
+fast_entry!(fast_nb_send_recv, fastpath::nb_send_recv);
+fast_entry!(fast_send, fastpath::send);
+fast_entry!(fast_wait, fastpath::wait);
+fast_entry!(fast_nb_wait, fastpath::nb_wait);
+fast_entry!(fast_abort, abort);
 
 /// A data or instruction abort.
-extern "C" fn fast_abort() -> *const Context {
+#[inline(always)]
+fn abort(k: &Kernel) -> Option<KRef<Tcb>> {
     let esr = ESR_EL1.get();
     let pc = ELR_EL1.get();
     let instruction = esr >> EC_SHIFT == EC_INSTRUCTION_ABORT;
     let address = if instruction { pc } else { FAR_EL1.get() };
-    trap::run_fast(|k| fastpath::vm_fault(k, pc, VmFault { address, esr, instruction }))
+    fastpath::vm_fault(k, pc, VmFault { address, esr, instruction })
 }
 
 /// Turns what the vector and the syndrome registers say into a [`Trap`] and lets the kernel act.
-extern "C" fn trap_from_user(kind: u64, context: &Context) -> *const Context {
+///
+/// # Safety
+///
+/// As for `fast_entry!`.
+unsafe extern "C" fn trap_from_user(kind: u64, context: &Context) -> *const Context {
     let trap = match kind {
+        ENTRY_SYSCALL => Trap::Syscall,
         ENTRY_SYNC => synchronous(context),
         ENTRY_INTERRUPT => Trap::Interrupt,
         _ => super::fatal::serror(),
     };
-    trap::run(trap)
+    // SAFETY: what the vectors keep, above.
+    let entered = unsafe { Entered::from_user() };
+    trap::run(entered, trap)
 }
 
 /// Reads the syndrome of a synchronous exception.
 fn synchronous(context: &Context) -> Trap {
     let esr = ESR_EL1.get();
     match ESR_EL1.read(ESR_EL1::EC) {
-        EC_SVC64 => Trap::Syscall,
         EC_DATA_ABORT => Trap::DataAbort { address: FAR_EL1.get(), esr },
         EC_INSTRUCTION_ABORT => Trap::InstructionAbort { address: context.resume_pc.get(), esr },
         EC_FPU => Trap::FpuAccess { esr },
