@@ -6,7 +6,7 @@ use mach_protocol::table::DecodeError;
 use mach_protocol::vm::VmRequest;
 use mach_protocol::{Call, KernReturn, PortName};
 
-use super::operation::{Progress, Stepped, Work};
+use super::operation::{Op, Progress, Work};
 use super::work::Target;
 use super::{Caller, OpId, Server};
 use crate::badge::Badge;
@@ -122,7 +122,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// Takes one step of what an operation is.
-    pub(super) fn advance(&mut self, id: OpId, op: &mut Stepped) -> Progress {
+    pub(super) fn advance(&mut self, id: OpId, op: &mut Op) -> Progress {
         match &mut op.work {
             Work::Vm(work) => work.step(&mut self.vm, &mut self.hw),
             Work::Fault(fault, exception) => {

@@ -62,7 +62,7 @@ use crate::task::{Task, TaskId};
 use crate::thread::{Thread, ThreadId};
 pub use doorbells::{Doorbell, DoorbellId};
 pub(crate) use operation::OpId;
-use operation::{Op, Ops, Progress, Stepped, Turn};
+use operation::{Op, Ops, Progress, Turn};
 
 /// Tasks at a time.
 const MAX_TASKS: usize = 2048;
@@ -291,7 +291,7 @@ impl<M: Machine> Server<M> {
     /// Takes one step of an operation.
     fn step(&mut self, id: OpId) {
         let Some(mut op) = self.ops.take(id) else { return };
-        let Stepped { caller, request, is_abandoned, turn, .. } = op;
+        let Op { caller, request, is_abandoned, turn, .. } = op;
         self.set_need(caller);
         if is_abandoned {
             // Nobody waits for it: it need not go on at others' cost.

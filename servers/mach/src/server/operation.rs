@@ -133,20 +133,6 @@ impl Place {
     }
 }
 
-/// What a step needs of its operation.
-#[derive(Debug)]
-pub(super) struct Stepped {
-    pub(super) caller: Option<ThreadId>,
-    pub(super) request: u32,
-    pub(super) work: Work,
-    pub(super) is_late: bool,
-    pub(super) failure: Option<KernReturn>,
-    pub(super) wake: vm::Wake,
-    pub(super) turn: Option<Turn>,
-    pub(super) has_frame: bool,
-    pub(super) is_abandoned: bool,
-}
-
 /// All operations.
 #[derive(Debug)]
 pub(super) struct Ops {
@@ -209,11 +195,11 @@ impl Ops {
         Some(id)
     }
 
-    /// Takes an operation's work to be stepped, and what happened since the last step.
+    /// Takes an operation's work to be stepped, and what happened since the last step. The operation stays where it is.
     #[inline]
-    pub(super) fn take(&mut self, id: OpId) -> Option<Stepped> {
+    pub(super) fn take(&mut self, id: OpId) -> Option<Op> {
         let op = self.table.get_mut(id)?.op()?;
-        Some(Stepped {
+        Some(Op {
             caller: op.caller,
             request: op.request,
             work: core::mem::replace(&mut op.work, Work::Away),
