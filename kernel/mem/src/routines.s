@@ -2,7 +2,7 @@
 //
 // Up to 64 bytes, everything is loaded before anything is stored, from both ends towards the middle with an overlap
 // there: so the same code serves memmove. Beyond, a loop moves 64 bytes a round, and what is left is moved from the
-// end, with an overlap again.
+// end, with an overlap again. Pages have loops of their own with longer rounds.
 
     .section .text.mem_routines, "ax"
 
@@ -57,7 +57,9 @@ memcpy:
 
 .Lcopy_many:                        // beyond 64 bytes
     mov     x3, x0
-    sub     x2, x2, #64
+    cmp     x2, #1024
+    b.hs    9f
+10: sub     x2, x2, #64
 8:  ldp     x6, x7, [x1]
     ldp     x8, x9, [x1, #16]
     ldp     x10, x11, [x1, #32]
@@ -70,7 +72,7 @@ memcpy:
     add     x3, x3, #64
     subs    x2, x2, #64
     b.hi    8b
-    // 1 to 64 bytes are left; the last 64 are moved.
+12: // 1 to 64 bytes are left; the last 64 are moved.
     ldp     x6, x7, [x4, #-64]
     ldp     x8, x9, [x4, #-48]
     ldp     x10, x11, [x4, #-32]
@@ -80,6 +82,25 @@ memcpy:
     stp     x10, x11, [x5, #-32]
     stp     x12, x13, [x5, #-16]
     ret
+9:  sub     x2, x2, #256            // 256 bytes a round, until 1 to 256 bytes are left
+11: .irp    at, 0, 64, 128, 192
+    ldp     x6, x7, [x1, #\at]
+    ldp     x8, x9, [x1, #\at+16]
+    ldp     x10, x11, [x1, #\at+32]
+    ldp     x12, x13, [x1, #\at+48]
+    stp     x6, x7, [x3, #\at]
+    stp     x8, x9, [x3, #\at+16]
+    stp     x10, x11, [x3, #\at+32]
+    stp     x12, x13, [x3, #\at+48]
+    .endr
+    add     x1, x1, #256
+    add     x3, x3, #256
+    subs    x2, x2, #256
+    b.hi    11b
+    add     x2, x2, #256
+    cmp     x2, #64
+    b.hi    10b
+    b       12b
     .size memcpy, . - memcpy
 
     // x0: to, x1: from, x2: count. Beyond 64 bytes that overlap, 32 bytes a round; the end that the loop would reach
@@ -196,7 +217,16 @@ memset:
     add     x3, x0, #63
     and     x3, x3, #-64
     sub     x2, x5, x3              // at least 449
-    sub     x2, x2, #256
+    subs    x2, x2, #1024
+    b.lo    10f
+11: .rept   16
+    dc      zva, x3
+    add     x3, x3, #64
+    .endr
+    subs    x2, x2, #1024
+    b.hs    11b
+10: adds    x2, x2, #768            // what is left, up to 1023 bytes, less a round of 256
+    b.mi    12f
 2:  dc      zva, x3
     add     x4, x3, #64
     dc      zva, x4
@@ -207,7 +237,7 @@ memset:
     add     x3, x3, #256
     subs    x2, x2, #256
     b.hs    2b
-    add     x2, x2, #256            // 0 to 255 bytes are left
+12: add     x2, x2, #256            // 0 to 255 bytes are left
     cmp     x2, #64
     b.hi    7b
     stp     x1, x1, [x5, #-64]

@@ -7,8 +7,9 @@
 //! **PAGES-2** a bit of `used` is set if and only if there is something in that place.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use core::ops::{Bound, Index, RangeBounds};
+
+use crate::SortedMap;
 
 /// log2 of the distance of two keys.
 const PAGE_SHIFT: u32 = 12;
@@ -21,6 +22,19 @@ const GROUP: usize = 1 << GROUP_SHIFT;
 struct Sixteen<T> {
     used: u16,
     places: [Option<T>; GROUP],
+}
+
+impl<T> Region<T> {
+    /// Gives a place of a group a value, and answers the one that it had.
+    fn enter(&mut self, number: usize, place: usize, value: T) -> Option<T> {
+        if let Some(group) = self.get_mut(number) {
+            return group.insert(place, value);
+        }
+        let mut group = Box::new(Group::new());
+        group.insert(place, value);
+        self.insert(number, group);
+        None
+    }
 }
 
 type Group<T> = Sixteen<T>;
@@ -62,7 +76,7 @@ impl<T> Sixteen<T> {
 /// Values by the address of a page. A key is a multiple of the page size.
 #[derive(Clone, Debug)]
 pub struct PageMap<T> {
-    regions: BTreeMap<u64, Box<Region<T>>>,
+    regions: SortedMap<Box<Region<T>>>,
     len: usize,
 }
 
@@ -82,7 +96,7 @@ impl<T> PageMap<T> {
     /// No page.
     #[must_use]
     pub const fn new() -> Self {
-        Self { regions: BTreeMap::new(), len: 0 }
+        Self { regions: SortedMap::new(), len: 0 }
     }
 
     /// Number of pages.
@@ -102,7 +116,7 @@ impl<T> PageMap<T> {
     #[must_use]
     pub fn get(&self, key: &u64) -> Option<&T> {
         let (region, group, place) = split(*key >> PAGE_SHIFT);
-        self.regions.get(&region)?.get(group)?.get(place)
+        self.regions.get(region)?.get(group)?.get(place)
     }
 
     /// The value of a page, to change it.
@@ -110,7 +124,7 @@ impl<T> PageMap<T> {
     #[must_use]
     pub fn get_mut(&mut self, key: &u64) -> Option<&mut T> {
         let (region, group, place) = split(*key >> PAGE_SHIFT);
-        self.regions.get_mut(&region)?.get_mut(group)?.get_mut(place)
+        self.regions.get_mut(region)?.get_mut(group)?.get_mut(place)
     }
 
     /// Whether a page has a value.
@@ -122,13 +136,12 @@ impl<T> PageMap<T> {
     /// Gives a page a value, and answers the one that it had.
     pub fn insert(&mut self, key: u64, value: T) -> Option<T> {
         let (region, number, place) = split(key >> PAGE_SHIFT);
-        let region = self.regions.entry(region).or_insert_with(|| Box::new(Region::new()));
-        let old = match region.get_mut(number) {
-            Some(group) => group.insert(place, value),
+        let old = match self.regions.get_mut(region) {
+            Some(region) => region.enter(number, place, value),
             None => {
-                let mut group = Box::new(Group::new());
-                group.insert(place, value);
-                region.insert(number, group);
+                let mut fresh = Box::new(Region::new());
+                fresh.enter(number, place, value);
+                self.regions.insert(region, fresh);
                 None
             }
         };
@@ -136,17 +149,36 @@ impl<T> PageMap<T> {
         old
     }
 
+    /// How many pages in a row have a value, of a run that ends in front of a page: `most` at the most.
+    #[must_use]
+    pub fn run_before(&self, key: u64, most: u64) -> u64 {
+        let (mut end, mut run) = (key >> PAGE_SHIFT, 0);
+        while run < most
+            && let Some(last) = end.checked_sub(1)
+        {
+            let (region, group, place) = split(last);
+            let group = self.regions.get(region).and_then(|region| region.get(group));
+            let used = group.map_or(0, |group| group.used << (GROUP - 1 - place)).leading_ones();
+            run += u64::from(used);
+            end -= u64::from(used);
+            if used as usize <= place {
+                break;
+            }
+        }
+        run.min(most)
+    }
+
     /// Takes a page's value.
     pub fn remove(&mut self, key: &u64) -> Option<T> {
         let (number, group, place) = split(*key >> PAGE_SHIFT);
-        let region = self.regions.get_mut(&number)?;
+        let region = self.regions.get_mut(number)?;
         let places = region.get_mut(group)?;
         let old = places.remove(place)?;
         self.len -= 1;
         if places.used == 0 {
             region.remove(group);
             if region.used == 0 {
-                self.regions.remove(&number);
+                self.regions.remove(number);
             }
         }
         Some(old)
@@ -156,12 +188,12 @@ impl<T> PageMap<T> {
     #[inline]
     fn next(&self, page: u64) -> Option<(u64, &T)> {
         let (number, group, place) = split(page);
-        let here = self.regions.get(&number).and_then(|region| next_in(region, group, place));
+        let here = self.regions.get(number).and_then(|region| next_in(region, group, place));
         let (number, (group, place, value)) = match here {
             Some(found) => (number, found),
             None => {
-                let (number, region) = self.regions.range(number + 1..).next()?;
-                (*number, next_in(region, 0, 0)?)
+                let (number, region) = self.regions.range(number + 1, u64::MAX).next()?;
+                (number, next_in(region, 0, 0)?)
             }
         };
         Some((((number << GROUP_SHIFT | group as u64) << GROUP_SHIFT | place as u64) << PAGE_SHIFT, value))
@@ -202,7 +234,7 @@ impl<T> PageMap<T> {
         let mut count = 0;
         while page < end {
             let (region, group, place) = split(page);
-            let used = self.regions.get(&region).and_then(|region| region.get(group)).map_or(0, |group| group.used);
+            let used = self.regions.get(region).and_then(|region| region.get(group)).map_or(0, |group| group.used);
             let next = (page - place as u64) + GROUP as u64;
             let below = if next > end { (1 << (end - (page - place as u64))) - 1 } else { u32::from(u16::MAX) };
             count += (u32::from(used) & below & u32::MAX << place).count_ones();
@@ -253,6 +285,7 @@ impl<T> Index<&u64> for PageMap<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeMap;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -289,10 +322,13 @@ mod tests {
                 if b < 1000 << 12 {
                     prop_assert_eq!(pages.count(a, b), model.range(a..b.max(a)).count());
                 }
+                let run = (1..=40).take_while(|n| b.checked_sub(n << 12).is_some_and(|key| model.contains_key(&key))).count();
+                prop_assert_eq!(pages.run_before(b, 40), run as u64);
+                prop_assert_eq!(pages.run_before(b, 3), run.min(3) as u64);
                 let off = pages.range(a + 1..).next().map(|(k, _)| k);
                 prop_assert_eq!(off, model.range(a + 1..).next().map(|(k, _)| *k));
-                prop_assert!(pages.regions.values().all(|region| is_valid(region)), "PAGES-1, PAGES-2");
-                let mut groups = pages.regions.values().flat_map(|region| region.places.iter().flatten());
+                prop_assert!(pages.regions.iter().all(|(_, region)| is_valid(region)), "PAGES-1, PAGES-2");
+                let mut groups = pages.regions.iter().flat_map(|(_, region)| region.places.iter().flatten());
                 prop_assert!(groups.all(|group| is_valid(group)), "PAGES-1, PAGES-2");
             }
         }

@@ -23,7 +23,7 @@ use crate::machine::{Budget, Slot};
 use crate::memory::{Kit, Unit};
 use crate::port::PortId;
 use crate::server::{DoorbellId, OpId};
-use crate::task::TaskId;
+use crate::task::{Task, TaskId};
 
 /// What a thread that waits in the server gets.
 #[derive(Debug)]
@@ -109,4 +109,13 @@ pub struct Thread {
     pub used_us: u64,
     /// Its doorbells.
     pub doorbells: Vec<DoorbellId>,
+}
+
+impl Thread {
+    /// Whether neither the thread nor its task is suspended or ending.
+    #[inline]
+    #[must_use]
+    pub fn may_run(&self, task: Option<&Task>) -> bool {
+        self.suspended == 0 && task.is_some_and(|task| task.suspended == 0 && task.end.is_none())
+    }
 }

@@ -48,7 +48,9 @@ fn pattern(at: usize) -> u8 {
 
 /// Lengths around the ends of rounds, of loops and of a page.
 fn long_lengths() -> impl Iterator<Item = usize> {
-    (SMALL + 1..290).chain([511, 512, 513, 575, 576, 577, 767, 768, 769, 1000, 1024, 2047, 4095, 4096])
+    let middle = [511, 512, 513, 575, 576, 577, 767, 768, 769, 1000, 1023, 1024, 1025, 1087, 1088, 1089, 1279, 1280];
+    let long = [1281, 1343, 1344, 1345, 1407, 1535, 1536, 2047, 2048, 2049, 2111, 2112, 2113, 4095, 4096];
+    (SMALL + 1..290).chain(middle).chain(long)
 }
 
 /// Whether the first bytes of a buffer are what is wanted; all that a routine could reach are looked at.

@@ -107,6 +107,19 @@ struct State {
     list: List,
 }
 
+impl State {
+    /// The list that it belongs in.
+    #[inline]
+    const fn wanted(&self) -> List {
+        match (self.kind, self.free) {
+            (None, _) => List::Raw,
+            (Some(_), 0) => List::None,
+            (Some(kind), ALL) => List::Idle(kind),
+            (Some(kind), _) => List::Partial(kind),
+        }
+    }
+}
+
 const NIL: u32 = u32::MAX;
 const ALL: u16 = u16::MAX;
 
@@ -227,20 +240,18 @@ impl Pools {
     }
 
     /// Moves a chunk to the list that its state asks for (POOL-2).
+    #[inline]
     fn file(&mut self, chunk: u32) {
-        let Some(state) = self.chunks.get(chunk as usize) else {
-            return;
-        };
-        let list = match (state.kind, state.free) {
-            (None, _) => List::Raw,
-            (Some(_), 0) => List::None,
-            (Some(kind), ALL) => List::Idle(kind),
-            (Some(kind), _) => List::Partial(kind),
-        };
-        if list != state.list {
-            self.leave(chunk);
-            self.enter(chunk, list);
+        if let Some(state) = self.chunks.get(chunk as usize)
+            && state.wanted() != state.list
+        {
+            self.refile(chunk, state.wanted());
         }
+    }
+
+    fn refile(&mut self, chunk: u32, list: List) {
+        self.leave(chunk);
+        self.enter(chunk, list);
     }
 
     fn head(&mut self, list: List) -> Option<&mut Head> {

@@ -137,11 +137,14 @@ impl Pmaps {
         access: Access,
     ) -> Result<(), Shortage> {
         let page = page_of(address);
-        let old = self.space(id).ok_or(Shortage)?.tables.get(page * PAGE).copied();
+        let (ready, old) = self.space(id).ok_or(Shortage)?.tables.look(page * PAGE);
         if let Some(old) = old.filter(|old| old.unit != unit) {
             self.forget(machine, memory, id, page, old);
         }
-        let life = self.grow(memory, machine, id, address)?;
+        let life = match ready {
+            Some(life) => life,
+            None => self.grow(memory, machine, id, address)?,
+        };
         if let Some(old) = old.filter(|old| old.unit == unit) {
             return self.change(memory, machine, id, page, Mapping { access, life, ..old });
         }
@@ -333,6 +336,7 @@ impl Pmaps {
     }
 
     /// Carries a mapping out and records it; the tables exist.
+    #[inline]
     fn change(
         &mut self,
         memory: &Memory,

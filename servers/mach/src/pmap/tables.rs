@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 
+use arena::SortedMap;
+
 use crate::machine::{Access, Machine, Object, Slot};
 use crate::memory::{Memory, Need, PAGE, Shortage, Unit};
 
@@ -91,11 +93,12 @@ impl Lowest {
         }
     }
 
-    /// The first page from `address` on, up to the end of the table.
-    fn next(&self, address: u64) -> Option<(u64, &Mapping)> {
+    /// The first page from `address` on, in the groups up to `end` or the end of the table.
+    fn next(&self, address: u64, end: u64) -> Option<(u64, &Mapping)> {
         let (first, place) = split(address);
         let base = address & !((1 << LOWEST) - 1);
-        (first..GROUPS).find_map(|number| {
+        let last = split(end_of_lowest(address).min(end).checked_sub(1)?).0;
+        (first..=last).find_map(|number| {
             let group = self.groups.get(number)?.as_ref()?;
             let skipped = if number == first { u32::MAX << place } else { u32::MAX };
             let left = u32::from(group.used) & skipped;
@@ -110,19 +113,19 @@ impl Lowest {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     /// By address, without the bits that one covers.
-    lowest: BTreeMap<u64, Box<Lowest>>,
+    lowest: SortedMap<Box<Lowest>>,
     upper: BTreeMap<u64, Upper>,
 }
 
 impl Tables {
     #[inline]
     fn lowest(&self, address: u64) -> Option<&Lowest> {
-        self.lowest.get(&(address >> LOWEST)).map(|table| &**table)
+        self.lowest.get(address >> LOWEST).map(|table| &**table)
     }
 
     #[inline]
     fn lowest_mut(&mut self, address: u64) -> Option<&mut Lowest> {
-        self.lowest.get_mut(&(address >> LOWEST)).map(|table| &mut **table)
+        self.lowest.get_mut(address >> LOWEST).map(|table| &mut **table)
     }
 
     /// Whether no page is mapped.
@@ -132,7 +135,7 @@ impl Tables {
 
     /// Number of pages below an address that a lowest table begins at.
     pub(super) fn pages_below(&self, end: u64) -> u64 {
-        self.lowest.range(..end >> LOWEST).map(|(_, table)| u64::from(table.children)).sum()
+        self.lowest.range(0, end >> LOWEST).map(|(_, table)| u64::from(table.children)).sum()
     }
 
     /// The mapping of a page.
@@ -143,13 +146,13 @@ impl Tables {
 
     /// The first mapping in `[start, end)`.
     pub(super) fn next(&self, start: u64, end: u64) -> Option<(u64, Mapping)> {
-        let here = self.lowest(start).and_then(|table| table.next(start));
+        let here = self.lowest(start).filter(|_| start < end).and_then(|table| table.next(start, end));
         let (at, mapping) = match here {
             Some(found) => found,
             None if end <= end_of_lowest(start) => return None,
             None => {
-                let (number, table) = self.lowest.range((start >> LOWEST) + 1..).next()?;
-                table.next(number << LOWEST)?
+                let (number, table) = self.lowest.range((start >> LOWEST) + 1, u64::MAX).next()?;
+                table.next(number << LOWEST, end)?
             }
         };
         (at < end).then_some((at, *mapping))
@@ -166,6 +169,7 @@ impl Tables {
     }
 
     /// Records a mapping that was carried out, in place of another.
+    #[inline]
     pub(super) fn record(&mut self, address: u64, mapping: Mapping) {
         let Some(table) = self.lowest_mut(address) else { return };
         let (group, place) = split(address);
@@ -193,6 +197,13 @@ impl Tables {
             table.count(&old, -1);
         }
         table.children
+    }
+
+    /// The life of the lowest table for an address, if it is there, and the mapping of the page.
+    #[inline]
+    pub(super) fn look(&self, address: u64) -> (Option<u32>, Option<Mapping>) {
+        let Some(table) = self.lowest(address) else { return (None, None) };
+        (Some(table.life).filter(|_| !table.is_away), table.get(address).copied())
     }
 
     /// The life of the lowest table for an address, if it is there.
@@ -269,7 +280,7 @@ impl Tables {
                 return;
             }
             memory.put_table(machine, table.unit);
-            self.lowest.remove(&(address >> LOWEST));
+            self.lowest.remove(address >> LOWEST);
             self.count_child(UPPER.len(), address, -1);
         }
         for (depth, bits) in UPPER.into_iter().enumerate().rev() {
@@ -306,7 +317,7 @@ fn made(memory: &mut Memory, machine: &mut impl Machine, root: Slot, address: u6
 impl Tables {
     /// Pages, mapped pages and writable ones of each lowest table, by what it covers.
     pub(super) fn lowest_counts(&self) -> BTreeMap<u64, (u32, u32, u32)> {
-        self.lowest.iter().map(|(at, table)| (*at, (table.children, table.live, table.writable))).collect()
+        self.lowest.iter().map(|(at, table)| (at, (table.children, table.live, table.writable))).collect()
     }
 
     /// All mappings in order.

@@ -154,6 +154,7 @@ impl<M: Machine> Server<M> {
             Work::RegionProxy(work) => self.advance_region_proxy(work),
             Work::Lock(lock) => self.advance_lock(lock),
             Work::Park => self.advance_park(op.caller, op.is_late),
+            Work::Away => Progress::Silent,
         }
     }
 }

@@ -140,7 +140,7 @@ impl<M: Machine> Server<M> {
             Work::Park => true,
             Work::Supply(supply) => supply.cancel(&mut self.vm, &mut self.ports),
             Work::RegionProxy(work) => work.cancel(&mut self.vm),
-            Work::EndTask(_) | Work::Lock(_) => false,
+            Work::EndTask(_) | Work::Lock(_) | Work::Away => false,
         };
         if is_over {
             self.remove_op(id);

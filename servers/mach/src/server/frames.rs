@@ -71,8 +71,9 @@ impl Waiting {
 
 impl FrameLine {
     /// Whether somebody's time runs.
+    #[inline]
     pub(super) fn has_deadline(&self) -> bool {
-        self.waiting.iter().any(Waiting::can_be_refused)
+        !self.waiting.is_empty() && self.waiting.iter().any(Waiting::can_be_refused)
     }
 
     fn forget(&mut self, op: OpId) {
@@ -144,7 +145,7 @@ impl<M: Machine> Server<M> {
 
     /// Takes an operation out that is over, with what it was promised.
     pub(super) fn remove_op(&mut self, id: OpId) {
-        if self.ops.remove(id).is_some_and(|op| op.has_frame) {
+        if self.ops.remove(id) {
             self.hw.memory.redeem_frame();
         }
     }

@@ -291,21 +291,20 @@ impl<M: Machine> Server<M> {
     /// Takes one step of an operation.
     fn step(&mut self, id: OpId) {
         let Some(mut op) = self.ops.take(id) else { return };
-        self.set_need(op.caller);
-        if op.is_abandoned {
+        let Op { caller, request, is_abandoned, turn, .. } = op;
+        self.set_need(caller);
+        if is_abandoned {
             // Nobody waits for it: it need not go on at others' cost.
             self.hw.need = Need::Ordinary;
         }
-        let turn = op.turn.take();
-        if core::mem::take(&mut op.has_frame) {
+        if op.has_frame {
             self.hw.memory.use_promise();
         }
         let taken = self.hw.memory.counts().taken;
-        self.vm.wait_ended(core::mem::replace(&mut op.wake, vm::Wake::Retry));
+        self.vm.wait_ended(op.wake);
         let progress = self.advance(id, &mut op);
         self.vm.wait_ended(vm::Wake::Retry);
-        let (caller, request, is_abandoned) = (op.caller, op.request, op.is_abandoned);
-        self.ops.put_back(id, op);
+        self.ops.put_back(id, op.work);
         let turn = turn.filter(|_| self.hw.memory.counts().taken == taken);
         if turn.is_some() && !matches!(progress, Progress::WaitVm(vm::WaitOn::Frames(_))) {
             // What was promised to it is others'.

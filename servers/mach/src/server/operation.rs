@@ -22,7 +22,7 @@ use crate::thread::ThreadId;
 const MAX_OPS: usize = 16_384;
 const _: () = assert!(super::MAX_THREADS + 2 * super::MAX_TASKS + ALL_REQUESTS as usize <= MAX_OPS);
 
-/// What is being done. An operation is moved at each of its steps, so what is large is on the heap.
+/// What is being done. It is moved at each of its steps, so what is large is on the heap.
 #[derive(Debug)]
 pub(super) enum Work {
     /// A call on a map.
@@ -45,6 +45,8 @@ pub(super) enum Work {
     Lock(Box<memory_object::LockWork>),
     /// Waiting to be unparked.
     Park,
+    /// A step is being taken, and has the work.
+    Away,
 }
 
 /// An operation.
@@ -114,13 +116,21 @@ pub(super) enum Progress {
 /// Names an operation.
 pub(crate) type OpId = Id<Place>;
 
-/// A place in the table: the operation is away while it is being stepped.
+/// A place in the table.
 #[derive(Debug)]
 pub(crate) struct Place {
-    op: Option<Op>,
+    op: Op,
     is_ready: bool,
     deadline: Option<u64>,
     on: Option<vm::WaitOn>,
+}
+
+impl Place {
+    /// The operation, if it is not being stepped.
+    #[inline]
+    fn op(&mut self) -> Option<&mut Op> {
+        Some(&mut self.op).filter(|op| !matches!(op.work, Work::Away))
+    }
 }
 
 /// All operations.
@@ -168,7 +178,7 @@ impl Ops {
         if !self.has_room() {
             return None;
         }
-        Some(self.table.insert_with(|id| Place { op: Some(make(id)), is_ready: false, deadline: None, on: None }))
+        Some(self.table.insert_with(|id| Place { op: make(id), is_ready: false, deadline: None, on: None }))
     }
 
     /// Whether an operation has a time limit.
@@ -185,21 +195,34 @@ impl Ops {
         Some(id)
     }
 
-    /// Takes an operation out to be stepped.
+    /// Takes an operation's work to be stepped, and what happened since the last step. The operation stays where it is.
+    #[inline]
     pub(super) fn take(&mut self, id: OpId) -> Option<Op> {
-        self.table.get_mut(id)?.op.take()
+        let op = self.table.get_mut(id)?.op()?;
+        Some(Op {
+            caller: op.caller,
+            request: op.request,
+            work: core::mem::replace(&mut op.work, Work::Away),
+            is_late: op.is_late,
+            failure: op.failure.take(),
+            wake: core::mem::replace(&mut op.wake, vm::Wake::Retry),
+            turn: op.turn.take(),
+            has_frame: core::mem::take(&mut op.has_frame),
+            is_abandoned: op.is_abandoned,
+        })
     }
 
-    /// Puts an operation back after a step.
-    pub(super) fn put_back(&mut self, id: OpId, op: Op) {
+    /// Puts an operation's work back after a step.
+    #[inline]
+    pub(super) fn put_back(&mut self, id: OpId, work: Work) {
         if let Some(place) = self.table.get_mut(id) {
-            place.op = Some(op);
+            place.op.work = work;
         }
     }
 
     /// Looks at an operation that is not being stepped.
     pub(super) fn get_mut(&mut self, id: OpId) -> Option<&mut Op> {
-        self.table.get_mut(id)?.op.as_mut()
+        self.table.get_mut(id)?.op()
     }
 
     /// Queues an operation behind what is ready.
@@ -236,7 +259,7 @@ impl Ops {
         for id in self.waiting.remove(&what).unwrap_or_default() {
             if let Some(place) = self.table.get_mut(id) {
                 place.on = None;
-                if let Some(op) = &mut place.op {
+                if let Some(op) = place.op() {
                     op.wake = wake;
                 }
             }
@@ -252,7 +275,7 @@ impl Ops {
     fn end_wait(&mut self, id: OpId, wake: vm::Wake) {
         let Some(place) = self.table.get_mut(id) else { return };
         let Some(on) = place.on.take() else { return };
-        if let Some(op) = &mut place.op {
+        if let Some(op) = place.op() {
             op.wake = wake;
         }
         if let Some(ids) = self.waiting.get_mut(&on) {
@@ -278,7 +301,7 @@ impl Ops {
             self.deadlines.remove(&(deadline, id));
             if let Some(place) = self.table.get_mut(id) {
                 place.deadline = None;
-                if let Some(op) = &mut place.op {
+                if let Some(op) = place.op() {
                     op.is_late = true;
                 }
             }
@@ -286,16 +309,16 @@ impl Ops {
         }
     }
 
-    /// Forgets an operation that is over.
-    pub(super) fn remove(&mut self, id: OpId) -> Option<Op> {
-        let place = self.table.remove(id)?;
+    /// Forgets an operation that is over. Answers whether a frame was promised to it.
+    pub(super) fn remove(&mut self, id: OpId) -> bool {
+        let Some(place) = self.table.remove(id) else { return false };
         if let Some(deadline) = place.deadline {
             self.deadlines.remove(&(deadline, id));
         }
         if let Some(ids) = place.on.and_then(|on| self.waiting.get_mut(&on)) {
             ids.retain(|other| *other != id);
         }
-        place.op
+        place.op.has_frame
     }
 }
 
@@ -326,7 +349,7 @@ mod tests {
         let id = ops.insert_with(|_| op()).unwrap();
         ops.make_ready(id);
         ops.set_deadline(id, Some(5));
-        assert!(ops.remove(id).is_some());
+        ops.remove(id);
         assert!(!ops.has_deadline());
         ops.expire(9);
         assert!(ops.next_ready().is_none_or(|id| ops.take(id).is_none()));

@@ -36,9 +36,9 @@ impl<M: Machine> Server<M> {
 
     /// Answers a blocked thread, now or when it may run.
     fn answer(&mut self, id: ThreadId, label: u64, words: &[u64]) {
-        let may_run = self.may_run(id);
-        let Some(thread) = self.threads.get_mut(id).filter(|thread| thread.is_blocked) else { return };
-        if may_run {
+        let Self { threads, tasks, .. } = self;
+        let Some(thread) = threads.get_mut(id).filter(|thread| thread.is_blocked) else { return };
+        if thread.may_run(tasks.get(thread.task)) {
             thread.is_blocked = false;
             self.hw.machine.reply(thread.reply, label, words);
         } else {
@@ -48,9 +48,7 @@ impl<M: Machine> Server<M> {
 
     /// Whether neither the thread nor its task is suspended or ending.
     pub(super) fn may_run(&self, id: ThreadId) -> bool {
-        let Some(thread) = self.threads.get(id) else { return false };
-        let task = self.tasks.get(thread.task);
-        thread.suspended == 0 && task.is_some_and(|task| task.suspended == 0 && task.end.is_none())
+        self.threads.get(id).is_some_and(|thread| thread.may_run(self.tasks.get(thread.task)))
     }
 
     /// Makes a thread stand still or go on, as its counts say.

@@ -99,18 +99,14 @@ impl Vm {
     fn run_before(&self, map: MapId, address: u64, page: PageId) -> Option<Run> {
         let (id, offset) = self.pages.get(page).map(|page| (page.object, page.offset))?;
         let object = self.objects.get(id)?;
-        let is_resident = |page: &u64| {
-            let before = offset.checked_sub(page * PAGE_SIZE);
-            before.is_some_and(|before| object.pages.contains_key(&before))
-        };
         // Mostly there is none, and nothing else is looked at.
-        let run = |most: u64| (1..=most).take_while(is_resident).count() as u64;
-        if run(LEAST_RUN) < LEAST_RUN || !object.is_internal() || object.shadow.is_some() || object.copy.is_some() {
+        let run = object.pages.run_before(offset, MOST);
+        if run < LEAST_RUN || !object.is_internal() || object.shadow.is_some() || object.copy.is_some() {
             return None;
         }
         let (start, entry) = self.maps.get(map)?.entries.lookup(address)?;
         let backing = entry.backing.filter(|backing| backing.object == id && !entry.needs_copy)?;
-        let len = run(MOST).min(offset.checked_sub(backing.offset)? / PAGE_SIZE);
+        let len = run.min(offset.checked_sub(backing.offset)? / PAGE_SIZE);
         let end = backing.offset + (entry.end - start);
         (len >= LEAST_RUN).then_some(Run { object: id, offset, end, len })
     }

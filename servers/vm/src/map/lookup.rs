@@ -65,10 +65,7 @@ impl Vm {
         let Some(map) = self.maps.get_mut(id) else {
             return;
         };
-        let Some((_, upper)) = map.entries.lookup(boundary).filter(|(start, _)| *start == boundary) else {
-            return;
-        };
-        let Some((start, lower)) = map.entries.ending_at(boundary) else {
+        let Some(((start, lower), upper)) = map.entries.meeting_at(boundary) else {
             return;
         };
         if !lower.can_merge(start, upper) {

@@ -65,6 +65,13 @@ impl Store {
         self.entries.floor(address.checked_sub(1)?).filter(|(_, entry)| entry.end == address)
     }
 
+    /// The entry that ends at `address` and the one that begins there, if both are there.
+    #[inline]
+    pub(crate) fn meeting_at(&self, address: u64) -> Option<((u64, &Entry), &Entry)> {
+        let (lower, (_, upper)) = self.entries.with_previous(address)?;
+        (lower.1.end == address).then_some((lower, upper))
+    }
+
     /// Adds an entry where nothing is.
     pub(crate) fn insert(&mut self, start: u64, entry: Entry) {
         debug_assert!(

@@ -3,7 +3,7 @@
 //! Freeing is never done on the spot: an object without references goes into the queue of things to be
 //! tidied, and [`Vm::reap`] frees its pages a bounded number at a time.
 
-use super::{Object, Shadow};
+use super::{Object, Shadow, Source};
 use crate::association::{Retired, Settled};
 use crate::step::{Budget, Env, Wake};
 use crate::types::{ObjectId, PageId, Prot};
@@ -168,11 +168,11 @@ impl Vm {
 
     /// Puts a resident page that came from nowhere else into an object, in place of what the manager said it lacks.
     pub(crate) fn insert_page(&mut self, id: ObjectId, offset: u64, state: PageState) -> PageId {
-        let page = self.enter_active(Page::new(id, offset, state));
+        let object = self.objects.get_mut(id);
+        let source = object.as_ref().map_or(Source::Zero, |object| object.source);
+        let page = self.queues.enter_active(&mut self.pages, Page::new(id, offset, state), source);
         self.counters.resident += 1;
-        if let Some(object) = self.objects.get_mut(id)
-            && let Some(old) = object.pages.insert(offset, page)
-        {
+        if let Some(old) = object.and_then(|object| object.pages.insert(offset, page)) {
             debug_assert!(
                 self.pages.get(old).is_none_or(|old| old.state == PageState::Absent),
                 "OBJ-5: only a page known to be absent is replaced"

@@ -11,6 +11,8 @@
 //! QUEUE-1: a page is queued if and only if it is resident, not wired, not kept, and not on its way to the default pager.
 //! QUEUE-2: the lists are linked through the pages, and a page says in which one it is.
 
+use arena::Arena;
+
 use crate::object::Source;
 use crate::page::Page;
 use crate::step::Env;
@@ -81,6 +83,22 @@ impl Queues {
         }
     }
 
+    /// Enters a resident page of an object with this source, behind the active ones.
+    #[inline]
+    pub(crate) fn enter_active(&mut self, pages: &mut Arena<Page>, page: Page, source: Source) -> PageId {
+        let kind = Kind::from(source);
+        let list = &mut self.active[kind as usize];
+        let links = Links { queue: Queue::Active(kind), prev: list.tail, next: NIL };
+        let id = pages.insert(Page { links, ..page });
+        match pages.get_mut(list.tail) {
+            Some(before) => before.links.next = id,
+            None => list.head = id,
+        }
+        list.tail = id;
+        list.len += 1;
+        id
+    }
+
     /// Number of pages in the active queues.
     pub(crate) fn active(&self) -> u64 {
         self.active.iter().map(|list| list.len).sum()
@@ -139,24 +157,6 @@ impl Vm {
         }
     }
 
-    /// Enters a resident page, behind the active ones.
-    pub(crate) fn enter_active(&mut self, page: Page) -> PageId {
-        let queue = Queue::Active(self.kind(page.object));
-        let tail = self.queues.list(queue).map_or(NIL, |list| list.tail);
-        let id = self.pages.insert(Page { links: Links { queue, prev: tail, next: NIL }, ..page });
-        if let Some(before) = self.pages.get_mut(tail) {
-            before.links.next = id;
-        }
-        if let Some(list) = self.queues.list(queue) {
-            if list.len == 0 {
-                list.head = id;
-            }
-            list.tail = id;
-            list.len += 1;
-        }
-        id
-    }
-
     /// Puts a page behind the active ones.
     pub(crate) fn activate(&mut self, id: PageId) {
         let Some(page) = self.pages.get(id) else { return };
@@ -196,9 +196,15 @@ impl Vm {
     }
 
     fn kind(&self, object: ObjectId) -> Kind {
-        match self.objects.get(object).map(|object| object.source) {
-            Some(Source::Manager(_)) => Kind::Managed,
-            Some(Source::Zero | Source::Gone(_)) | None => Kind::Anonymous,
+        self.objects.get(object).map_or(Kind::Anonymous, |object| object.source.into())
+    }
+}
+
+impl From<Source> for Kind {
+    fn from(source: Source) -> Kind {
+        match source {
+            Source::Manager(_) => Kind::Managed,
+            Source::Zero | Source::Gone(_) => Kind::Anonymous,
         }
     }
 }
