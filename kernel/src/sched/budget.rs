@@ -26,7 +26,7 @@ pub fn enter(k: &Kernel) {
 
 /// [`enter`] where the clock was read already.
 #[inline]
-pub(super) fn account(k: &Kernel, now: Ticks) {
+pub fn account(k: &Kernel, now: Ticks) {
     let s = &k.cpu.sched;
     let passed = now - s.now.replace(now);
     s.consumed.set(s.consumed.get() + passed);
