@@ -46,7 +46,7 @@ pub enum Unfinished {
     Preempted,
 }
 
-/// Units of work between two looks at what else is due.
+/// Units of work between two looks at what else is due. A unit is 50 to 250 instructions.
 const WORK_UNITS: u32 = 32;
 
 /// What boot found out and never changes.
@@ -81,6 +81,11 @@ impl Kernel {
             config: parts.config,
             work_units: Cell::new(0),
         }
+    }
+
+    /// Counts work that is done in one go, in units: it brings the next look at what else is due nearer.
+    pub fn spend(&self, units: u32) {
+        self.work_units.set(self.work_units.get() + units);
     }
 
     /// Marks a place where a long operation may stop, after one unit of work.

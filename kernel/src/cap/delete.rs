@@ -16,14 +16,18 @@
 //!   lies inside what is being emptied). A deletion that was preempted is finished by deleting the
 //!   slot again, or by revoking an ancestor. A new attempt may need a step or two to find where the
 //!   last one stopped, so there must be several steps between two preemptions; there are 32.
+//! - **DEL-4** The last capability to an endpoint or notification goes when no thread waits there any more, that to an ASID
+//!   pool when no ASID is assigned. If that takes more than a bounded number of steps it stays meanwhile; without rights,
+//!   if it has any, so that nobody comes to wait anew.
 
-use super::{Cap, RawCap, SlotRef, ZombieCap, ZombieKind, cdt};
+use super::{Cap, EndpointCap, NotificationCap, RawCap, SlotRef, ZombieCap, ZombieKind, cdt};
 use crate::error::Preempted;
 use crate::kernel::Kernel;
 use crate::object::{
-    asid_pool, endpoint, frame, irq_handler, notification, page_table, reply, sched_context, tcb, vspace_root,
+    Finalised, asid_pool, endpoint, frame, irq_handler, notification, page_table, reply, sched_context, tcb,
+    vspace_root,
 };
-use sel4_abi::CapKind;
+use sel4_abi::{CapKind, CapRights};
 
 /// What became of a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +36,19 @@ enum Closed {
     Gone,
     /// The slot holds a zombie with this much to do.
     Zombie(ZombieCap),
+    /// The slot holds the last capability to what is not yet ended: it is to be closed again, DEL-4.
+    Partly,
 }
+
+/// What ending a thread is worth in units of work, without its slots.
+const THREAD_UNITS: u32 = 3;
 
 /// Deletes the capability in a slot, and what it was the last capability to. An empty slot stays
 /// empty.
 ///
 /// # Preemption
 ///
-/// After every slot of a CNode or thread that is destroyed; DEL-3.
+/// After every slot of a CNode or thread that is destroyed, and after some restarts of threads; DEL-3, DEL-4.
 ///
 /// # Errors
 ///
@@ -55,8 +64,12 @@ pub(super) fn delete_until(
     mut preemption_point: impl FnMut() -> Result<(), Preempted>,
 ) -> Result<(), Preempted> {
     let mut root = slot;
-    if close(k, root) == Closed::Gone {
-        return Ok(());
+    loop {
+        match close(k, root) {
+            Closed::Gone => return Ok(()),
+            Closed::Zombie(_) => break,
+            Closed::Partly => preemption_point()?,
+        }
     }
     while let Some(next) = step(k, root) {
         root = next;
@@ -83,9 +96,9 @@ pub fn revoke(k: &Kernel, slot: SlotRef) -> Result<(), Preempted> {
 }
 
 /// Deletes a capability whose removal is short: the caller made sure with [`is_long_running`], or
-/// knows the kind. What is long after all is left as a zombie.
+/// knows the kind. What is long after all is left as a zombie; what else takes steps takes them all.
 pub fn delete_one(k: &Kernel, slot: SlotRef) {
-    close(k, slot);
+    while close(k, slot) == Closed::Partly {}
 }
 
 /// Would deleting the capability empty an object's slots?
@@ -107,6 +120,12 @@ fn close(k: &Kernel, slot: SlotRef) -> Closed {
         CapKind::Zombie => cap.zombie(),
         CapKind::Frame => {
             frame::finalise(k, cap);
+            None
+        }
+        CapKind::Endpoint | CapKind::Notification | CapKind::AsidPool => {
+            if cdt::is_final(k, slot) && finalise_in_steps(k, slot, cap) == Finalised::Partly {
+                return Closed::Partly;
+            }
             None
         }
         _ if cdt::is_final(k, slot) => finalise(k, cap),
@@ -132,6 +151,7 @@ fn finalise(k: &Kernel, cap: RawCap) -> Option<ZombieCap> {
         CapKind::Thread => {
             let thread = cap.thread()?;
             tcb::thread::finalise(k, thread);
+            k.spend(THREAD_UNITS);
             Some(ZombieCap::all_of(thread.slots(), ZombieKind::Thread))
         }
         // These stand for nothing that could end.
@@ -143,16 +163,31 @@ fn finalise(k: &Kernel, cap: RawCap) -> Option<ZombieCap> {
     }
 }
 
+/// Ends an object that may have much to end, whose last capability is in the slot, or takes a step towards it: then the
+/// capability stays, without rights, DEL-4.
+fn finalise_in_steps(k: &Kernel, slot: SlotRef, cap: RawCap) -> Finalised {
+    let (rights, cap) = (CapRights::NONE, cap.unpack());
+    let (finalised, powerless) = match cap {
+        Cap::Endpoint(c) => (endpoint::finalise(k, c.endpoint), Cap::Endpoint(EndpointCap { rights, ..c })),
+        Cap::Notification(c) => {
+            (notification::finalise(k, c.notification), Cap::Notification(NotificationCap { rights, ..c }))
+        }
+        Cap::AsidPool(c) => (asid_pool::finalise(k, &c), cap),
+        _ => return Finalised::Done,
+    };
+    if finalised == Finalised::Partly {
+        slot.update(k, powerless);
+    }
+    finalised
+}
+
 /// Ends an object without capability slots, whose last capability goes.
 fn finalise_short(k: &Kernel, cap: Cap) {
     match cap {
-        Cap::Endpoint(c) => endpoint::finalise(k, c.endpoint),
-        Cap::Notification(c) => notification::finalise(k, c.notification),
         Cap::Reply(c) => reply::finalise(k, c.reply),
         Cap::SchedContext(c) => sched_context::finalise(k, c.sched_context),
         Cap::PageTable(c) => page_table::finalise(k, &c),
         Cap::VSpace(c) => vspace_root::finalise(k, &c),
-        Cap::AsidPool(c) => asid_pool::finalise(k, &c),
         Cap::IrqHandler(irq) => irq_handler::finalise(k, irq),
         // The others stand for nothing that could end.
         _ => {}
@@ -182,6 +217,7 @@ fn step(k: &Kernel, root: SlotRef) -> Option<SlotRef> {
             Some(shrink(k, root, outer, last))
         }
         Closed::Gone => Some(shrink(k, root, outer, last)),
+        Closed::Partly => Some(root),
     }
 }
 

@@ -13,7 +13,7 @@ use core::cell::Cell;
 use sel4_abi::InvocationLabel;
 use sel4_abi::object::ASID_POOL_INDEX_BITS;
 
-use super::PageTable;
+use super::{Finalised, PageTable};
 use crate::cap::{AsidPoolCap, SlotRef, VSpaceCap};
 use crate::error::{LookupFault, SyscallError};
 use crate::kernel::Kernel;
@@ -106,7 +106,7 @@ pub fn perform(k: &Kernel, invocation: Assign) -> Outcome {
     Outcome::Done
 }
 
-/// Destroys a pool: all its VSpaces lose their ASIDs, and a new pool may take its number.
-pub fn finalise(k: &Kernel, pool: &AsidPoolCap) {
-    k.asids.remove_pool(k, pool.base, pool.pool);
+/// Destroys a pool, in bounded steps: all its VSpaces lose their ASIDs, and then a new pool may take its number.
+pub fn finalise(k: &Kernel, pool: &AsidPoolCap) -> Finalised {
+    Finalised::when(k.asids.remove_pool(k, pool.base, pool.pool))
 }

@@ -5,8 +5,8 @@
 //! # Invariants
 //!
 //! - **CN-1** Every slot of a live CNode is valid memory: empty, or an entry of the derivation list.
-//! - **CN-2** What a preemption point may leave half done is a zombie (`DEL-1`); it is in a slot, and
-//!   deleting that slot again, or revoking an ancestor, goes on.
+//! - **CN-2** What a preemption point may leave half done is a zombie (`DEL-1`), or the last capability to something that
+//!   threads still wait at (`DEL-4`); it is in a slot, and deleting that slot again, or revoking an ancestor, goes on.
 
 use crate::cap::derive::{Preserve, derive, with_badge, with_rights};
 use crate::cap::{Badge, EndpointCap, RawCap, SlotRef, cdt, delete, lookup};
@@ -26,8 +26,8 @@ use sel4_abi::{CapRights, InvocationLabel};
 ///
 /// # Errors
 ///
-/// The table, checked in order; `Preempted` while deleting or revoking: what is left is found by the next attempt
-/// (CN-2).
+/// The table, checked in order; `Preempted` while deleting, revoking or cancelling: what is left is found by the next
+/// attempt (CN-2).
 pub fn invoke(k: &Kernel, inv: &Invocation<'_>) -> InvokeResult {
     let label = InvocationLabel::try_from(inv.label).map_err(|_| SyscallError::IllegalOperation)?;
     match label {
@@ -35,7 +35,7 @@ pub fn invoke(k: &Kernel, inv: &Invocation<'_>) -> InvokeResult {
         InvocationLabel::CNodeDelete => delete::delete(k, decode_dest(k, inv)?)?,
         InvocationLabel::CNodeCancelBadgedSends => {
             if let Some(EndpointCap { endpoint, badge, .. }) = decode_cancel(k, inv)? {
-                endpoint::cancel_badged_sends(k, endpoint, badge);
+                endpoint::cancel_badged_sends(k, endpoint, badge)?;
             }
         }
         InvocationLabel::CNodeCopy | InvocationLabel::CNodeMint => {

@@ -20,9 +20,10 @@
 use core::cell::Cell;
 
 use super::tcb::{Queued, Tcb, ThreadState, thread};
-use super::{Reply, reply, sched_context};
+use super::{Finalised, Reply, reply, sched_context};
 use crate::Kernel;
 use crate::cap::{Badge, EndpointCap};
+use crate::error::Preempted;
 use crate::ipc::transfer;
 use crate::kobj::{KRef, Tagged};
 use crate::sched;
@@ -105,6 +106,11 @@ impl Endpoint {
         self.tail.set(queue.tail);
     }
 }
+
+/// So many waiting threads are restarted before it is looked whether something else is due.
+pub(super) const WAITERS_AT_ONCE: usize = 16;
+/// What restarting one is worth in units of work.
+pub(super) const WAITER_UNITS: u32 = 2;
 
 // ---- sending and receiving (spec §1.8) ----
 
@@ -285,31 +291,45 @@ pub fn take_first_receiver(k: &Kernel, ep: KRef<Endpoint>, receiver: KRef<Tcb>) 
     tcb.queued.set(Queued::No);
 }
 
-/// Restarts all threads that are queued here, because the endpoint is being destroyed. Those that
+/// Restarts threads that are queued here, because the endpoint is being destroyed; a bounded number of them. Those that
 /// were sending a fault stop instead.
-pub fn finalise(k: &Kernel, ep: KRef<Endpoint>) {
-    while let Some(t) = ep.get(k).queue().head {
+pub fn finalise(k: &Kernel, ep: KRef<Endpoint>) -> Finalised {
+    for _ in 0..WAITERS_AT_ONCE {
+        let Some(t) = ep.get(k).queue().head else { break };
         detach_receiver(k, ep, t);
         restart(k, t);
+        k.spend(WAITER_UNITS);
     }
     sched::reschedule(k);
+    Finalised::when(ep.get(k).is_idle())
 }
 
 /// Restarts the senders with this badge (`CNode_CancelBadgedSends`, spec §9.5).
-pub fn cancel_badged_sends(k: &Kernel, ep: KRef<Endpoint>, badge: Badge) {
+///
+/// # Preemption
+///
+/// After every restart.
+///
+/// # Errors
+///
+/// `Preempted`: some are left.
+pub fn cancel_badged_sends(k: &Kernel, ep: KRef<Endpoint>, badge: Badge) -> Result<(), Preempted> {
     if ep.get(k).state() != EndpointState::Sending {
-        return;
+        return Ok(());
     }
     let mut at = ep.get(k).queue().head;
-    while let Some(t) = at {
+    let mut done = Ok(());
+    while let (Some(t), Ok(())) = (at, done) {
         at = t.get(k).links.next.get();
         let ThreadState::BlockedOnSend { authority, .. } = t.get(k).state.get() else { continue };
         if authority.badge == badge {
             remove(k, ep, t);
             restart(k, t);
+            done = k.preemption_point_after(WAITER_UNITS);
         }
     }
     sched::reschedule(k);
+    done
 }
 
 /// A dequeued thread does its system call again; a fault that was being sent is forgotten.

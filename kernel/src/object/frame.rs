@@ -15,7 +15,7 @@ use sel4_abi::{CapRights, InvocationLabel, VmAttributes};
 use crate::arch::pte::{Execute, MemoryType};
 use crate::arch::{self, CacheOp};
 use crate::cap::{FrameCap, Mapping, RawCap, SlotRef};
-use crate::error::{LookupFault, SyscallError};
+use crate::error::{LookupFault, Preempted, SyscallError};
 use crate::kernel::Kernel;
 use crate::kobj::KRef;
 use crate::mem::{PhysAddr, UserVa};
@@ -40,10 +40,36 @@ pub struct CacheRange {
     pub end: UserVa,
 }
 
+/// Caches are maintained in pieces of so many bytes.
+const PIECE: u64 = 4096;
+/// What a piece is worth in units of work.
+const PIECE_UNITS: u32 = 4;
+
 impl CacheRange {
-    /// Does it.
-    pub fn perform(self) {
-        arch::cache::user_range(self.operation, self.root.addr().to_phys(), self.asid, self.start, self.end);
+    /// Does it for the invocation with these arguments, whose first word says where to begin.
+    ///
+    /// # Preemption
+    ///
+    /// After every 4 KiB; the first word says then where to go on.
+    ///
+    /// # Errors
+    ///
+    /// `Preempted`.
+    pub fn perform(self, k: &Kernel, args: &Args) -> Result<(), Preempted> {
+        let root = self.root.addr().to_phys();
+        let mut start = self.start.0;
+        loop {
+            let end = (start + 1).next_multiple_of(PIECE).min(self.end.0);
+            arch::cache::user_range(self.operation, root, self.asid, UserVa(start), UserVa(end));
+            if end == self.end.0 {
+                return Ok(());
+            }
+            start = end;
+            if let Err(preempted) = k.preemption_point_after(PIECE_UNITS) {
+                args.set_first_word(k, args.word(k, 0).any() + (start - self.start.0));
+                return Err(preempted);
+            }
+        }
     }
 }
 
@@ -51,16 +77,19 @@ impl CacheRange {
 ///
 /// # Errors
 /// `IllegalOperation` for a label that is none of a frame's; else those of the operation ([`decode_map`],
-/// [`decode_maintain`]). Unmapping and telling the address cannot fail.
+/// [`decode_maintain`]); `Preempted` while caches are maintained. Unmapping and telling the address cannot fail.
 pub fn invoke(k: &mut Kernel, inv: &Invocation<'_>, frame: FrameCap) -> InvokeResult {
-    let maintain = |operation| decode_maintain(k, operation, frame, inv.args).map(CacheRange::perform);
+    let maintain = |operation| -> InvokeResult {
+        decode_maintain(k, operation, frame, inv.args)?.perform(k, inv.args)?;
+        Ok(Outcome::Done)
+    };
     match InvocationLabel::try_from(inv.label) {
         Ok(InvocationLabel::PageMap) => map(k, inv.slot, decode_map(k, frame, inv.args)?),
         Ok(InvocationLabel::PageUnmap) => unmap(k, inv.slot),
-        Ok(InvocationLabel::PageCleanData) => maintain(CacheOp::Clean)?,
-        Ok(InvocationLabel::PageInvalidateData) => maintain(CacheOp::Invalidate)?,
-        Ok(InvocationLabel::PageCleanInvalidateData) => maintain(CacheOp::CleanInvalidate)?,
-        Ok(InvocationLabel::PageUnifyInstruction) => maintain(CacheOp::Unify)?,
+        Ok(InvocationLabel::PageCleanData) => return maintain(CacheOp::Clean),
+        Ok(InvocationLabel::PageInvalidateData) => return maintain(CacheOp::Invalidate),
+        Ok(InvocationLabel::PageCleanInvalidateData) => return maintain(CacheOp::CleanInvalidate),
+        Ok(InvocationLabel::PageUnifyInstruction) => return maintain(CacheOp::Unify),
         Ok(InvocationLabel::PageGetAddress) => return Ok(Outcome::Word(frame.region.base().0)),
         _ => return Err(SyscallError::IllegalOperation.into()),
     }

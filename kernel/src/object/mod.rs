@@ -29,3 +29,18 @@ pub use page_table::PageTable;
 pub use reply::{Above, Reply};
 pub use sched_context::{Refill, SchedContext};
 pub use tcb::{NAME_BYTES, QueueLinks, Queued, Tcb, TcbSlot, ThreadState};
+
+/// How far an object has come that is being destroyed in bounded steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finalised {
+    /// It may go.
+    Done,
+    /// There is more to do before it goes.
+    Partly,
+}
+
+impl Finalised {
+    const fn when(is_done: bool) -> Self {
+        if is_done { Finalised::Done } else { Finalised::Partly }
+    }
+}

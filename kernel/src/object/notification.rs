@@ -20,9 +20,9 @@
 
 use core::cell::Cell;
 
-use super::endpoint::Blocking;
+use super::endpoint::{Blocking, WAITER_UNITS, WAITERS_AT_ONCE};
 use super::tcb::{Queued, Tcb, ThreadState, thread};
-use super::{SchedContext, sched_context};
+use super::{Finalised, SchedContext, sched_context};
 use crate::Kernel;
 use crate::cap::Badge;
 use crate::kobj::KRef;
@@ -198,18 +198,21 @@ pub fn unbind_tcb(k: &Kernel, t: KRef<Tcb>) {
     }
 }
 
-/// Cuts all bindings and restarts the waiters, because the notification is being destroyed.
-pub fn finalise(k: &Kernel, n: KRef<Notification>) {
+/// Cuts all bindings and restarts waiters, because the notification is being destroyed; a bounded number of them.
+pub fn finalise(k: &Kernel, n: KRef<Notification>) -> Finalised {
     if let Some(sc) = n.get(k).sched_context.get() {
         sched_context::unbind_notification(k, sc);
     }
     if let Some(t) = n.get(k).bound_tcb.get() {
         unbind_tcb(k, t);
     }
-    while let Some(t) = n.get(k).waiters().head {
+    for _ in 0..WAITERS_AT_ONCE {
+        let Some(t) = n.get(k).waiters().head else { break };
         remove(k, n, t);
         sched::set_state(k, t, ThreadState::Restart);
         thread::wake(k, t);
+        k.spend(WAITER_UNITS);
     }
     sched::reschedule(k);
+    Finalised::when(n.get(k).waiters().is_empty())
 }

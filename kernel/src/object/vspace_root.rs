@@ -27,10 +27,13 @@ pub enum VSpaceInvocation {
 /// Decodes and performs an invocation of a VSpace.
 ///
 /// # Errors
-/// Those of [`decode`].
+/// Those of [`decode`]; `Preempted` ([`CacheRange::perform`]).
 pub fn invoke(k: &mut Kernel, invocation: &Invocation, vspace: VSpaceCap) -> InvokeResult {
-    let decoded = decode(k, invocation.label, vspace, invocation.args)?;
-    Ok(perform(decoded))
+    match decode(k, invocation.label, vspace, invocation.args)? {
+        VSpaceInvocation::Maintain(range) => range.perform(k, invocation.args)?,
+        VSpaceInvocation::Nothing => {}
+    }
+    Ok(Outcome::Done)
 }
 
 /// Decodes the cache operations (spec §3.13). Checks in order:
@@ -84,15 +87,6 @@ pub fn decode(k: &Kernel, label: u64, vspace: VSpaceCap, args: &Args) -> Result<
         start: UserVa(start),
         end: UserVa(end),
     }))
-}
-
-/// Does what was decoded.
-pub fn perform(invocation: VSpaceInvocation) -> Outcome {
-    match invocation {
-        VSpaceInvocation::Maintain(range) => range.perform(),
-        VSpaceInvocation::Nothing => {}
-    }
-    Outcome::Done
 }
 
 /// Destroys a VSpace: its ASID is free again and its translations are forgotten.

@@ -114,6 +114,13 @@ impl Args {
         })
     }
 
+    /// Writes the first word, which travels in a register, so that the call, when it is repeated after a preemption, asks
+    /// for what is left to do.
+    pub fn set_first_word(&self, k: &Kernel, word: u64) {
+        let [first, ..] = self.caller.get(k).context.message_registers();
+        first.set(word);
+    }
+
     /// Copies the words from `first` on to these places; the message is long enough.
     pub fn copy_to(&self, k: &Kernel, first: usize, places: &[&Cell<u64>]) {
         let in_registers = MSG_REGISTERS.saturating_sub(first).min(places.len());

@@ -18,6 +18,9 @@ pub struct AsidTable {
     pools: [Cell<Option<KRef<AsidPool>>>; 1 << ASID_POOLS_BITS],
 }
 
+/// So many ASIDs of a pool that is being destroyed are retired before it is looked whether something else is due.
+const RETIRED_AT_ONCE: usize = 32;
+
 /// What is wrong with a VSpace capability that is to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StaleVSpace {
@@ -56,19 +59,25 @@ impl AsidTable {
         }
     }
 
-    /// Takes a pool out and unassigns all its ASIDs; nothing if another pool has its place.
-    pub fn remove_pool(&self, k: &Kernel, base: Asid, pool: KRef<AsidPool>) {
+    /// Unassigns ASIDs of a pool, a bounded number of them, and takes it out when none is left; answers whether it is out.
+    /// It is if another pool has its place.
+    pub fn remove_pool(&self, k: &Kernel, base: Asid, pool: KRef<AsidPool>) -> bool {
         if self.pool(base) != Some(pool) {
-            return;
+            return true;
+        }
+        let mut left = RETIRED_AT_ONCE;
+        for (index, root) in pool.get(k).roots.iter().enumerate() {
+            let (Some(_), Ok(index)) = (root.get(), u16::try_from(index)) else { continue };
+            let Some(fewer) = left.checked_sub(1) else { return false };
+            left = fewer;
+            root.set(None);
+            arch::retire_asid(Asid(base.0 + index));
+            k.spend(1);
         }
         if let Some(entry) = self.pools.get(base.pool()) {
             entry.set(None);
         }
-        for (index, root) in pool.get(k).roots.iter().enumerate() {
-            if let (Some(_), Ok(index)) = (root.take(), u16::try_from(index)) {
-                arch::retire_asid(Asid(base.0 + index));
-            }
-        }
+        true
     }
 
     /// The root that `asid` stands for.

@@ -28,6 +28,7 @@ pub struct Disk {
     alias: Option<String>,
     kind: u32,
     is_divided: bool,
+    is_signed: bool,
 }
 
 /// A disk, or a part of one, that somebody has open.
@@ -73,6 +74,8 @@ pub struct Device<'a> {
     pub sectors: u64,
     /// Whether it refuses to be written.
     pub is_read_only: bool,
+    /// Whether its first sector is signed, or cannot be read.
+    pub is_signed: bool,
     /// Its serial number; empty if it has none.
     pub serial: &'a str,
 }
@@ -81,7 +84,7 @@ impl Disks {
     /// Enters the next device with its partitions: `disk0`, `disk0p1`, …; with a serial number `swap` also `swap`,
     /// `swapp1`, ….
     pub fn add(&mut self, device: usize, about: Device<'_>, partitions: &[Partition]) {
-        let Device { sectors, is_read_only, serial } = about;
+        let Device { sectors, is_read_only, is_signed, serial } = about;
         let alias = |rest: &str| (!serial.is_empty()).then(|| format!("{serial}{rest}"));
         self.all.push(Disk {
             device,
@@ -92,6 +95,7 @@ impl Disks {
             alias: alias(""),
             kind: DISK,
             is_divided: !partitions.is_empty(),
+            is_signed,
         });
         self.all.extend(partitions.iter().map(|partition| Disk {
             device,
@@ -102,6 +106,7 @@ impl Disks {
             alias: alias(&format!("p{}", partition.number)),
             kind: u32::from(partition.kind),
             is_divided: false,
+            is_signed: false,
         }));
     }
 
@@ -116,6 +121,7 @@ impl Disks {
             kind: disk.kind,
             is_read_only: disk.is_read_only,
             is_divided: disk.is_divided,
+            is_signed: disk.is_signed,
         })
     }
 
@@ -160,8 +166,8 @@ mod tests {
             start,
             sectors,
         });
-        disks.add(0, Device { sectors: 1000, is_read_only: false, serial: "disk" }, &parts);
-        disks.add(1, Device { sectors: 10, is_read_only: true, serial: "" }, &[]);
+        disks.add(0, Device { sectors: 1000, is_read_only: false, is_signed: true, serial: "disk" }, &parts);
+        disks.add(1, Device { sectors: 10, is_read_only: true, is_signed: false, serial: "" }, &[]);
         disks
     }
 
@@ -231,6 +237,8 @@ mod tests {
         let disks = disks();
         let kinds: Vec<u32> = (0..).map_while(|index| disks.info(index)).map(|info| info.kind).collect();
         assert_eq!(kinds, [DISK, 0x82, 0x0c, DISK]);
+        let signed: Vec<bool> = (0..).map_while(|index| disks.info(index)).map(|info| info.is_signed).collect();
+        assert_eq!(signed, [true, false, false, false]);
         assert_eq!(disks.info(u64::MAX), None);
         assert!(disks.info(3).is_some_and(|info| info.is_read_only && !info.is_divided));
     }

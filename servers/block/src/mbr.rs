@@ -23,7 +23,7 @@ const ENTRY: usize = 16;
 #[must_use]
 pub fn partitions(sector: &[u8; 512], sectors: u64) -> heapless::Vec<Partition, 4> {
     let mut found = heapless::Vec::new();
-    if sector.last_chunk() != Some(&[0x55, 0xaa]) || is_file_system(sector) {
+    if !is_signed(sector) || is_file_system(sector) {
         return found;
     }
     let entries = sector.get(TABLE..TABLE + 4 * ENTRY).unwrap_or_default().chunks_exact(ENTRY);
@@ -38,6 +38,12 @@ pub fn partitions(sector: &[u8; 512], sectors: u64) -> heapless::Vec<Partition, 
         }
     }
     found
+}
+
+/// Whether a disk whose first sector this is has something on it: a table of partitions, sound or not, or a file system.
+#[must_use]
+pub fn is_signed(sector: &[u8; 512]) -> bool {
+    sector.last_chunk() == Some(&[0x55, 0xaa])
 }
 
 fn overlap(one: &Partition, other: &Partition) -> bool {
@@ -109,10 +115,11 @@ mod tests {
             &[(0, 0x82, 8, 50), (0, 0x0c, u32::MAX, u32::MAX)],
         ] {
             assert!(partitions(&table(entries), 158).is_empty(), "{entries:?}");
+            assert!(is_signed(&table(entries)), "{entries:?}");
         }
         let mut unsigned = table(&[(0, 0x82, 8, 100)]);
         unsigned[511] = 0;
-        assert!(partitions(&unsigned, 158).is_empty());
+        assert!(partitions(&unsigned, 158).is_empty() && !is_signed(&unsigned));
     }
 
     #[test]

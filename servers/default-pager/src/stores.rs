@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 
 use mach_protocol::KernReturn;
-use mach_protocol::block::DiskName;
+use mach_protocol::block::{DISK, DiskInfo, DiskName, PAGING_AREA};
 use mach_protocol::default_pager::{
     BACKING_STORE_BASIC_INFO, BACKING_STORE_MAXPRI, BACKING_STORE_NOPRI, BASIC_INFO_COUNT, BasicInfo,
 };
@@ -23,6 +23,40 @@ use crate::world::{Backing, NoRoom, Pages, Removal, SECTORS_A_PAGE, Wanted};
 
 /// The most backing stores.
 pub const MAX_STORES: usize = 16;
+
+/// The serial number of a disk that is a paging area as a whole.
+const PAGING_DISK: &str = "disk";
+
+/// What a disk is to a pager that starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtStart {
+    /// A paging area.
+    Use,
+    /// None of the pager's business.
+    Leave,
+    /// It would be a paging area, but for this.
+    Refuse(&'static str),
+}
+
+/// Looks at a disk when the pager starts: paging areas are all partitions of that type, and the whole disk with the serial number
+/// `disk` unless it shows that there is something on it, which would be lost.
+#[must_use]
+pub fn at_start(disk: &DiskInfo) -> AtStart {
+    let is_named = disk.kind == DISK && !disk.is_divided && disk.serial == DiskName::new(PAGING_DISK);
+    if !is_named && disk.kind != u32::from(PAGING_AREA) {
+        AtStart::Leave
+    } else if disk.is_signed {
+        AtStart::Refuse(
+            "its first sector is that of a volume, or has a partition table that makes no sense, or cannot be read",
+        )
+    } else if disk.is_read_only {
+        AtStart::Refuse("it cannot be written")
+    } else if disk.sectors < SECTORS_A_PAGE {
+        AtStart::Refuse("it has no room for a page")
+    } else {
+        AtStart::Use
+    }
+}
 
 /// The number of a store. Numbers are not used again.
 pub type StoreId = u64;

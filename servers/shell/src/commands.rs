@@ -98,7 +98,7 @@ pub const COMMANDS: &[Info] = &[
         arguments: "NAME [ARGUMENTS]",
         about: "start a program and wait for its end; `run` may be left out",
         more: "^C ends it. With & behind it the shell does not wait. A name with a / is a file of the volume.\n\
-               A program that has the name of a command needs `run`. Words are apart by spaces; '...' and\n\
+               A program that has the name of a command needs `run`. Spaces separate words; '...' and\n\
                \"...\" keep them together.",
         count: (1, usize::MAX),
         read: |words| Some(Command::Run(words.to_vec())),
@@ -187,7 +187,7 @@ pub const COMMANDS: &[Info] = &[
         name: "ls",
         arguments: "[PATH]",
         about: "the files of a directory",
-        more: "Names are apart by /; case makes no difference.",
+        more: "/ separates names; case makes no difference.",
         count: (0, 1),
         read: |words| Some(Command::List(words.first().cloned().unwrap_or_default())),
     },

@@ -1,6 +1,6 @@
 //! From a line to words: quotes, where the output goes, and whether the shell waits.
 //!
-//! Words are apart by spaces. `'…'` takes everything as it is; in `"…"`, and outside of quotes, `\` takes the next
+//! Spaces separate words. `'…'` takes everything as it is; in `"…"`, and outside of quotes, `\` takes the next
 //! character as it is. Behind the words, unquoted: `> FILE` or `>> FILE`, then `&`.
 
 use alloc::string::String;

@@ -23,6 +23,12 @@ pub struct Config {
     pub memory: u64,
 }
 
+/// How many times the memory of the machine a task may have, to begin with (spec 2.5 recommends once): what is not used
+/// goes to the paging area, whose size is known to the default pager alone, and when that is full the writer is told.
+const LIMIT_PER_MEMORY: u64 = 8;
+/// Bytes that a task may have on the smallest machine.
+const LEAST_LIMIT: u64 = 512 << 20;
+
 /// Work that is left over: stacks that run through the records themselves, so that leaving work never needs memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Chores {
@@ -76,8 +82,7 @@ impl Vm {
     /// An empty state.
     #[must_use]
     pub fn new(config: Config) -> Vm {
-        const LEAST_LIMIT: u64 = 512 << 20;
-        let limit = config.memory.max(LEAST_LIMIT);
+        let limit = config.memory.saturating_mul(LIMIT_PER_MEMORY).max(LEAST_LIMIT);
         Vm {
             maps: Arena::new(),
             objects: Arena::new(),

@@ -36,6 +36,12 @@ impl<'a> Build<'a> {
         self
     }
 
+    /// Leaves the features out that packages have by default: the release configuration of those that have `debug`.
+    pub(crate) fn plain(mut self) -> Self {
+        self.arguments.push("--no-default-features".into());
+        self
+    }
+
     /// Adds one example of libmach.
     pub(crate) fn example(mut self, name: &str) -> Self {
         self.arguments.extend(["-p".into(), "libmach".into(), "--example".into(), name.into()]);

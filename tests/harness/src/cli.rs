@@ -155,7 +155,7 @@ pub(crate) struct ImageArgs {
 /// The machine to boot on, and for how long.
 #[derive(Args)]
 pub(crate) struct MachineArgs {
-    /// Memory, as in 256M or 2G
+    /// Memory, as in 256M or 2G; without it, as much as the board file says
     #[arg(long, value_name = "SIZE", value_parser = ram)]
     pub(crate) ram: Option<String>,
     /// Disk image to attach: a paging area, or partitions with one and a volume
@@ -164,13 +164,13 @@ pub(crate) struct MachineArgs {
     /// Disk image to attach: a FAT volume, whose files tasks can open
     #[arg(long, value_name = "FILE")]
     pub(crate) volume: Option<PathBuf>,
-    /// Seconds after which the run has failed
+    /// Seconds after which the run has failed; without it there is no limit
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// Board, a file of board-configs
     #[arg(long, value_name = "NAME", default_value = "virt")]
     pub(crate) board: String,
-    /// Processor, in QEMU's notation, such as cortex-a53 or max
+    /// Processor, in QEMU's notation, such as cortex-a53 or max; without it, the board file's
     #[arg(long, value_name = "NAME")]
     pub(crate) cpu: Option<String>,
     /// Version of the interrupt controller

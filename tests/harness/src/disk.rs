@@ -23,6 +23,9 @@ pub(crate) struct Disk {
     /// It is attached a second time, as the disk `test`.
     #[serde(default)]
     pub(crate) twin: bool,
+    /// Its first sector ends in the signature of what begins a PC's disk.
+    #[serde(default)]
+    pub(crate) signed: bool,
     /// What it must hold afterwards; nothing is looked at by default.
     after: Option<After>,
     /// How many MiB must be written to it, at least and at the most.
@@ -82,7 +85,7 @@ impl Disk {
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf> {
         let path = paths::product(Path::new("disks").join(format!("{}.img", name.replace([' ', '/'], "-"))))?;
         match self.after {
-            Some(_) => fs::write(&path, numbered(self.megabytes << 20, |_| false))?,
+            Some(_) => fs::write(&path, self.numbered(|_| false))?,
             // Whose contents nobody looks at is a file with a hole: a paging area may be large.
             None => fs::File::create(&path)?.set_len((self.megabytes as u64) << 20)?,
         }
@@ -110,8 +113,8 @@ impl Disk {
         let half = self.megabytes * (1 << 20) / SECTOR / 2;
         let wanted = match self.after {
             None => return Ok(fs::remove_file(image)?),
-            Some(After::Unchanged) => numbered(self.megabytes << 20, |_| false),
-            Some(After::HalfInverted) => numbered(self.megabytes << 20, |sector| sector >= half),
+            Some(After::Unchanged) => self.numbered(|_| false),
+            Some(After::HalfInverted) => self.numbered(|sector| sector >= half),
         };
         let is = fs::read(image)?;
         let mut sectors = is.chunks(SECTOR).zip(wanted.chunks(SECTOR));
@@ -122,6 +125,17 @@ impl Disk {
             bail!("sector {bad} of {} holds something else than it must", image.display());
         }
         Ok(fs::remove_file(image)?)
+    }
+
+    /// What is on it if these sectors are inverted.
+    fn numbered(&self, is_inverted: impl Fn(usize) -> bool) -> Vec<u8> {
+        let mut image = numbered(self.megabytes << 20, is_inverted);
+        if self.signed
+            && let Some(end) = image.get_mut(SECTOR - 2..SECTOR)
+        {
+            end.copy_from_slice(&[0x55, 0xaa]);
+        }
+        image
     }
 }
 
@@ -159,6 +173,7 @@ mod tests {
     fn a_disk_is_judged_by_its_sectors() {
         let disk = Disk {
             megabytes: 1,
+            signed: false,
             failing: Vec::new(),
             twin: false,
             after: Some(After::HalfInverted),
@@ -180,7 +195,15 @@ mod tests {
                      virtio_blk_handle_read vdev 0x5 req 0x7 sector 64 nsectors 2048\nanything else nsectors\n";
         let traffic = Traffic::parse(trace);
         assert_eq!(traffic, Traffic { written: 2 << 20, read: (1 << 20) + 4096 });
-        let disk = |written, read| Disk { megabytes: 1, failing: Vec::new(), twin: false, after: None, written, read };
+        let disk = |written, read| Disk {
+            megabytes: 1,
+            signed: false,
+            failing: Vec::new(),
+            twin: false,
+            after: None,
+            written,
+            read,
+        };
         assert!(disk(Some([2, 2]), Some([1, 2])).check_traffic(traffic).is_ok());
         let error = disk(Some([3, 9]), None).check_traffic(traffic).expect_err("too little").to_string();
         assert_eq!(error, "2048 KiB written, 1028 KiB read; wanted 3 to 9 MiB written");

@@ -125,12 +125,11 @@ pub(crate) fn record(arguments: &GoldenArgs) -> Result<u8> {
     if suites.is_empty() {
         bail!("no suite with a golden file has `{}` in its name", arguments.filter);
     }
-    let base = Base::build()?;
     for suite in &suites {
         let (Image::Root(package), Some(file)) = (suite.image()?, &suite.golden) else {
             bail!("suite {}: only a root task alone on the kernel can have a golden file", suite.name);
         };
-        let results = boot(&base, suite, &package)?;
+        let results = boot(&Base::build_in(suite.configuration())?, suite, &package)?;
         let file = paths::in_project(file);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -143,7 +142,7 @@ pub(crate) fn record(arguments: &GoldenArgs) -> Result<u8> {
 
 /// What the cases of a suite see, on its first machine. Whether they like it is of no interest here.
 fn boot(base: &Base, suite: &Suite, package: &str) -> Result<Results> {
-    let built = cargo::Build::release(cargo::USER).package(package).run()?;
+    let built = suite.configuration().of(cargo::Build::release(cargo::USER).package(package)).run()?;
     let root = built.get(package).with_context(|| format!("no {package} was built"))?;
     let image = base.compose(&fs::read(root)?, &suite.name)?;
     let machine: Machine = suite.on.first().with_context(|| format!("suite {}: no machine", suite.name))?.parse()?;

@@ -31,6 +31,22 @@ pub(crate) fn write(arguments: &ImageArgs) -> Result<u8> {
     Ok(0)
 }
 
+/// A configuration of the kernel (kernel ABI 1.12): both are optimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Configuration {
+    /// With debug calls and messages.
+    Debug,
+    /// Without.
+    Release,
+}
+
+impl Configuration {
+    /// That build in this configuration.
+    pub(crate) fn of(self, build: cargo::Build<'_>) -> cargo::Build<'_> {
+        if self == Self::Release { build.plain() } else { build }
+    }
+}
+
 /// What every image begins with: the boot stage and a kernel.
 pub(crate) struct Base {
     boot: Vec<u8>,
@@ -42,7 +58,12 @@ pub(crate) struct Base {
 impl Base {
     /// Builds both, or takes the kernel that the environment names.
     pub(crate) fn build() -> Result<Self> {
-        let mut build = cargo::Build::release(cargo::PRIVILEGED).package("boot");
+        Self::build_in(Configuration::Debug)
+    }
+
+    /// The same, with our kernel in that configuration.
+    pub(crate) fn build_in(configuration: Configuration) -> Result<Self> {
+        let mut build = configuration.of(cargo::Build::release(cargo::PRIVILEGED).package("boot"));
         let other = other_kernel();
         if other.is_none() {
             build = build.package("kernel");

@@ -3,6 +3,7 @@
 use crate::board::Board;
 use crate::damage::Damage;
 use crate::disk::Disk;
+use crate::image::Configuration;
 use crate::paths;
 use crate::qemu::{Level, Options};
 use crate::task::Parts;
@@ -45,6 +46,9 @@ pub(crate) struct Suite {
     pub(crate) killed: Option<String>,
     pub(crate) stops: Option<String>,
     pub(crate) damage: Option<Damage>,
+    /// The kernel is the one without debug calls.
+    #[serde(default)]
+    pub(crate) release: bool,
     pub(crate) faulty: Option<String>,
     pub(crate) server: Option<String>,
     #[serde(default)]
@@ -97,6 +101,11 @@ impl Suite {
     /// What its system has that others have not.
     pub(crate) fn parts(&self) -> Parts<'_> {
         Parts { faulty: self.faulty.as_deref(), server: self.server.as_deref(), grants: &self.grants }
+    }
+
+    /// The kernel's configuration.
+    pub(crate) fn configuration(&self) -> Configuration {
+        if self.release { Configuration::Release } else { Configuration::Debug }
     }
 
     /// What to boot.

@@ -6,7 +6,7 @@
 use crate::board::Board;
 use crate::cli::{Ring, TestArgs};
 use crate::disk::Traffic;
-use crate::image::Base;
+use crate::image::{Base, Configuration};
 use crate::judge::{self, Case};
 use crate::qemu::{self, Console, Outcome};
 use crate::run::Watch;
@@ -14,6 +14,7 @@ use crate::suite::{self, Image, Machine, Suite};
 use crate::task::{self, System, Task, Then};
 use crate::{FAILED, bench, broken, cargo, documents, front, host};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -253,20 +254,24 @@ fn tail(outcome: &Outcome) -> Vec<String> {
 /// Everything that the suites boot, built with as few calls of cargo as there are targets.
 struct Images {
     base: Base,
+    /// With the kernel that has no debug calls, if any suite wants it.
+    release: Option<Base>,
     /// Tessera's root with servers and all tasks, if any suite needs it.
     system: Option<System>,
-    roots: cargo::Executables,
+    roots: BTreeMap<String, Vec<u8>>,
+    /// Those for the kernel without debug calls.
+    release_roots: BTreeMap<String, Vec<u8>>,
 }
 
 impl Images {
     fn build(suites: &[Suite]) -> Result<Self> {
-        let base = Base::build()?;
-        let (mut tasks, mut roots) = (Vec::new(), Vec::new());
+        let (mut tasks, mut roots, mut release_roots) = (Vec::new(), Vec::new(), Vec::new());
         for suite in suites {
             tasks.extend(suite.server.clone().map(Task::Package));
             match suite.image()? {
                 Image::Example(name) => tasks.push(Task::Example(name)),
                 Image::Task(name) => tasks.push(Task::Package(name)),
+                Image::Root(name) if suite.release => release_roots.push(name),
                 Image::Root(name) => roots.push(name),
                 Image::Shell => {
                     tasks.extend(task::examples()?.into_iter().map(Task::Example));
@@ -277,19 +282,21 @@ impl Images {
         }
         tasks.sort();
         tasks.dedup();
-        roots.sort();
-        roots.dedup();
         let system = if tasks.is_empty() { None } else { Some(System::build(&tasks)?) };
-        let roots = if roots.is_empty() {
-            cargo::Executables::new()
-        } else {
-            roots.iter().fold(cargo::Build::release(cargo::USER), |b, name| b.package(name)).run()?
-        };
-        Ok(Self { base, system, roots })
+        // Those without debug calls first: what stays in the folders of products is of the usual configuration.
+        let release_roots = packages(release_roots, Configuration::Release)?;
+        let has_release = suites.iter().any(|suite| suite.release);
+        let release = if has_release { Some(Base::build_in(Configuration::Release)?) } else { None };
+        let roots = packages(roots, Configuration::Debug)?;
+        Ok(Self { base: Base::build()?, release, system, roots, release_roots })
     }
 
     /// The runs of one suite, with its image written.
     fn jobs(&self, suite: &Suite) -> Result<Vec<Job>> {
+        let (base, roots) = match &self.release {
+            Some(base) if suite.release => (base, &self.release_roots),
+            _ => (&self.base, &self.roots),
+        };
         let root = match suite.image()? {
             Image::Example(name) | Image::Task(name) => {
                 let Some(system) = &self.system else { bail!("the system was not built") };
@@ -299,16 +306,28 @@ impl Images {
                 let Some(system) = &self.system else { bail!("the system was not built") };
                 system.root(None, Then::Shell)?
             }
-            Image::Nothing => self.base.kernel().to_vec(),
-            Image::Root(name) => std::fs::read(self.roots.get(&name).with_context(|| format!("no {name} was built"))?)?,
+            Image::Nothing => base.kernel().to_vec(),
+            Image::Root(name) => roots.get(&name).with_context(|| format!("no {name} was built"))?.clone(),
         };
-        let image = self.base.compose_with(&root, &suite.name, suite.damage)?;
+        let image = base.compose_with(&root, &suite.name, suite.damage)?;
         let jobs = suite.on.iter().map(|on| {
             let name = if suite.on.len() > 1 { format!("{} on {on}", suite.name) } else { suite.name.clone() };
             Ok(Job { name, suite: suite.clone(), machine: on.parse()?, image: image.clone() })
         });
         jobs.collect()
     }
+}
+
+/// The ELF files of packages that are root tasks, by name.
+fn packages(mut names: Vec<String>, configuration: Configuration) -> Result<BTreeMap<String, Vec<u8>>> {
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let build = names.iter().fold(cargo::Build::release(cargo::USER), |build, name| build.package(name));
+    let built = configuration.of(build).run()?;
+    built.into_iter().map(|(name, path)| Ok((name, fs::read(path)?))).collect()
 }
 
 #[cfg(test)]

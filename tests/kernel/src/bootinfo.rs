@@ -1,24 +1,11 @@
 //! What the kernel tells and gives the first task: kernel ABI 6.
 
-use mach_sys::Cap;
-use mach_sys::abi::{InvocationLabel as L, SlotRegion};
-use mach_sys::cap::Unspecified;
-use mach_sys::debug::identify;
+use mach_sys::abi::InvocationLabel as L;
 
 use crate::call::{Answer, call};
 use crate::case::{Done, cases};
 use crate::trace::note;
 use crate::world::{CACHED, DEPTH, READ_WRITE, ROOT, TCB, VSPACE, World, is_empty};
-
-/// The kind of the capability in a slot.
-fn kind(slot: u64) -> u64 {
-    identify(Cap::<Unspecified>::new(slot))
-}
-
-/// Whether all slots of a region hold this kind, and it has any.
-fn all_are(region: SlotRegion, wanted: u64) -> u64 {
-    u64::from(region.start < region.end && (region.start..region.end).all(|slot| kind(slot) == wanted))
-}
 
 fn ok(answer: Answer) -> Done {
     answer.note();
@@ -31,10 +18,6 @@ fn image_start(_: &World) -> u64 {
 }
 
 cases! {
-    "boot_info.initial_slots_hold_their_kinds" => [0, 12, 10, 9, 14, 11, 13, 0, 0, 1, 1, 20, 0, 0, 22, 0], |_| {
-        (0..16).for_each(|slot| note(kind(slot)));
-        Ok(())
-    };
     "boot_info.one_core_and_no_io_space" => [0, 1, 0, 0, 0, 0, 0, 0], |w| {
         let info = w.boot.info();
         note(info.node_id);
@@ -47,15 +30,6 @@ cases! {
         note(info.init_thread_domain);
         Ok(())
     };
-    "boot_info.regions_hold_their_kinds" => [1, 1, 1, 1, 1], |w| {
-        let info = w.boot.info();
-        note(all_are(info.user_image_frames, 1));
-        note(all_are(info.user_image_paging, 3));
-        note(all_are(info.extra_bi_pages, 1));
-        note(all_are(info.schedcontrol, 24));
-        note(all_are(info.untyped, 2));
-        Ok(())
-    };
     "boot_info.regions_follow_one_another" => [16, 0, 0, 0, 0, 0, 1], |w| {
         let info = w.boot.info();
         note(info.user_image_paging.start);
@@ -65,12 +39,6 @@ cases! {
         note(info.untyped.start - info.user_image_frames.end);
         note(info.empty.start - info.untyped.end);
         note(u64::from(info.empty.end == 1 << info.init_thread_cnode_size_bits));
-        Ok(())
-    };
-    "boot_info.empty_slots_are_empty" => [0], |w| {
-        let info = w.boot.info();
-        // Those of the cases' own things, at the beginning, are not.
-        note((info.empty.start + 64..info.empty.end).filter(|slot| kind(*slot) != 0).count() as u64);
         Ok(())
     };
     "boot_info.cspace_has_a_guard_of_zeros" => [1, 0], |w| {

@@ -7,7 +7,7 @@
 use core::fmt::{self, Write};
 
 use mach_sys::bootinfo::Boot;
-use mach_sys::debug::{DebugConsole, semihosting_exit};
+use mach_sys::debug::{SemihostingLog, semihosting_exit};
 use test_report::Line;
 
 use crate::trace;
@@ -84,10 +84,10 @@ pub(crate) const fn guard_mismatch(which: u64, bits_left: u64, guard: u64, guard
     [6, which, 4, bits_left, guard, guard_bits]
 }
 
-/// Writes a line to the kernel's console.
+/// Writes a line to the emulator's log, which every kernel lets through.
 pub(crate) fn say(line: fmt::Arguments<'_>) {
-    // The console takes everything.
-    let _ = writeln!(DebugConsole, "{line}");
+    // The log takes everything.
+    let _ = writeln!(SemihostingLog, "{line}");
 }
 
 /// Words as they are printed.

@@ -19,6 +19,8 @@ mod case;
 #[cfg(target_os = "none")]
 mod cnode;
 #[cfg(target_os = "none")]
+#[cfg(feature = "debug")]
+mod debug;
 mod endpoint;
 #[cfg(target_os = "none")]
 mod fault;
@@ -35,6 +37,8 @@ mod prisoner;
 #[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]
+#[cfg(not(feature = "debug"))]
+mod release;
 mod reply;
 #[cfg(target_os = "none")]
 mod sched;
@@ -71,6 +75,10 @@ const GROUPS: &[&[case::Case]] = &[
     asid::CASES,
     irq::CASES,
     registers::CASES,
+    #[cfg(feature = "debug")]
+    debug::CASES,
+    #[cfg(not(feature = "debug"))]
+    release::CASES,
     bootinfo::CASES,
     siege::CASES,
 ];

@@ -8,7 +8,7 @@ use crate::call::{call, recv, signal, word};
 use crate::case::{Done, Trouble, cases};
 use crate::start::{bare_call, keep_floats};
 use crate::trace::note;
-use crate::world::{Must, ROOT, TCB, World, mint};
+use crate::world::{Must, ROOT, World, mint};
 
 /// What each register is before the call, unless a case says otherwise.
 const fn pattern(index: usize) -> u64 {
@@ -57,7 +57,7 @@ pub(crate) fn read(tcb: CPtr) -> [u64; CONTEXT_REGISTERS] {
 }
 
 /// Makes one call with `x` in the registers that it reads; notes each register that it changed, with its value.
-fn changes(w: &mut World, number: i64, x: &[(u8, u64)]) -> Done {
+pub(crate) fn changes(w: &mut World, number: i64, x: &[(u8, u64)]) -> Done {
     let mut before = patterned(bare_call, x);
     set(&mut before, 7, number.cast_unsigned());
     let (agent, endpoint, reply) = bare(w, &before)?;
@@ -87,7 +87,7 @@ const fn info(label: u64, caps: u64, length: u64) -> u64 {
 }
 
 /// A number that is no system call: its fault's label, length, and the number.
-fn unknown(w: &mut World, number: i64) -> Done {
+pub(crate) fn unknown(w: &mut World, number: i64) -> Done {
     let (_, endpoint, reply) = bare(w, &patterned(bare_call, &[(7, number.cast_unsigned())]))?;
     let fault = recv(endpoint, reply);
     note(fault.info.label());
@@ -169,10 +169,6 @@ cases! {
         w.start(1, 101, [badged, 0, 0, 0, 0, 0], |a| crate::call::send(a[0], 7, &[11, 12], &[]))?;
         w.settle();
         changes(w, Syscall::Wait.number(), &[(0, endpoint)])
-    };
-    "syscall.registers.debug_put_char" => [4, 0], |w| changes(w, Syscall::DebugPutChar.number(), &[(0, 0)]);
-    "syscall.registers.debug_cap_identify" => [4, 0, 0, 12], |w| {
-        changes(w, Syscall::DebugCapIdentify.number(), &[(0, TCB)])
     };
     "registers.floating_point_is_each_threads_own" => [0, 0, 0], |w| {
         for number in 0..3 {

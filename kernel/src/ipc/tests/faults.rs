@@ -92,7 +92,7 @@ fn a_fault_that_is_cancelled_in_the_queue_is_forgotten() {
     fault::handle_user_exception(&mut w.m.kernel, 0);
     w.settle();
     assert!(matches!(w.state(t), ThreadState::BlockedOnSend { .. }));
-    endpoint::cancel_badged_sends(w.k(), ep.obj, Badge(55));
+    assert_eq!(endpoint::cancel_badged_sends(w.k(), ep.obj, Badge(55)), Ok(()));
     w.settle();
     assert_eq!((w.state(t), t.obj.get(w.k()).fault.get()), (ThreadState::Inactive, None));
 }

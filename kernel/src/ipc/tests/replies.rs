@@ -5,8 +5,10 @@ use std::vec::Vec;
 
 use sel4_abi::{CapRights, InvocationLabel, MessageInfo, Syscall};
 
-use super::{Server, delete, serve, serve_passively};
-use crate::cap::Cap;
+use super::{Server, serve, serve_passively};
+use crate::arch::irq;
+use crate::arch::types::Irq;
+use crate::cap::{Badge, Cap, delete};
 use crate::kobj::KRef;
 use crate::object::tcb::{ThreadState, thread};
 use crate::object::{Endpoint, SchedContext, Tcb, endpoint, sched_context};
@@ -113,9 +115,9 @@ fn deleting_the_top_reply_object_returns_the_context_and_stops_the_caller() {
     let Chain { mut w, client, first, second, sc, .. } = chain();
     let manager = w.thread(200);
     w.start(manager);
-    delete(&mut w, second.reply.cptr);
+    super::delete(&mut w, second.reply.cptr);
     assert_eq!((w.state(first.tcb), w.context_of(first.tcb)), (ThreadState::Inactive, sc));
-    delete(&mut w, first.reply.cptr);
+    super::delete(&mut w, first.reply.cptr);
     assert_eq!((w.state(client), w.context_of(client)), (ThreadState::Inactive, sc));
 }
 
@@ -124,9 +126,9 @@ fn deleting_reply_objects_bottom_up_does_not_reach_the_client() {
     let Chain { mut w, client, first, second, sc, .. } = chain();
     let manager = w.thread(200);
     w.start(manager);
-    delete(&mut w, first.reply.cptr);
+    super::delete(&mut w, first.reply.cptr);
     assert_eq!((w.state(client), w.context_of(client)), (ThreadState::Inactive, None));
-    delete(&mut w, second.reply.cptr);
+    super::delete(&mut w, second.reply.cptr);
     assert_eq!((w.state(first.tcb), w.context_of(first.tcb)), (ThreadState::Inactive, sc));
 }
 
@@ -316,7 +318,7 @@ fn threads_of_a_deleted_endpoint_continue_in_reverse_order() {
     }
     let manager = w.thread(100);
     w.start(manager);
-    delete(&mut w, ep.cptr);
+    super::delete(&mut w, ep.cptr);
     for expected in [3, 2, 1, 0] {
         let running = w.current().unwrap();
         w.suspend(running);
@@ -343,4 +345,76 @@ fn cancelling_badged_sends_restarts_exactly_those() {
     let left: Vec<_> = ep.obj.get(w.k()).queue().iter(w.k()).collect();
     assert_eq!(left, [senders[1].obj, senders[3].obj]);
     assert_eq!((w.state(senders[0]), w.state(senders[2])), (ThreadState::Restart, ThreadState::Restart));
+}
+
+/// More threads than are restarted between two looks at what else is due.
+const CROWD: usize = 50;
+
+/// Lets [`CROWD`] threads wait at what `wait` waits at.
+fn crowd(w: &mut World, wait: impl Fn(&mut World)) -> Vec<Named<Tcb>> {
+    (0..CROWD)
+        .map(|_| {
+            let t = w.thread(50);
+            w.start(t);
+            wait(w);
+            t
+        })
+        .collect()
+}
+
+/// How many of them were restarted.
+fn restarted(w: &World, threads: &[Named<Tcb>]) -> usize {
+    threads.iter().filter(|t| w.state(**t) == ThreadState::Restart).count()
+}
+
+#[test]
+fn deleting_what_many_wait_at_is_preempted_and_lets_nobody_wait_anew() {
+    for is_endpoint in [true, false] {
+        let mut w = World::with_memory(20);
+        let (ep, n) = (w.endpoint(), w.notification(1));
+        let cptr = if is_endpoint { ep.cptr } else { n.cptr };
+        let threads = crowd(&mut w, |w| if is_endpoint { w.send(cptr, 0, &[]) } else { w.wait(cptr) });
+        let manager = w.thread(100);
+        w.start(manager);
+        let mut done = 0;
+        irq::raise(Irq(40));
+        while delete::delete(w.k(), w.slot(cptr)).is_err() {
+            let now = restarted(&w, &threads);
+            assert!((done + 1..=done + 16).contains(&now), "{now} after {done}");
+            done = now;
+            match w.cap(cptr) {
+                Cap::Endpoint(c) => assert!(c.rights.is_empty()),
+                Cap::Notification(c) => assert!(c.rights.is_empty()),
+                other => panic!("{other:?}"),
+            }
+        }
+        irq::take(|_| ());
+        assert!(done > 0, "it was never preempted");
+        assert_eq!(restarted(&w, &threads), CROWD);
+        assert_eq!(w.cap(cptr), Cap::Null);
+        w.settle();
+        w.assert_valid();
+    }
+}
+
+#[test]
+fn cancelling_many_badged_sends_is_preempted_and_goes_on() {
+    let mut w = World::with_memory(20);
+    let ep = w.endpoint();
+    let badged = w.badged(ep, 7, CapRights::ALL);
+    let threads = crowd(&mut w, |w| w.send(badged, 0, &[]));
+    let manager = w.thread(100);
+    w.start(manager);
+    let mut done = 0;
+    irq::raise(Irq(40));
+    while endpoint::cancel_badged_sends(w.k(), ep.obj, Badge(7)).is_err() {
+        let now = restarted(&w, &threads);
+        assert!((done + 1..=done + 16).contains(&now), "{now} after {done}");
+        done = now;
+    }
+    irq::take(|_| ());
+    assert!(done > 0, "it was never preempted");
+    assert_eq!(restarted(&w, &threads), CROWD);
+    w.settle();
+    w.assert_valid();
 }

@@ -1,7 +1,9 @@
 //! ASID control and pools, one test per row of their error tables (spec §3.14).
 
 use super::{Bench, ROOT, UNTYPED};
+use crate::arch::irq;
 use crate::arch::record::{Event, record};
+use crate::arch::types::Irq;
 use crate::cap::{AsidPoolCap, Cap, UntypedCap, cdt, delete};
 use crate::error::{LookupFault, LookupSide, SyscallError};
 use crate::kobj::{KRef, MemRegion};
@@ -156,7 +158,7 @@ fn assign_err03_no_vspace_without_an_asid() {
 #[test]
 fn assign_err04_pool_number_gone() {
     let mut b = bench_with_pool();
-    b.m.kernel.asids.remove_pool(&b.m.kernel, Asid(0), b.made_pool().pool);
+    assert!(b.m.kernel.asids.remove_pool(&b.m.kernel, Asid(0), b.made_pool().pool));
     let fault = LookupFault::InvalidRoot;
     let error = SyscallError::FailedLookup { side: LookupSide::Destination, fault };
     assert_eq!(b.refused(POOL, AsidPoolAssign, &[], &[VSPACE]), error);
@@ -191,4 +193,24 @@ fn deleting_a_pool_takes_the_asids_of_all_its_spaces() {
     b.retype(ObjectType::Untyped, 12, FREE as u64, 1);
     b.done(CONTROL, AsidControlMakePool, &[POOL as u64, DEPTH], &[FREE, ROOT]);
     assert_eq!(b.refused(POOL, AsidPoolAssign, &[], &[VSPACE]), SyscallError::InvalidCapability { index: 1 });
+}
+
+#[test]
+fn deleting_a_pool_with_many_spaces_is_preempted_and_goes_on() {
+    let b = bench_with_pool();
+    let Cap::VSpace(vspace) = b.cap(VSPACE) else { panic!() };
+    let pool = b.made_pool().pool;
+    (1..512).for_each(|number| pool.get(&b.m.kernel).assign(Asid(number), vspace.root));
+    irq::raise(Irq(40));
+    let mut attempts = 0;
+    let events = record(|| {
+        while delete::delete(&b.m.kernel, b.slot(POOL)).is_err() {
+            attempts += 1;
+            assert_eq!(b.m.kernel.asids.pool(Asid(0)), Some(pool), "its number is taken until its ASIDs are retired");
+        }
+    });
+    irq::take(|_| ());
+    assert_eq!(attempts, 511 / 32);
+    assert_eq!(events.len(), 511);
+    assert_eq!((b.m.kernel.asids.pool(Asid(0)), b.cap(POOL)), (None, Cap::Null));
 }

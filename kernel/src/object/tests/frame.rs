@@ -2,12 +2,14 @@
 
 use super::ROOT;
 use super::space::*;
-use crate::arch::CacheOp;
 use crate::arch::record::{Event, record};
+use crate::arch::types::Irq;
+use crate::arch::{CacheOp, irq};
 use crate::cap::{Cap, FrameCap, Mapping, VmRights, cdt, delete};
-use crate::error::SyscallError;
+use crate::error::{InvocationError, SyscallError};
 use crate::kobj::{MemRegion, TableEntry};
 use crate::mem::{PhysAddr, UserVa};
+use crate::syscall::invoke;
 use crate::vspace::{Asid, walk};
 use sel4_abi::InvocationLabel::{self, *};
 use sel4_abi::object::USER_TOP;
@@ -262,4 +264,41 @@ fn page_cache_err07_invalidate_needs_write() {
     b.done(FRAME, PageMap, &[VA, 2, DEFAULT], &[VSPACE]);
     assert_eq!(b.refused(FRAME, PageInvalidateData, &[0, 1], &[]), ILLEGAL);
     b.done(FRAME, PageCleanInvalidateData, &[0, 1], &[]);
+}
+
+#[test]
+fn page_cache_operations_that_are_interrupted_go_on_where_they_stopped() {
+    let mut b = bench_with_tables();
+    const VA_LARGE: u64 = VA + (1 << 21);
+    b.put_big(21);
+    b.done(BIG, PageMap, &[VA_LARGE, RW, DEFAULT], &[VSPACE]);
+    irq::raise(Irq(40));
+    let mut args = b.args(&[0x10, 0x3_0000], &[]);
+    let (mut attempts, mut next) = (0, 0x10);
+    let events = record(|| {
+        loop {
+            let inv = b.invocation(BIG, PageCleanData, &args);
+            match invoke(&mut b.m.kernel, &inv) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error, InvocationError::Preempted),
+            }
+            attempts += 1;
+            // What the caller's registers say is what the next attempt is to do.
+            let word = args.word(&b.m.kernel, 0).any();
+            assert!(next < word && word <= next + 0x8000 && word % 0x1000 == 0, "{word:#x} after {next:#x}");
+            next = word;
+            if attempts == 3 {
+                irq::take(|_| ());
+            }
+            args = b.args(&[next, 0x3_0000], &[]);
+        }
+    });
+    assert_eq!(attempts, 3);
+    let mut at = VA_LARGE + 0x10;
+    for event in events {
+        let Event::Cache(CacheOp::Clean, Asid(1), UserVa(start), UserVa(end)) = event else { continue };
+        assert_eq!(start, at, "nothing is left out and nothing done twice");
+        at = end;
+    }
+    assert_eq!(at, VA_LARGE + 0x3_0000);
 }

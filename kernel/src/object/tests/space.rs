@@ -93,7 +93,7 @@ impl Bench {
     }
 
     pub(super) fn lose_asid(&self) {
-        self.m.kernel.asids.remove_pool(&self.m.kernel, Asid(0), self.pool());
+        assert!(self.m.kernel.asids.remove_pool(&self.m.kernel, Asid(0), self.pool()));
     }
 
     pub(super) fn give_asid_away(&self) {

@@ -10,7 +10,7 @@ use sel4_abi::{CapRights, InvocationLabel as L, MessageInfo, Syscall};
 use crate::cap::{Badge, Cap, EndpointCap};
 use crate::ipc::fault::VmFault;
 use crate::object::tcb::thread;
-use crate::object::{TcbSlot, endpoint, notification, reply, sched_context};
+use crate::object::{Finalised, TcbSlot, endpoint, notification, reply, sched_context};
 use crate::world::{Named, World};
 
 /// What happens next. Numbers choose among what there is.
@@ -185,8 +185,8 @@ impl Zoo {
     fn destroy(&mut self, n: usize) {
         let k = self.w.k();
         match self.w.cap(self.cap(n) % 512) {
-            Cap::Endpoint(cap) => endpoint::finalise(k, cap.endpoint),
-            Cap::Notification(cap) => notification::finalise(k, cap.notification),
+            Cap::Endpoint(cap) => while endpoint::finalise(k, cap.endpoint) == Finalised::Partly {},
+            Cap::Notification(cap) => while notification::finalise(k, cap.notification) == Finalised::Partly {},
             Cap::Reply(cap) => reply::finalise(k, cap.reply),
             Cap::SchedContext(cap) => sched_context::finalise(k, cap.sched_context),
             Cap::Thread(t) => thread::finalise(k, t),

@@ -71,6 +71,9 @@ wire_struct! {
         is_read_only: bool,
         /// Whether it can be opened only in parts: it has partitions.
         is_divided: bool,
+        /// Of a whole disk: whether its first sector has a boot signature, or cannot be read. Then something is on it (a
+        /// volume, a table of partitions, which need not be sound), and nobody writes over that unasked.
+        is_signed: bool,
     }
 }
 

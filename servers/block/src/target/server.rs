@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use block::disks::{Device, Disks, Part};
-use block::mbr::partitions;
+use block::mbr::{is_signed, partitions};
 use block::traffic::{Place, Traffic};
 use libmach::memory_object::{Doorbell, port_doorbell, vm_region_create_proxy};
 use libmach::msg::{
@@ -101,8 +101,9 @@ impl Server {
                 Ok(mut device) => {
                     let (sectors, is_read_only) = (device.sectors, device.is_read_only());
                     let table = device.first_sector();
+                    let is_signed = table.is_none_or(|table| is_signed(&table));
                     let parts = table.map(|table| partitions(&table, sectors)).unwrap_or_default();
-                    let about = Device { sectors, is_read_only, serial: &device.serial };
+                    let about = Device { sectors, is_read_only, is_signed, serial: &device.serial };
                     self.disks.add(self.devices.len(), about, &parts);
                     self.devices.push(device);
                 }

@@ -161,8 +161,11 @@ impl<D: Pages> Core<D> {
         }
         if world.hand_over(object, first, at, count) {
             for index in part {
-                if self.is_held_at(object, page + u64::from(index), flight.place(index)) {
-                    let held = self.set_held(object, page + u64::from(index), Held::Nothing);
+                // It may have moved to another area while it was read; its sum goes with it.
+                let page = page + u64::from(index);
+                if matches!(self.held(object, page), Held::Stored(_, sum) if Some(&sum) == flight.sums.get(index as usize))
+                {
+                    let held = self.set_held(object, page, Held::Nothing);
                     self.release(held);
                 }
             }

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use default_pager::core::Core;
-use default_pager::stores::{StoreId, Stores};
+use default_pager::stores::{AtStart, StoreId, Stores, at_start};
 use default_pager::triggers::Triggers;
 use default_pager::world::{ObjectId, Removal};
-use libmach::block::{self, DISK, DiskInfo, PAGING_AREA};
+use libmach::block::{self, DiskInfo};
 use libmach::host::vm_set_default_memory_manager;
 use libmach::memory_object::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Served, Server};
 use libmach::msg::{CarriedRight, PortMessage, Timeout};
@@ -21,8 +21,6 @@ use mach_protocol::default_pager::DEFAULT_PAGER;
 
 use super::disks::Disks;
 
-/// The serial number of a disk that is a paging area as a whole.
-const PAGING_DISK: &str = "disk";
 /// Messages that are served before the disks are looked at again.
 const MESSAGES: usize = 16;
 
@@ -144,12 +142,6 @@ impl Pager {
     }
 }
 
-/// Whether a disk is a paging area.
-fn is_paging_area(disk: &DiskInfo) -> bool {
-    let is_whole = disk.kind == DISK && !disk.is_divided && disk.serial == block::DiskName::new(PAGING_DISK);
-    (is_whole || disk.kind == u32::from(PAGING_AREA)) && !disk.is_read_only
-}
-
 /// Serves for ever.
 pub(crate) fn main() -> Result<(), Problem> {
     let port = ReceivePort::new()?;
@@ -160,9 +152,15 @@ pub(crate) fn main() -> Result<(), Problem> {
     server.add_port(about.name())?;
     server.manager().disks.set = server.set();
     let bell = server.doorbell()?;
-    for disk in block::list()?.iter().filter(|disk| is_paging_area(disk)) {
-        if let Err(code) = server.manager().add_at_start(disk) {
-            names::note(&alloc::format!("default-pager: {} is not used: {code}", disk.name));
+    for disk in &block::list()? {
+        match at_start(disk) {
+            AtStart::Leave => {}
+            AtStart::Refuse(why) => names::note(&alloc::format!("default-pager: {} is not used: {why}", disk.name)),
+            AtStart::Use => {
+                if let Err(code) = server.manager().add_at_start(disk) {
+                    names::note(&alloc::format!("default-pager: {} is not used: {code}", disk.name));
+                }
+            }
         }
     }
     // What the task touches from the registration on stays resident by itself.

@@ -180,6 +180,26 @@ fn i_dp_15_without_space_pages_are_given_back() {
     assert_eq!(model.given_back, 7);
 }
 
+/// C.6: the server is told when less than a twentieth of the space is free.
+#[test]
+fn space_is_low_below_a_twentieth() {
+    let (mut core, mut model) = Model::start(&[100]);
+    let (object, other) = (core.create(), core.create());
+    for (page, left) in [(0, 15), (16, 15), (32, 15), (48, 15), (64, 16), (80, 15)] {
+        model.page_out(&mut core, object, page, left);
+        model.finish_all(&mut core);
+    }
+    assert_eq!((core.space(), model.space), ((100, 9), Some(Space::Ok)));
+    for (free, space) in [(5, Space::Ok), (4, Space::Low), (1, Space::Low), (0, Space::Full)] {
+        let now = core.space().1;
+        model.page_out(&mut core, other, 10 - now, now - free);
+        model.finish_all(&mut core);
+        assert_eq!((core.space(), model.space), ((100, free), Some(space)));
+    }
+    model.terminate(&mut core, other);
+    assert_eq!(model.space, Some(Space::Ok));
+}
+
 #[test]
 fn i_dp_16_a_read_error_is_of_that_page_only() {
     let (mut core, mut model) = Model::start(&[100]);
@@ -326,4 +346,20 @@ fn i_dp_15_a_page_that_comes_in_while_there_is_no_space_frees_its_slot() {
     model.page_in(&mut core, shared, 0, 8);
     model.finish_all(&mut core);
     assert_eq!((model.handed_over, core.space()), (17, (32, 0)), "what anybody may map is kept");
+}
+
+#[test]
+fn i_dp_15_a_page_that_moves_while_it_is_read_frees_its_new_slot() {
+    let (mut core, mut model) = Model::start(&[8]);
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 1);
+    model.finish_all(&mut core);
+    model.add_area(&mut core, 1);
+    assert_eq!(core.remove_areas(&mut model, &[0]), Ok(0));
+    model.page_in(&mut core, object, 0, 1);
+    assert_eq!(model.pending.len(), 2, "read to be moved, and to be supplied");
+    model.finish(&mut core, 0, true);
+    assert_eq!((model.space, core.space()), (Some(Space::Full), (1, 0)));
+    model.finish_all(&mut core);
+    assert_eq!((model.handed_over, core.space()), (1, (1, 1)));
 }

@@ -1,12 +1,12 @@
 //! Backing stores: error rows, and the cases of the specification with disks that have names.
 
 use mach_protocol::KernReturn;
-use mach_protocol::block::DiskName;
+use mach_protocol::block::{DISK, DiskInfo, DiskName};
 use mach_protocol::default_pager::{AddSegment, BasicInfo};
 
 use super::model::{Data, Model};
 use crate::core::Core;
-use crate::stores::{MAX_STORES, StoreId, Stores};
+use crate::stores::{AtStart, MAX_STORES, StoreId, Stores, at_start};
 
 const BAD: KernReturn = KernReturn::INVALID_ARGUMENT;
 
@@ -337,4 +337,25 @@ fn a_store_that_cannot_be_emptied_stays_in_use_whole() {
     world.model.page_in(&mut world.core, other, 0, 16);
     world.model.finish_all(&mut world.core);
     assert_eq!(world.model.errors, 0);
+}
+
+#[test]
+fn a_disk_with_something_on_it_is_not_made_a_paging_area_unasked() {
+    let whole = DiskInfo { kind: DISK, serial: DiskName::new("disk"), sectors: 8, ..DiskInfo::default() };
+    let partition = DiskInfo { kind: 0x82, sectors: 8, ..DiskInfo::default() };
+    assert_eq!((at_start(&whole), at_start(&partition)), (AtStart::Use, AtStart::Use));
+    let refused = [
+        DiskInfo { is_signed: true, ..whole },
+        DiskInfo { is_read_only: true, ..whole },
+        DiskInfo { sectors: 7, ..whole },
+        DiskInfo { is_read_only: true, ..partition },
+        DiskInfo { sectors: 1, ..partition },
+    ];
+    assert!(refused.iter().all(|disk| matches!(at_start(disk), AtStart::Refuse(_))));
+    let left = [
+        DiskInfo { is_divided: true, is_signed: true, ..whole },
+        DiskInfo { serial: DiskName::new("volume"), ..whole },
+        DiskInfo { kind: 0x0c, ..partition },
+    ];
+    assert!(left.iter().all(|disk| at_start(disk) == AtStart::Leave));
 }

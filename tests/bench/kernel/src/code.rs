@@ -193,6 +193,42 @@ pub(crate) extern "C" fn idler(notification: CPtr) -> ! {
     )
 }
 
+/// What the watcher takes down: [`watcher`] writes it.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Watcher {
+    /// When it ran last.
+    pub(crate) last: AtomicU64,
+    /// By how many ticks it was late at most.
+    pub(crate) latest: AtomicU64,
+}
+
+/// The one watcher's.
+pub(crate) static WATCHER: Watcher = Watcher { last: AtomicU64::new(0), latest: AtomicU64::new(0) };
+
+/// Yields what is left of its budget for ever, and takes down how late it gets the next.
+#[unsafe(naked)]
+pub(crate) extern "C" fn watcher(watcher: *const Watcher, period: u64) -> ! {
+    naked_asm!(
+        "mov x19, x0",
+        "mov x20, x1",
+        "mov x7, #{yield_}",
+        "mrs x21, cntvct_el0",
+        "1:",
+        "mrs x9, cntvct_el0",
+        "sub x10, x9, x21",
+        "sub x10, x10, x20",
+        "mov x21, x9",
+        "ldr x11, [x19, #8]",
+        "cmp x10, x11",
+        "csel x11, x10, x11, gt",
+        "stp x9, x11, [x19]",
+        "svc #0",
+        "b 1b",
+        yield_ = const Syscall::Yield.number(),
+    )
+}
+
 /// Reads an address at which there is nothing.
 #[unsafe(naked)]
 pub(crate) extern "C" fn faulter(address: u64) -> ! {

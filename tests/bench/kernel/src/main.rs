@@ -11,7 +11,7 @@
 //! | [`measure`] | timing a list of calls, printing the samples |
 //! | [`objects`] | slots and memory |
 //! | [`space`], [`worker`] | address spaces and threads to measure with |
-//! | [`invocations`], [`making`], [`threads`], [`signals`], [`calls`], [`faults`] | the operations |
+//! | [`invocations`], [`making`], [`threads`], [`signals`], [`calls`], [`faults`], [`stays`] | the operations |
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 
@@ -37,6 +37,8 @@ mod space;
 #[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "entry, and the thread block")]
 mod start;
+#[cfg(target_os = "none")]
+mod stays;
 #[cfg(target_os = "none")]
 mod threads;
 #[cfg(target_os = "none")]

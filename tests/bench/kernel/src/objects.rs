@@ -62,10 +62,9 @@ impl Objects {
         self.several(kind, size_bits, 1).map(Cap::new)
     }
 
-    /// A part of this memory with half of the slots that are left.
-    pub(crate) fn divide(&mut self, size_bits: u64) -> Result<Self, Failure> {
+    /// A part of this memory with so many of the slots that are left.
+    pub(crate) fn divide(&mut self, size_bits: u64, count: u64) -> Result<Self, Failure> {
         let memory = self.one(ObjectType::Untyped, size_bits)?;
-        let count = (self.slots.end - self.next) / 2;
         let start = self.empty(count)?;
         Ok(Self { memory, slots: SlotRegion { start, end: start + count }, next: start, ..*self })
     }

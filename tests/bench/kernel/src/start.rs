@@ -12,7 +12,7 @@ use mach_sys::ipc_buffer::{self, ThreadBlock};
 use crate::measure::Failure;
 use crate::objects::Objects;
 use crate::space::Space;
-use crate::{calls, faults, invocations, making, signals, threads};
+use crate::{calls, faults, invocations, making, signals, stays, threads};
 
 /// Room for the lists of steps, of some 6 KiB each.
 const STACK_BYTES: usize = 256 * 1024;
@@ -67,14 +67,16 @@ fn run(boot: &Boot) -> Result<(), Failure> {
     invocations::measure_all(&mut objects, &spaces[0])?;
     making::measure_all(&mut objects)?;
     threads::measure_all(&mut objects, &spaces[0])?;
-    let mut scene = objects.divide(SCENE_BITS)?;
+    let mut scene = objects.divide(SCENE_BITS, SCENE_SLOTS)?;
     signals::measure_all(&mut scene, &spaces)?;
     calls::measure_all(&mut scene, &spaces)?;
-    faults::measure_all(&mut scene, &spaces)
+    faults::measure_all(&mut scene, &spaces)?;
+    stays::measure_all(&mut objects, &spaces)
 }
 
-/// The memory of one operation's partners, log2: it is taken back after each.
+/// The memory of one operation's partners, log2, and their slots: they are taken back after each.
 const SCENE_BITS: u64 = 20;
+const SCENE_SLOTS: u64 = 256;
 
 fn stop(why: core::fmt::Arguments<'_>) -> ! {
     // The log of the emulator takes everything.

@@ -13,9 +13,9 @@ use crate::space::Space;
 /// The priority of clients and of the servers that they call.
 pub(crate) const PRIORITY: u64 = 100;
 /// Size of a scheduling context, log2.
-const CONTEXT_BITS: u64 = 8;
+pub(crate) const CONTEXT_BITS: u64 = 8;
 /// More than any measurement takes.
-const SLICE_US: u64 = 1_000_000;
+pub(crate) const SLICE_US: u64 = 1_000_000;
 
 /// What a thread is to be.
 #[derive(Clone, Copy, Debug)]

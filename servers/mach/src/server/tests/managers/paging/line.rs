@@ -1,5 +1,7 @@
 //! The line of those who wait for frames, while the default pager has no space.
 
+use mach_protocol::table::unpack_reply_to;
+
 use super::*;
 use crate::memory::Need;
 
@@ -248,4 +250,25 @@ fn i_dp_15_who_waits_for_a_page_that_is_out_is_not_refused() {
     full.free_one();
     full.bench.serve_all();
     assert!(full.bench.host.goes_on(reader));
+}
+
+/// C.6: address space needs no frame; wiring new memory does, and is refused without a trace.
+#[test]
+fn i_dp_15_address_space_is_had_while_there_is_no_space_and_wiring_is_refused() {
+    let mut full = Full::new(0);
+    let who = full.others[0];
+    let call = VmAllocate { address: 2 * MEMORY, size: 1 << 28, flags: 0 };
+    assert_eq!(full.bench.host.call_by(who.thread, who.own, &call).map(drop), Ok(()));
+    let wired = |full: &mut Full| full.bench.host.call(who.task, &VmStatistics {}).unwrap().wire_count;
+    let before = wired(&mut full);
+    // The form of GNU's that takes any host port.
+    const ID: u32 = 2636;
+    let host = full.bench.host.call_by(who.thread, PortName::NULL, &MachHostSelf {}).unwrap().name;
+    let words = pack_request(host, &VmWire { task: who.own, address: MEMORY, size: 3 * PAGES, access: 3 });
+    assert!(full.bench.host.send(Badge::Call(who.thread), u64::from(ID), words.as_slice()).is_none(), "it waits");
+    full.ticks(SECOND);
+    let reply = full.bench.host.answered(who).expect("its time is over");
+    let answer = unpack_reply_to::<VmWire>(ID, reply.label, &reply.words);
+    assert_eq!(answer.map(drop), Err(KernReturn::RESOURCE_SHORTAGE));
+    assert_eq!(wired(&mut full), before);
 }
