@@ -462,7 +462,7 @@ fn set_timer(k: &Kernel) {
 }
 
 /// Sets the timer, where the current budget lasts until `end`.
-#[inline]
+#[inline(always)]
 fn set_alarm(k: &Kernel, end: Ticks) {
     let s = &k.cpu.sched;
     let released = s.release.next_time(k);
