@@ -27,10 +27,23 @@ pub struct Kernel {
     pub(crate) cpu: PerCpu,
     /// The interrupts.
     pub(crate) irqs: IrqTable,
+    /// What a fast path has left to the slow path of the same entry.
+    pub(crate) unfinished: Cell<Unfinished>,
     /// What boot found out.
     pub(crate) config: Config,
     /// Preemption points passed since the last check.
     pub(crate) work_units: Cell<u32>,
+}
+
+/// What is left of an entry that a fast path has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Nothing: there was no fast path, or it was not open.
+    Nothing,
+    /// All was done, and another thread may have to run.
+    Switch,
+    /// An invocation was preempted.
+    Preempted,
 }
 
 /// Units of work between two looks at what else is due. A unit is 50 to 250 instructions.
@@ -64,6 +77,7 @@ impl Kernel {
             cpu: PerCpu::new(Clock::new(parts.config.timer_hz)),
             asids: AsidTable::new(),
             irqs: IrqTable::new(parts.irq_slots),
+            unfinished: Cell::new(Unfinished::Nothing),
             config: parts.config,
             work_units: Cell::new(0),
         }

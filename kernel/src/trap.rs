@@ -70,10 +70,10 @@ pub fn run(entered: Entered, trap: Trap) -> *const Context {
     })
 }
 
-/// Enters the kernel by a fast path; answers the context of the thread to run next, or null if the path is not open. Then
-/// nothing has changed, and [`run`] is to be called for the same exception.
+/// Enters the kernel by a fast path; answers the context of the thread to run next, or null if [`run`] is to be called for
+/// the same exception: the path is not open, and nothing has changed, or it has left something to do that it can tell.
 #[inline(always)]
-pub fn run_fast(entered: Entered, path: impl FnOnce(&Kernel) -> Option<KRef<Tcb>>) -> *const Context {
+pub fn run_fast(entered: Entered, path: impl FnOnce(&mut Kernel) -> Option<KRef<Tcb>>) -> *const Context {
     lock::enter(entered, |k| path(k).map_or(core::ptr::null(), |t| core::ptr::from_ref(&t.get(k).context)))
 }
 

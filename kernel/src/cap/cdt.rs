@@ -194,6 +194,12 @@ pub fn is_parent_of(k: &Kernel, a: SlotRef, b: SlotRef) -> bool {
     }
 }
 
+/// The entry behind.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn next(k: &Kernel, slot: SlotRef) -> Option<SlotRef> {
+    slot.get(k).next()
+}
+
 /// Checks CDT-1 for one slot: that its neighbours agree, or that it is empty and has none.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn is_well_linked(k: &Kernel, slot: SlotRef) -> bool {

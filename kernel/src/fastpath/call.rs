@@ -2,6 +2,7 @@
 
 use sel4_abi::{CapRights, MessageInfo};
 
+use super::invoke::{Answer, invoke};
 use super::{Entry, Successor, is_released};
 use crate::cap::EndpointCap;
 use crate::cap::lookup::find_slot;
@@ -16,13 +17,17 @@ use crate::sched;
 
 /// `Call`.
 #[inline]
-pub fn call(k: &Kernel) -> Option<KRef<Tcb>> {
+pub fn call(k: &mut Kernel) -> Option<KRef<Tcb>> {
     let entry = Entry::begin(k)?;
+    let slot = find_slot(k, entry.t, entry.x::<0>())?;
+    let Some(cap) = slot.get(k).endpoint() else {
+        let Entry { t, now, .. } = entry;
+        return invoke(k, t, now, slot, Answer::Wanted);
+    };
     let info = MessageInfo(entry.x::<1>());
     if info.extra_caps() != 0 {
         return None;
     }
-    let cap = find_slot(k, entry.t, entry.x::<0>())?.get(k).endpoint()?;
     deliver(k, entry, cap, |receiver| transfer::plain(k, entry.t, receiver, info))
 }
 

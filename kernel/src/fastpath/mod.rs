@@ -9,6 +9,7 @@
 //! | `Call`, a VM fault | a receiver waits with a reply object; it is passive, or its own budget is ready |
 //! | `ReplyRecv`, `NBSendRecv` to a reply object | a caller or a faulting thread is answered, and nobody queues at the endpoint |
 //! | `Send`, `NBSend` to a notification | nobody waits, or the first waiter has a budget of its own, which is ready |
+//! | `Call`, `Send`, `NBSend` to a kernel object | it is of a kind, and an operation, in `invoke` |
 //! | `Wait`, `NBWait` on a notification | always, but for bound and lent scheduling contexts |
 //!
 //! and if further: nothing is due ([`sched::quiet_now`]), messages carry no capabilities, the threads have valid address
@@ -17,12 +18,14 @@
 //!
 //! # Invariants
 //!
-//! - `FAST-1` the first half changes nothing, the second one asks nothing;
+//! - `FAST-1` the first half changes nothing, the second one asks nothing; what an invocation leaves to the slow path it
+//!   says in [`Unfinished`](crate::kernel::Unfinished);
 //! - `FAST-2` what a taken path leaves behind is what the slow path leaves behind, up to time that is not accounted yet:
 //!   the next reading of the clock finds it.
 
 mod answer;
 mod call;
+mod invoke;
 mod signal;
 #[cfg(test)]
 mod tests;
@@ -43,7 +46,7 @@ use crate::{fpu, sched};
 
 /// The system calls that have a fast path, by their numbers; the vectors know the same.
 #[cfg(test)]
-pub(crate) fn by_number(k: &Kernel, number: i64) -> Option<KRef<Tcb>> {
+pub(crate) fn by_number(k: &mut Kernel, number: i64) -> Option<KRef<Tcb>> {
     use sel4_abi::Syscall;
     match Syscall::from_number(number)? {
         Syscall::Call => call(k),

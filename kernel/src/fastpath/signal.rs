@@ -2,6 +2,7 @@
 
 use sel4_abi::{CapRights, MessageInfo};
 
+use super::invoke::{Answer, invoke};
 use super::{Entry, Successor, is_released};
 use crate::cap::lookup::find_slot;
 use crate::cap::{Badge, NotificationCap};
@@ -13,16 +14,16 @@ use crate::object::tcb::{Tcb, ThreadState};
 use crate::sched;
 use crate::vspace;
 
-/// `Send` or `NBSend` to a notification.
+/// `Send` or `NBSend` to a notification, or to a kernel object.
 #[inline]
-pub fn send(k: &Kernel) -> Option<KRef<Tcb>> {
+pub fn send(k: &mut Kernel) -> Option<KRef<Tcb>> {
     let entry = Entry::begin(k)?;
-    if MessageInfo(entry.x::<1>()).extra_caps() != 0 {
-        return None;
-    }
-    let NotificationCap { notification: n, badge, rights } =
-        find_slot(k, entry.t, entry.x::<0>())?.get(k).notification()?;
-    if !rights.contains(CapRights::WRITE) {
+    let slot = find_slot(k, entry.t, entry.x::<0>())?;
+    let Some(NotificationCap { notification: n, badge, rights }) = slot.get(k).notification() else {
+        let Entry { t, now, .. } = entry;
+        return invoke(k, t, now, slot, Answer::No);
+    };
+    if MessageInfo(entry.x::<1>()).extra_caps() != 0 || !rights.contains(CapRights::WRITE) {
         return None;
     }
     match n.get(k).state.get() {

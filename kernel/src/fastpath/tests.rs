@@ -1,11 +1,12 @@
-//! Random entries in worlds that are made for the fast paths: threads of few priorities that call, answer, signal and
-//! wait, with all kinds of scheduling contexts. `World` holds each fast path against the slow one.
+//! Random entries in worlds that are made for the fast paths: threads of few priorities that call, answer, signal,
+//! wait and stop each other, with all kinds of scheduling contexts. `World` holds each fast path against the slow one.
 
+use std::cell::Cell;
 use std::vec::Vec;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sel4_abi::{CapRights, MessageInfo, Syscall};
+use sel4_abi::{CapRights, InvocationLabel, MessageInfo, Syscall};
 
 use crate::cap::{Badge, Cap, EndpointCap, NotificationCap, cdt};
 use crate::ipc::fault::VmFault;
@@ -20,6 +21,8 @@ use crate::world::{Named, World, taken};
 enum Step {
     /// A system call; the numbers choose among what there is.
     Call { call: Syscall, endpoint: usize, notification: usize, reply: usize, length: u64, caps: u64 },
+    /// An invocation of a thread or of its scheduling context.
+    Invoke { thread: usize, label: InvocationLabel, word: u64, is_call: bool },
     /// A fault.
     Fault { address: u64, instruction: bool },
     /// Time passes.
@@ -57,8 +60,22 @@ fn step() -> impl Strategy<Value = Step> {
             caps,
         },
     );
+    let labels = prop_oneof![
+        Just(InvocationLabel::TcbSuspend),
+        Just(InvocationLabel::TcbResume),
+        Just(InvocationLabel::TcbReadRegisters),
+        Just(InvocationLabel::TcbWriteRegisters),
+        Just(InvocationLabel::TcbSetTlsBase),
+        Just(InvocationLabel::TcbUnbindNotification),
+        Just(InvocationLabel::SchedContextConsumed),
+        Just(InvocationLabel::SchedContextYieldTo),
+        Just(InvocationLabel::CNodeDelete),
+    ];
+    let invocations = (0usize..8, labels, 0u64..3, prop::bool::weighted(0.8))
+        .prop_map(|(thread, label, word, is_call)| Step::Invoke { thread, label, word, is_call });
     prop_oneof![
         40 => calls,
+        6 => invocations,
         6 => (any::<u64>(), any::<bool>()).prop_map(|(address, instruction)| Step::Fault { address, instruction }),
         4 => prop_oneof![0u64..40, 100u64..6000].prop_map(Step::Time),
         4 => (0usize..8).prop_map(Step::Resume),
@@ -78,6 +95,10 @@ struct Fair {
     /// Capabilities to three notifications, one of them bound to a thread.
     notifications: Vec<u64>,
     replies: Vec<u64>,
+    /// An empty slot.
+    nothing: u64,
+    /// Invocations that were fast.
+    invoked: u32,
 }
 
 impl Fair {
@@ -120,7 +141,7 @@ impl Fair {
             let slot = t.obj.slot(w.k(), TcbSlot::FaultHandler);
             cdt::insert(w.k(), w.slot(first.cptr), slot, Cap::Endpoint(cap));
         }
-        let mut fair = Fair { w, threads, contexts, endpoints, notifications, replies };
+        let mut fair = Fair { w, threads, contexts, endpoints, notifications, replies, nothing, invoked: 0 };
         // Two servers wait: one of them passively.
         for i in 0..2 {
             let t = fair.threads[i];
@@ -165,6 +186,21 @@ impl Fair {
         match (step, current) {
             (Step::Call { call, endpoint, notification, reply, length, caps }, Some(t)) => {
                 self.call(t, *call, (*endpoint, *notification, *reply), MessageInfo::new(*length, 0, *caps, *length));
+            }
+            (Step::Invoke { thread, label, word, is_call }, Some(t)) => {
+                let (cap, first) = match label {
+                    InvocationLabel::CNodeDelete => (World::ROOT, self.nothing),
+                    InvocationLabel::SchedContextConsumed | InvocationLabel::SchedContextYieldTo => {
+                        (self.contexts[*thread], *word)
+                    }
+                    _ => (self.threads[*thread].cptr, *word),
+                };
+                self.w.compose(&[first, if cap == World::ROOT { 64 } else { *word }, 0x1000, 0x2000], &[]);
+                self.w.set_x(t, 1, MessageInfo::new(*label as u64, 0, 0, 4).0);
+                let call = if *is_call { Syscall::Call } else { Syscall::Send };
+                let before = taken();
+                self.w.syscall(call, &[(0, cap)]);
+                self.invoked += u32::from(taken() != before);
             }
             (Step::Fault { address, instruction }, Some(_)) => {
                 self.w.vm_fault(VmFault { address: *address, esr: 0x9200_0006, instruction: *instruction });
@@ -221,11 +257,13 @@ impl Fair {
 #[test]
 fn fast_paths_leave_what_the_slow_path_leaves() {
     let mut runner = TestRunner::new(Config::with_cases(200));
+    let invoked = Cell::new(0);
     let result = runner.run(&proptest::collection::vec(step(), 1..150), |steps| {
         let mut fair = Fair::new();
         for step in &steps {
             fair.act(step);
         }
+        invoked.set(invoked.get() + fair.invoked);
         Ok(())
     });
     if let Err(error) = result {
@@ -240,6 +278,7 @@ fn fast_paths_leave_what_the_slow_path_leaves() {
         (Syscall::NbWait, [true, false]),
     ];
     let taken = taken();
+    assert!(invoked.get() >= 100, "invocations: {invoked:?}");
     assert!(taken[0].iter().all(|n| *n >= 4), "faults: {taken:?}");
     for (call, wanted) in switching.into_iter().chain(others) {
         let seen = taken[-call.number() as usize];

@@ -79,23 +79,35 @@ fn copy(
 /// there are no capabilities.
 #[inline(always)]
 pub fn plain(k: &Kernel, sender: KRef<Tcb>, receiver: KRef<Tcb>, info: MessageInfo) -> MessageInfo {
-    let length = info.clamped_length();
-    let sent = sender.get(k).context.message_registers();
-    let received = receiver.get(k).context.message_registers();
-    if length < MSG_REGISTERS {
-        for (from, to) in sent.iter().zip(received).take(length) {
-            to.set(from.get());
-        }
-    } else {
-        for (from, to) in sent.iter().zip(received) {
-            to.set(from.get());
-        }
-        if length > MSG_REGISTERS {
-            let length = beyond_registers(k, sender, receiver, length);
-            return MessageInfo::new(info.label(), 0, 0, length as u64);
-        }
+    short(k, sender, receiver, info);
+    if info.length() <= MSG_REGISTERS {
+        return info.without_caps();
     }
-    info.without_caps()
+    let length = beyond_registers(k, sender, receiver, info.clamped_length());
+    MessageInfo::new(info.label(), 0, 0, length as u64)
+}
+
+/// Copies the words of a message that travel in registers.
+#[inline(always)]
+fn short(k: &Kernel, sender: KRef<Tcb>, receiver: KRef<Tcb>, info: MessageInfo) {
+    let [a, b, c, d] = sender.get(k).context.message_registers();
+    let [to_a, to_b, to_c, to_d] = receiver.get(k).context.message_registers();
+    let length = info.length();
+    if length == 0 {
+        return;
+    }
+    to_a.set(a.get());
+    if length == 1 {
+        return;
+    }
+    to_b.set(b.get());
+    if length == 2 {
+        return;
+    }
+    to_c.set(c.get());
+    if length > 3 {
+        to_d.set(d.get());
+    }
 }
 
 /// Copies the words of a message that travel in the buffers; returns its length, which is less if there are none.

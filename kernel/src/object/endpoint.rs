@@ -218,13 +218,20 @@ pub fn receive(k: &Kernel, receiver: KRef<Tcb>, ep: KRef<Endpoint>, reply: Optio
 }
 
 /// `receiver` waits for a sender; none is there.
-#[inline]
+#[inline(always)]
 pub fn wait_at(k: &Kernel, receiver: KRef<Tcb>, ep: KRef<Endpoint>, reply: Option<KRef<Reply>>) {
     receiver.get(k).state.set(ThreadState::BlockedOnReceive { endpoint: ep, reply });
     if let Some(reply) = reply {
         reply.get(k).tcb.set(Some(receiver));
     }
-    enqueue(k, ep, EndpointState::Receiving, receiver);
+    if !ep.get(k).is_idle() {
+        enqueue(k, ep, EndpointState::Receiving, receiver);
+        return;
+    }
+    // Who is in no queue has no links (QUEUE-2).
+    receiver.get(k).queued.set(Queued::Ipc);
+    ep.get(k).head.set(Tagged::new(Some(receiver), RECEIVING));
+    ep.get(k).tail.set(Some(receiver));
 }
 
 /// The message of a caller was delivered: it waits for the reply, if its capability allows one and
@@ -242,6 +249,7 @@ fn await_reply(k: &Kernel, caller: KRef<Tcb>, receiver: KRef<Tcb>, authority: Au
 }
 
 /// Puts a thread into the queue, which is empty or of this kind.
+#[inline(never)]
 fn enqueue(k: &Kernel, ep: KRef<Endpoint>, state: EndpointState, t: KRef<Tcb>) {
     let mut queue = ep.get(k).queue();
     queue.insert_by_priority(k, t);

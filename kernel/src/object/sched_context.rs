@@ -269,7 +269,7 @@ pub fn invoke(k: &Kernel, sc: KRef<SchedContext>, inv: &Invocation) -> InvokeRes
 // ---- budget ----
 
 /// Charges `usage` to a configured context; it also counts as consumed time.
-#[inline]
+#[inline(always)]
 pub fn charge(k: &Kernel, sc: KRef<SchedContext>, usage: Ticks) {
     let this = sc.get(k);
     this.consumed.set(this.consumed.get() + usage);
@@ -281,7 +281,7 @@ pub fn forfeit_head(k: &Kernel, sc: KRef<SchedContext>) {
     use_up(k, sc, refills(k, sc).head().amount);
 }
 
-#[inline]
+#[inline(always)]
 fn use_up(k: &Kernel, sc: KRef<SchedContext>, usage: Ticks) {
     let this = sc.get(k);
     if !this.is_configured() || usage == Ticks::ZERO {
@@ -300,11 +300,16 @@ fn use_up_periodic(k: &Kernel, sc: KRef<SchedContext>, usage: Ticks) {
 }
 
 /// The context starts to be used now (spec §4.6, "unblocking").
-#[inline]
+#[inline(always)]
 pub fn unblock(k: &Kernel, sc: KRef<SchedContext>) {
     if sc.get(k).is_configured() && !sc.get(k).is_round_robin() {
-        refills(k, sc).unblock(k.cpu.sched.now());
+        unblock_periodic(k, sc);
     }
+}
+
+#[inline(never)]
+fn unblock_periodic(k: &Kernel, sc: KRef<SchedContext>) {
+    refills(k, sc).unblock(k.cpu.sched.now());
 }
 
 /// A thread becomes runnable: unblocking of its context, if that is sporadic and not in use.

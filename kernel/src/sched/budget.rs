@@ -25,8 +25,8 @@ pub fn enter(k: &Kernel) {
 }
 
 /// [`enter`] where the clock was read already.
-#[inline]
-pub(super) fn account(k: &Kernel, now: Ticks) {
+#[inline(always)]
+pub fn account(k: &Kernel, now: Ticks) {
     let s = &k.cpu.sched;
     let passed = now - s.now.replace(now);
     s.consumed.set(s.consumed.get() + passed);
@@ -94,7 +94,7 @@ pub fn timer_tick(k: &Kernel) {
 }
 
 /// Charges what was consumed to the current scheduling context.
-#[inline]
+#[inline(always)]
 pub fn charge(k: &Kernel) {
     let used = k.cpu.sched.consumed.take();
     if used == Ticks::ZERO {

@@ -50,7 +50,9 @@ use crate::kobj::KRef;
 use crate::object::sched_context::{self, SchedContext};
 use crate::object::tcb::{Queued, Tcb, ThreadState, thread};
 
-pub use budget::{begin, charge, check_budget, enter, has_budget, must_preempt, start, timer_tick, yield_slice};
+pub use budget::{
+    account, begin, charge, check_budget, enter, has_budget, must_preempt, start, timer_tick, yield_slice,
+};
 pub use direct::{
     hand_over, highest_ready, is_of_current_domain, preempt, queue_behind, quiet_now, switch_to, switch_to_queued,
     would_be_chosen,
@@ -367,6 +369,16 @@ pub fn activate(k: &Kernel) {
     }
 }
 
+/// Whether [`activate`] would find nothing to do in this entry, in which nothing was due and the current thread goes on
+/// from where it is.
+#[inline]
+#[must_use]
+pub fn is_settled(k: &Kernel) -> bool {
+    let s = &k.cpu.sched;
+    let sc = s.current().and_then(|t| t.get(k).sched_context.get());
+    s.next.get() == Next::Current && !s.reprogram.get() && sc == s.current_sc()
+}
+
 /// Wakes the postponed threads whose budget is back, in order.
 fn wake_released(k: &Kernel) {
     let s = &k.cpu.sched;
@@ -450,7 +462,7 @@ fn set_timer(k: &Kernel) {
 }
 
 /// Sets the timer, where the current budget lasts until `end`.
-#[inline]
+#[inline(always)]
 fn set_alarm(k: &Kernel, end: Ticks) {
     let s = &k.cpu.sched;
     let released = s.release.next_time(k);

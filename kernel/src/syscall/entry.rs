@@ -9,7 +9,7 @@ use crate::cap::{Cap, SlotRef};
 use crate::error::{Fault, FaultPhase, LookupFault, Preempted, SyscallError};
 use crate::ipc::{fault, transfer};
 use crate::irq;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Unfinished};
 use crate::kobj::{KRef, UserBuffer};
 use crate::object::endpoint::{self, Authority, Blocking, SendMode};
 use crate::object::{Reply, Tcb, notification, reply};
@@ -28,6 +28,14 @@ const DEST_REGISTER: usize = 8;
 
 /// Entry: an `svc` instruction.
 pub fn handle_syscall(k: &mut Kernel) {
+    match k.unfinished.replace(Unfinished::Nothing) {
+        Unfinished::Nothing => handle_whole_syscall(k),
+        Unfinished::Switch => {}
+        Unfinished::Preempted => handle_interrupt(k),
+    }
+}
+
+fn handle_whole_syscall(k: &mut Kernel) {
     let Some(t) = k.current() else { return };
     let number = register(k, t, NUMBER_REGISTER);
     let call = Syscall::from_number(number.cast_signed()).filter(|call| !call.is_debug() || debug::IS_PRESENT);
@@ -49,8 +57,7 @@ pub fn handle_syscall(k: &mut Kernel) {
     };
     if done == Err(Preempted) {
         // The thread stays in Restart: it will execute the call again.
-        sched::check_budget(k);
-        irq::handle_interrupt(k);
+        handle_interrupt(k);
     }
 }
 
@@ -165,15 +172,26 @@ fn find(
     info: MessageInfo,
     buffer: Option<UserBuffer>,
 ) -> Result<(SlotRef, ExtraSlots), (u64, LookupFault)> {
-    let slot = lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?;
+    let find = |cptr| lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault));
+    let slot = find(cptr)?;
+    Ok((slot, extra_slots(k, info, buffer, find)?))
+}
+
+/// Looks up the extra capabilities of a message, whose addresses are in `buffer`, with `find`.
+#[inline(always)]
+pub fn extra_slots<E>(
+    k: &Kernel,
+    info: MessageInfo,
+    buffer: Option<UserBuffer>,
+    find: impl Fn(u64) -> Result<SlotRef, E>,
+) -> Result<ExtraSlots, E> {
     let mut extra = [None; MSG_MAX_EXTRA_CAPS];
     if let Some(buffer) = buffer {
         for (i, extra) in extra.iter_mut().enumerate().take(info.extra_caps()) {
-            let cptr = buffer.read(k, IpcBuffer::CAPS_WORD + i);
-            *extra = Some(lookup_slot(k, t, cptr).map_err(|fault| (cptr, fault))?);
+            *extra = Some(find(buffer.read(k, IpcBuffer::CAPS_WORD + i))?);
         }
     }
-    Ok((slot, extra))
+    Ok(extra)
 }
 
 // ---- the receiving half (spec §1.8) ----

@@ -2,6 +2,7 @@
 //! the same behind. Every test that makes its entries through [`World`] compares so.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::format;
 use std::string::String;
 use std::vec::Vec;
@@ -9,7 +10,9 @@ use std::vec::Vec;
 use super::World;
 use crate::Kernel;
 use crate::arch;
+use crate::cap::{Cap, SlotRef, cdt};
 use crate::ipc::fault::{self, VmFault};
+use crate::kernel::Unfinished;
 use crate::kobj::KRef;
 use crate::object::{Notification, Reply, SchedContext, Tcb};
 use crate::syscall::entry;
@@ -49,7 +52,7 @@ impl World {
 
     /// The current thread has an abort.
     pub(crate) fn vm_fault(&mut self, fault: VmFault) {
-        let fast = |k: &Kernel| {
+        let fast = |k: &mut Kernel| {
             let pc = k.current()?.get(k).context.restart_pc.get();
             fastpath::vm_fault(k, pc, fault)
         };
@@ -59,29 +62,35 @@ impl World {
     fn enter_twice(
         &mut self,
         number: i64,
-        fast: impl FnOnce(&Kernel) -> Option<KRef<Tcb>>,
+        fast: impl FnOnce(&mut Kernel) -> Option<KRef<Tcb>>,
         slow: impl FnOnce(&mut Kernel),
     ) {
         let sc = self.k().cpu.sched.current_sc();
         let (before, deadline) = (self.m.checkpoint(), arch::timer::deadline());
-        let taken = fast(self.k());
-        let (after, after_deadline) = (self.m.checkpoint(), arch::timer::deadline());
-        if let Some(t) = taken {
-            assert_eq!(self.current(), Some(t));
+        let answered = fast(&mut self.m.kernel);
+        let is_unfinished = self.k().unfinished.get() != Unfinished::Nothing;
+        if is_unfinished {
+            assert_eq!(answered, None);
+            entry::handle_syscall(&mut self.m.kernel);
+            self.settle();
+        } else if answered.is_some() {
+            assert_eq!(self.current(), answered);
             self.assert_valid();
         }
+        let is_taken = is_unfinished || answered.is_some();
+        let (after, after_deadline) = (self.m.checkpoint(), arch::timer::deadline());
         // To look for changes each time would take long.
-        let must_look = taken.is_some() || TURN.replace(!TURN.get());
+        let must_look = is_taken || TURN.replace(!TURN.get());
         let by_fast = must_look.then(|| self.picture());
         self.m.restore(&before);
         arch::timer::set_deadline(deadline);
-        if taken.is_none() && by_fast.is_some() {
+        if !is_taken && by_fast.is_some() {
             assert_eq!(Some(self.picture()), by_fast, "FAST-1: a path that is not open changes nothing");
             self.m.restore(&before);
         }
         slow(&mut self.m.kernel);
         self.settle();
-        if let Some(by_fast) = by_fast.filter(|_| taken.is_some()) {
+        if let Some(by_fast) = by_fast.filter(|_| is_taken) {
             let mut all = TAKEN.get();
             all[-number as usize][usize::from(self.k().cpu.sched.current_sc() != sc)] += 1;
             TAKEN.set(all);
@@ -124,7 +133,31 @@ impl World {
         self.contexts.iter().for_each(|sc| hide(sc.addr().0, size_of::<SchedContext>()));
         self.replies.iter().for_each(|reply| hide(reply.addr().0, size_of::<Reply>()));
         self.notifications.iter().for_each(|n| hide(n.addr().0, size_of::<Notification>()));
+        for slot in self.linked_slots() {
+            // Those that threads have made.
+            match slot.cap(self.k()) {
+                Cap::Thread(t) => hide(t.addr().0, size_of::<Tcb>()),
+                Cap::SchedContext(cap) => hide(cap.sched_context.addr().0, size_of::<SchedContext>()),
+                Cap::Reply(cap) => hide(cap.reply.addr().0, size_of::<Reply>()),
+                Cap::Notification(cap) => hide(cap.notification.addr().0, size_of::<Notification>()),
+                _ => {}
+            }
+        }
         words
+    }
+
+    /// The slots that the derivation list leads to from those of the world's.
+    fn linked_slots(&self) -> Vec<SlotRef> {
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        let arrays = self.threads.iter().map(|t| t.slots()).chain([self.cnode]);
+        for slot in arrays.flat_map(|slots| (0..slots.len()).filter_map(move |i| slots.slot(i))) {
+            let mut at = (!slot.is_empty(self.k())).then_some(slot);
+            while let Some(slot) = at.filter(|slot| seen.insert(slot.addr().0)) {
+                found.push(slot);
+                at = cdt::next(self.k(), slot);
+            }
+        }
+        found
     }
 }
 

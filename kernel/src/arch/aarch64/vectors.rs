@@ -312,12 +312,12 @@ macro_rules! fast_entry {
 }
 
 fast_entry!(fast_call, fastpath::call);
-fast_entry!(fast_reply_recv, fastpath::reply_recv);
-fast_entry!(fast_nb_send_recv, fastpath::nb_send_recv);
+fast_entry!(fast_reply_recv, |k| fastpath::reply_recv(k));
+fast_entry!(fast_nb_send_recv, |k| fastpath::nb_send_recv(k));
 fast_entry!(fast_send, fastpath::send);
-fast_entry!(fast_wait, fastpath::wait);
-fast_entry!(fast_nb_wait, fastpath::nb_wait);
-fast_entry!(fast_abort, abort);
+fast_entry!(fast_wait, |k| fastpath::wait(k));
+fast_entry!(fast_nb_wait, |k| fastpath::nb_wait(k));
+fast_entry!(fast_abort, |k| abort(k));
 
 /// A data or instruction abort.
 #[inline(always)]
