@@ -31,7 +31,7 @@ pub(super) enum Answer {
 pub(super) fn invoke(k: &mut Kernel, t: KRef<Tcb>, now: Ticks, slot: SlotRef, answer: Answer) -> Option<KRef<Tcb>> {
     let cap = slot.raw(k);
     let info = MessageInfo(t.get(k).context.info_register().get());
-    let end = end_of(k, t, cap, info.label())?;
+    let end = end_of(t, cap, info.label())?;
     let buffer = if Args::has_more(info) { transfer::send_buffer(k, t) } else { None };
     let extra = entry::extra_slots(k, info, buffer, |cptr| find_slot(k, t, cptr).ok_or(())).ok()?;
     let args = Args::new(info, t, buffer, extra);
@@ -66,7 +66,7 @@ enum End {
 /// What an invocation of `cap` by `t` means for `t`; `None` if it may concern its registers, of which some are not saved
 /// yet, and for what is rare.
 #[inline(always)]
-fn end_of(k: &Kernel, t: KRef<Tcb>, cap: RawCap, label: u64) -> Option<End> {
+fn end_of(t: KRef<Tcb>, cap: RawCap, label: u64) -> Option<End> {
     let deletes = label == InvocationLabel::CNodeDelete as u64 || label == InvocationLabel::CNodeRevoke as u64;
     match cap.kind() {
         CapKind::Null
