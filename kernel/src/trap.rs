@@ -19,6 +19,8 @@ use crate::{arch, fpu, sched, vspace};
 pub enum Trap {
     /// An `svc` instruction.
     Syscall,
+    /// An `svc` instruction that yields.
+    Yield,
     /// An interrupt.
     Interrupt,
     /// A data access was refused.
@@ -48,10 +50,12 @@ pub enum Trap {
 }
 
 /// Enters the kernel for `trap`; answers the context of the thread to run next.
+#[inline(always)]
 pub fn run(entered: Entered, trap: Trap) -> *const Context {
     lock::enter(entered, |k| {
         match trap {
             Trap::Syscall => entry::handle_syscall(k),
+            Trap::Yield => entry::handle_yield(k),
             Trap::Interrupt => entry::handle_interrupt(k),
             Trap::DataAbort { address, esr } => {
                 fault::handle_vm_fault(k, VmFault { address, esr, instruction: false });

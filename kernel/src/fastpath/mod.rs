@@ -10,6 +10,7 @@
 //! | `ReplyRecv`, `NBSendRecv` to a reply object | a caller or a faulting thread is answered, and nobody queues at the endpoint |
 //! | `Send`, `NBSend` to a notification | nobody waits, or the first waiter has a budget of its own, which is ready |
 //! | `Call`, `Send`, `NBSend` to a kernel object | it is of a kind, and an operation, in `invoke` |
+//! | `Yield` | always (`syscall::entry::yield_at_once`): the scheduler ends it |
 //! | `Wait`, `NBWait` on a notification | always, but for bound and lent scheduling contexts |
 //!
 //! and if further: nothing is due ([`sched::quiet_now`]), messages carry no capabilities, the threads have valid address
@@ -55,6 +56,12 @@ pub(crate) fn by_number(k: &mut Kernel, number: i64) -> Option<KRef<Tcb>> {
         Syscall::Send | Syscall::NbSend => send(k),
         Syscall::Wait => wait(k),
         Syscall::NbWait => nb_wait(k),
+        Syscall::Yield => {
+            if crate::syscall::entry::yield_at_once(k) {
+                k.unfinished.set(crate::kernel::Unfinished::Switch);
+            }
+            None
+        }
         _ => None,
     }
 }

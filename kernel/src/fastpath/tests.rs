@@ -47,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Syscall::NbSend),
         3 => Just(Syscall::Wait),
         1 => Just(Syscall::NbWait),
+        1 => Just(Syscall::Yield),
     ];
     let length = prop_oneof![4 => 0u64..6, 1 => 0u64..128];
     let caps = prop_oneof![20 => Just(0u64), 1 => 1u64..4];
@@ -276,6 +277,7 @@ fn fast_paths_leave_what_the_slow_path_leaves() {
         (Syscall::NbSend, [true, false]),
         (Syscall::Wait, [true; 2]),
         (Syscall::NbWait, [true, false]),
+        (Syscall::Yield, [true, true]),
     ];
     let taken = taken();
     assert!(invoked.get() >= 100, "invocations: {invoked:?}");

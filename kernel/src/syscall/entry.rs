@@ -61,6 +61,26 @@ fn handle_whole_syscall(k: &mut Kernel) {
     }
 }
 
+/// Entry: an `svc` instruction with the number of `Yield`.
+pub fn handle_yield(k: &mut Kernel) {
+    if !yield_at_once(k) {
+        handle_syscall(k);
+    }
+}
+
+/// `Yield`, if nothing else is due; whether that was so.
+#[inline(always)]
+pub fn yield_at_once(k: &Kernel) -> bool {
+    match sched::quiet_now(k) {
+        Some(now) if k.current().is_some() => {
+            sched::account(k, now);
+            sched::yield_slice(k);
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Entry: an interrupt.
 pub fn handle_interrupt(k: &mut Kernel) {
     sched::check_budget(k);

@@ -5,12 +5,14 @@
 //! context of the thread to run next. The kernel takes no exceptions of its own: interrupts stay
 //! masked at EL1, and anything that arrives from EL1 is fatal (spec §5.10).
 //!
-//! System calls and aborts that have a fast path try it first ([`fastpath`]). So only the registers are stored that Rust
-//! code would lose; the rest is stored when another thread is to run, or the slow path, which wants all in the context.
+//! System calls and aborts that have a fast path try it first ([`fastpath`]). Where the same thread goes on as a rule, only
+//! the registers are stored that Rust code would lose; the rest is stored when another thread is to run, or the slow path,
+//! which wants all in the context. Where another thread runs as a rule all are stored at once, and the Rust code does not
+//! come back: it need not preserve any.
 //!
 //! The exclusive monitor needs no `clrex`: an exception return clears it.
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
 use aarch64_cpu::registers::{ELR_EL1, ESR_EL1, FAR_EL1, Readable};
@@ -80,7 +82,7 @@ global_asm!(
         str     x30,      [sp, #{x30_sp}]
     .endm
 
-    // Saves the rest into the context at x19; the instruction to repeat lies some bytes back. x0 stays.
+    // Saves the rest into the context at x19; the instruction to repeat lies some bytes back. x0 stays; x2 is the PC.
     .macro SAVE_REST back
         stp     x20, x21, [x19, #16 * 10]
         stp     x22, x23, [x19, #16 * 11]
@@ -91,14 +93,14 @@ global_asm!(
         mrs     x2, elr_el1
         mrs     x3, spsr_el1
         mrs     x4, tpidr_el0
-    .if \back
-        sub     x5, x2, #\back
-    .else
-        mov     x5, x2
-    .endif
         str     x1,       [x19, #{x30_sp} + 8]
         stp     x2,  x3,  [x19, #{pc_spsr}]
+    .if \back
+        sub     x5, x2, #\back
         stp     x5,  x4,  [x19, #{restart_pc_tpidr}]
+    .else
+        stp     x2,  x4,  [x19, #{restart_pc_tpidr}]
+    .endif
     .endm
 
     // Changes to the kernel's stack; the context stays in x19, which Rust code preserves.
@@ -142,6 +144,12 @@ global_asm!(
         b       tessera_restore
     .endm
 
+    // Enters the kernel by a fast path after which another thread runs as a rule. It ends in tessera_restore.
+    .macro FAST_SWITCH path, back
+        SAVE_REST \back
+        b       \path
+    .endm
+
     // One entry for exceptions that must not happen.
     .macro FATAL kind
         .balign 128
@@ -171,8 +179,8 @@ tessera_vectors:
     // EL0, AArch64: synchronous. System calls and aborts may have a fast path.
     .balign 128
     SAVE_SOME
-    mrs     x9, esr_el1
-    lsr     x10, x9, #{ec_shift}
+    mrs     x0, esr_el1
+    lsr     x10, x0, #{ec_shift}
     ENTER_STACK
     cmp     x10, #{ec_svc}
     b.ne    tessera_other_exception
@@ -194,6 +202,8 @@ tessera_vectors:
     .balign 128
 
 tessera_other_call:
+    cmn     x7, #{yield_}
+    b.eq    7f
     cmn     x7, #{send}
     b.eq    4f
     cmn     x7, #{wait}
@@ -203,19 +213,20 @@ tessera_other_call:
     cmn     x7, #{nb_wait}
     b.eq    6f
     b       tessera_slow_{svc_size}
-1:  FAST    {fast_call}, {svc_size}
-2:  FAST    {fast_reply_recv}, {svc_size}
-3:  FAST    {fast_nb_send_recv}, {svc_size}
+1:  FAST_SWITCH {fast_call}, {svc_size}
+2:  FAST_SWITCH {fast_reply_recv}, {svc_size}
+3:  FAST_SWITCH {fast_nb_send_recv}, {svc_size}
 4:  FAST    {fast_send}, {svc_size}
 5:  FAST    {fast_wait}, {svc_size}
 6:  FAST    {fast_nb_wait}, {svc_size}
+7:  FAST_SWITCH {fast_yield}, {svc_size}
 
 tessera_other_exception:
-    // The instruction that faulted is the one to repeat. x10: the exception class.
+    // The instruction that faulted is the one to repeat. x0: the syndrome, x10: its exception class.
     bic     x10, x10, #4            // of data and instruction aborts alike
     cmp     x10, #{ec_abort}
     b.ne    tessera_slow_0
-    FAST    {fast_abort}, 0
+    FAST_SWITCH {fast_abort}, 0
 
     // The same thread goes on: what was not saved was not changed. x0, x19: its context.
 tessera_same:
@@ -236,7 +247,6 @@ tessera_slow_0:
 tessera_enter:
     SAVE_REST 0
 tessera_run:
-    mov     x1, x19
     bl      {trap}
     // Falls through with x0 = the context to run.
 
@@ -275,6 +285,7 @@ tessera_restore:
     ec_svc = const EC_SVC64,
     ec_abort = const EC_INSTRUCTION_ABORT,
     call = const -Syscall::Call.number(),
+    yield_ = const -Syscall::Yield.number(),
     reply_recv = const -Syscall::ReplyRecv.number(),
     nb_send_recv = const -Syscall::NbSendRecv.number(),
     send = const -Syscall::Send.number(),
@@ -294,6 +305,7 @@ tessera_restore:
     fast_wait = sym fast_wait,
     fast_nb_wait = sym fast_nb_wait,
     fast_abort = sym fast_abort,
+    fast_yield = sym fast_yield,
 );
 
 /// What the vectors call.
@@ -311,19 +323,53 @@ macro_rules! fast_entry {
     };
 }
 
-fast_entry!(fast_call, fastpath::call);
-fast_entry!(fast_reply_recv, |k| fastpath::reply_recv(k));
-fast_entry!(fast_nb_send_recv, |k| fastpath::nb_send_recv(k));
 fast_entry!(fast_send, fastpath::send);
 fast_entry!(fast_wait, |k| fastpath::wait(k));
 fast_entry!(fast_nb_wait, |k| fastpath::nb_wait(k));
-fast_entry!(fast_abort, |k| abort(k));
 
-/// A data or instruction abort.
+/// The same where all registers were saved: ends in the thread that runs next, by the slow path if the fast one is not open.
+///
+/// # Safety
+///
+/// As for `fast_entry!`, and all registers are in the context of the thread that was entered from.
+macro_rules! fast_switch {
+    ($name:ident($($argument:ident),*), $kind:expr, $path:expr) => {
+        unsafe extern "C" fn $name($($argument: u64),*) -> ! {
+            // SAFETY: what the vectors keep, above.
+            let entered = unsafe { Entered::from_user() };
+            let mut next = trap::run_fast(entered, $path);
+            if next.is_null() {
+                // SAFETY: the fast path has returned.
+                next = unsafe { trap_from_user($kind) };
+            }
+            // SAFETY: this is the context to run, and the code there needs nothing of the stack.
+            unsafe { asm!("b tessera_restore", in("x0") next, options(noreturn)) }
+        }
+    };
+}
+
+fast_switch!(fast_call(), ENTRY_SYSCALL, fastpath::call);
+fast_switch!(fast_reply_recv(), ENTRY_SYSCALL, |k| fastpath::reply_recv(k));
+fast_switch!(fast_nb_send_recv(), ENTRY_SYSCALL, |k| fastpath::nb_send_recv(k));
+// What SAVE_REST leaves in the registers of the first three arguments.
+fast_switch!(fast_abort(esr, _sp, pc), ENTRY_SYNC, |k| abort(k, esr, pc));
+
+/// `Yield`, which always ends in the scheduler.
+///
+/// # Safety
+///
+/// As for `fast_switch!`.
+unsafe extern "C" fn fast_yield() -> ! {
+    // SAFETY: what the vectors keep, above.
+    let entered = unsafe { Entered::from_user() };
+    let next = trap::run(entered, Trap::Yield);
+    // SAFETY: as in `fast_switch!`.
+    unsafe { asm!("b tessera_restore", in("x0") next, options(noreturn)) }
+}
+
+/// A data or instruction abort with this syndrome at this PC.
 #[inline(always)]
-fn abort(k: &Kernel) -> Option<KRef<Tcb>> {
-    let esr = ESR_EL1.get();
-    let pc = ELR_EL1.get();
+fn abort(k: &Kernel, esr: u64, pc: u64) -> Option<KRef<Tcb>> {
     let instruction = esr >> EC_SHIFT == EC_INSTRUCTION_ABORT;
     let address = if instruction { pc } else { FAR_EL1.get() };
     fastpath::vm_fault(k, pc, VmFault { address, esr, instruction })
@@ -334,10 +380,11 @@ fn abort(k: &Kernel) -> Option<KRef<Tcb>> {
 /// # Safety
 ///
 /// As for `fast_entry!`.
-unsafe extern "C" fn trap_from_user(kind: u64, context: &Context) -> *const Context {
+#[cold]
+unsafe extern "C" fn trap_from_user(kind: u64) -> *const Context {
     let trap = match kind {
         ENTRY_SYSCALL => Trap::Syscall,
-        ENTRY_SYNC => synchronous(context),
+        ENTRY_SYNC => synchronous(),
         ENTRY_INTERRUPT => Trap::Interrupt,
         _ => super::fatal::serror(),
     };
@@ -347,11 +394,11 @@ unsafe extern "C" fn trap_from_user(kind: u64, context: &Context) -> *const Cont
 }
 
 /// Reads the syndrome of a synchronous exception.
-fn synchronous(context: &Context) -> Trap {
+fn synchronous() -> Trap {
     let esr = ESR_EL1.get();
     match ESR_EL1.read(ESR_EL1::EC) {
         EC_DATA_ABORT => Trap::DataAbort { address: FAR_EL1.get(), esr },
-        EC_INSTRUCTION_ABORT => Trap::InstructionAbort { address: context.resume_pc.get(), esr },
+        EC_INSTRUCTION_ABORT => Trap::InstructionAbort { address: ELR_EL1.get(), esr },
         EC_FPU => Trap::FpuAccess { esr },
         _ => Trap::Exception { esr },
     }
