@@ -43,6 +43,19 @@ impl Cap<IrqControl> {
     }
 }
 
+impl Cap<IrqControl> {
+    /// Puts a capability that raises software-generated interrupt `irq` on core `target` into `dest`: any message to it does.
+    ///
+    /// Corresponds to `seL4_IRQControl_IssueSGISignal`.
+    ///
+    /// # Errors
+    ///
+    /// The table of `ARMIRQIssueSGISignal`, kernel ABI 3.8.
+    pub fn issue_sgi_signal(self, irq: u64, target: u64, dest: SlotPath) -> Result<()> {
+        self.perform(InvocationLabel::IrqIssueSgiSignal, &[irq, target, dest.index, dest.depth], &[dest.root.cptr()])
+    }
+}
+
 impl Cap<IrqHandler> {
     /// Lets the interrupt come again.
     ///

@@ -18,6 +18,8 @@ use crate::measure::{self, Round, SAMPLES};
 pub(crate) const SERVER_LOOP: u64 = 4;
 /// Instructions of [`waiter`] around the kernel, for each signal: a move, `svc`, the jump.
 pub(crate) const WAITER_LOOP: u64 = 3;
+/// The same of [`acker`].
+pub(crate) const ACKER_LOOP: u64 = 8;
 /// Instructions of [`yielder`] around the kernel: `svc`, the jump.
 pub(crate) const YIELDER_LOOP: u64 = 2;
 /// Instructions of [`handler`] and [`kept_handler`] around the kernel, for each fault: two moves, `svc`, the count, the
@@ -175,6 +177,27 @@ pub(crate) extern "C" fn waiter(notification: CPtr) -> ! {
         "svc #0",
         "b 1b",
         wait = const Syscall::Wait.number(),
+    )
+}
+
+/// Waits for an interrupt's signals, and lets it come again after each.
+#[unsafe(naked)]
+pub(crate) extern "C" fn acker(notification: CPtr, handler: CPtr, ack: u64) -> ! {
+    naked_asm!(
+        "mov x19, x0",
+        "mov x20, x1",
+        "mov x21, x2",
+        "1:",
+        "mov x0, x19",
+        "mov x7, #{wait}",
+        "svc #0",
+        "mov x0, x20",
+        "mov x1, x21",
+        "mov x7, #{call}",
+        "svc #0",
+        "b 1b",
+        wait = const Syscall::Wait.number(),
+        call = const Syscall::Call.number(),
     )
 }
 

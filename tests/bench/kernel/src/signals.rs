@@ -1,16 +1,19 @@
-//! Signals: where nobody waits, to a waiting thread of lower priority, to one of higher priority. And yielding.
+//! Signals: where nobody waits, to a waiting thread of lower priority, to one of higher priority. Yielding, and interrupts.
 
-use mach_sys::abi::{MessageInfo, Syscall};
-use mach_sys::cap::Notification;
+use mach_sys::abi::{InitSlot, InvocationLabel, MessageInfo, Syscall};
+use mach_sys::cap::{IrqControl, IrqHandler, Notification};
 use mach_sys::{CPtr, Cap, ObjectType};
 
 use crate::calls;
-use crate::code::{self, Step, WAITER_LOOP, YIELDER_LOOP};
+use crate::code::{self, ACKER_LOOP, Step, WAITER_LOOP, YIELDER_LOOP};
+use crate::invocations::invocation;
 use crate::measure::{self, Failure, Round, SAMPLES, measure};
 use crate::objects::Objects;
 use crate::space::Space;
 use crate::worker::{PRIORITY, Worker};
 
+/// The interrupt that is raised: software's.
+const SGI: u64 = 6;
 /// Signals that are timed together.
 const BATCH: usize = 16;
 const ROUNDS: u64 = 32;
@@ -31,7 +34,29 @@ pub(crate) fn measure_all(scene: &mut Objects, spaces: &[Space; 2]) -> Result<()
     higher(scene, spaces)?;
     scene.clear()?;
     yields(scene, spaces)?;
+    scene.clear()?;
+    interrupts(scene, spaces)?;
     scene.clear()
+}
+
+/// An interrupt that a thread of higher priority waits for, and allows again.
+fn interrupts(scene: &mut Objects, spaces: &[Space; 2]) -> Result<(), Failure> {
+    let control: Cap<IrqControl> = Cap::new(InitSlot::IrqControl.number());
+    let (handler, raise): (Cap<IrqHandler>, _) = (Cap::new(scene.empty(1)?), scene.empty(1)?);
+    control.issue_handler(SGI, Objects::path(handler.cptr()))?;
+    control.issue_sgi_signal(SGI, 0, Objects::path(raise))?;
+    let ack = invocation(handler.cptr(), InvocationLabel::IrqAckIrq, &[]);
+    measure("kernel.irq-ack", &Round::only(&[ack; BATCH]), ROUNDS, scene)?;
+    let notification: Cap<Notification> = scene.one(ObjectType::Notification, 0)?;
+    handler.set_notification(notification)?;
+    let entry = code::acker as extern "C" fn(CPtr, CPtr, u64) -> ! as usize;
+    let info = MessageInfo::new(InvocationLabel::IrqAckIrq.number(), 0, 0, 0);
+    let acker = Worker::new(0, spaces[1], entry, [notification.cptr(), handler.cptr(), info.0, 0]);
+    Worker { priority: PRIORITY + 1, ..acker }.start(scene)?;
+    calls::by_a_client("kernel.interrupt", &[signal(raise); BATCH], ACKER_LOOP, scene, spaces[0])?;
+    // They are not made of the scene's memory.
+    Objects::path(raise).delete()?;
+    Ok(Objects::path(handler.cptr()).delete()?)
 }
 
 /// To a notification for which nobody waits: the first signal sets it, the others add to it.
