@@ -20,9 +20,9 @@ use crate::{fpu, vspace};
 /// How the capability is invoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// By `Call`: the caller is told the result.
+    /// By `Call`: the caller is told the result. All of its registers are saved, so it may even delete itself.
     Wanted,
-    /// By `Send` or `NBSend`.
+    /// By `Send` or `NBSend`. Some registers are saved when this is over, so it must leave the caller alone.
     No,
 }
 
@@ -32,6 +32,9 @@ pub(super) fn invoke(k: &mut Kernel, t: KRef<Tcb>, now: Ticks, slot: SlotRef, an
     let cap = slot.raw(k);
     let info = MessageInfo(t.get(k).context.info_register().get());
     let end = end_of(t, cap, info.label())?;
+    if answer == Answer::No && end == End::LookAgain {
+        return None;
+    }
     let buffer = if Args::has_more(info) { transfer::send_buffer(k, t) } else { None };
     let extra = entry::extra_slots(k, info, buffer, |cptr| find_slot(k, t, cptr).ok_or(())).ok()?;
     let args = Args::new(info, t, buffer, extra);
@@ -59,12 +62,11 @@ pub(super) fn invoke(k: &mut Kernel, t: KRef<Tcb>, now: Ticks, slot: SlotRef, an
 enum End {
     /// What user mode runs on is as before.
     AsBefore,
-    /// Something that it runs on may have been deleted.
+    /// It, or something that it runs on, may have been deleted.
     LookAgain,
 }
 
-/// What an invocation of `cap` by `t` means for `t`; `None` if it may concern its registers, of which some are not saved
-/// yet, and for what is rare.
+/// What an invocation of `cap` by `t` means for `t`; `None` if it may concern its registers, and for what is rare.
 #[inline(always)]
 fn end_of(t: KRef<Tcb>, cap: RawCap, label: u64) -> Option<End> {
     let deletes = label == InvocationLabel::CNodeDelete as u64 || label == InvocationLabel::CNodeRevoke as u64;

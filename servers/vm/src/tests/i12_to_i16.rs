@@ -399,6 +399,16 @@ fn i14_14_sequential_is_visible() {
 const MIB: u64 = 1 << 20;
 
 #[test]
+fn a_task_begins_with_a_limit_of_eight_times_the_memory() {
+    // The world has a GiB.
+    let mut b = Bench::new();
+    let limits = b.world.vm.limits(Some(b.me)).unwrap();
+    assert_eq!((limits.current, limits.max), (8192 * MIB, 8192 * MIB));
+    assert_eq!(code(b.allocate(0, 4096 * MIB, flags::ANYWHERE)), 0);
+    assert_eq!(code(b.allocate(0, 4096 * MIB + P, flags::ANYWHERE)), 3);
+}
+
+#[test]
 fn i16_limits_in_the_order_of_gnus_test() {
     let mut b = Bench::new();
     let me = Some(b.me);
