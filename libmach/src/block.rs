@@ -13,7 +13,8 @@
 //!
 //! A range of the data pages that a request names belongs to the device until the request is complete. A thread that waits
 //! for other things as well lets [`Disk::notify_port`] ring a doorbell, and calls [`Disk::rearm`] when
-//! [`Disk::complete`] has nothing more.
+//! [`Disk::complete`] has nothing more. If it calls [`Disk::ring`] first, driver and client ring each other's bells and
+//! send no messages.
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
@@ -24,10 +25,11 @@ pub use mach_protocol::block::{DISK, DiskInfo, DiskName, MAX_DATA_PAGES, MAX_REQ
 
 use mach_protocol::block::ring::ClientEnd;
 use mach_protocol::block::{
-    BLOCK, BLOCK_INFO, BLOCK_KICK, BLOCK_OPEN, DISKS, OpenReply, OpenRequest, body, message as packed,
+    BLOCK, BLOCK_INFO, BLOCK_KICK, BLOCK_OPEN, BLOCK_RING, DISKS, OpenReply, OpenRequest, body, message as packed,
 };
 use mach_protocol::service::answer_code;
 
+use crate::memory_object::{Ring, port_ring};
 use crate::msg::{self, CarriedRight, PortMessage, Timeout};
 use crate::port::{Disposition, ReceivePort, mach_port_deallocate};
 use crate::task::mach_task_self;
@@ -76,6 +78,8 @@ impl Drop for Right {
 #[derive(Debug)]
 pub struct Disk {
     session: Right,
+    /// What rings the driver's bell.
+    ring: Option<Ring>,
     notify: ReceivePort,
     memory: Region,
     end: ClientEnd,
@@ -114,7 +118,7 @@ impl Disk {
         let mapping = MapRequest::object(memory.0, (pages + 1) * PAGE_SIZE);
         let memory = Region::map(&MapRequest { inheritance: VmInherit::NONE, ..mapping })?;
         let (sectors, is_read_only) = (reply.sectors, reply.is_read_only);
-        Ok(Self { session, notify, memory, end: ClientEnd::default(), sectors, is_read_only })
+        Ok(Self { session, ring: None, notify, memory, end: ClientEnd::default(), sectors, is_read_only })
     }
 
     /// The size in sectors of what is open.
@@ -176,11 +180,27 @@ impl Disk {
     /// Wakes the driver, if it sleeps.
     pub fn kick(&self) {
         if ClientEnd::must_kick(self.memory.words()) {
-            let mut kick = PortMessage::new(BLOCK_KICK);
-            kick.header.remote = CarriedRight { name: self.session.0, disposition: Disposition::COPY_SEND };
-            // Not sent is only what the full queue of the port makes superfluous, or what a driver that is gone makes vain.
-            let _ = msg::send(&kick, Timeout::Millis(0));
+            match self.ring {
+                Some(bell) => bell.ring(),
+                None => self.say(BLOCK_KICK),
+            }
         }
+    }
+
+    /// Makes driver and client ring bells in place of sending messages. The calling thread has a doorbell for
+    /// [`Disk::notify_port`], or for the set that this is in, and no other thread uses this value from then on.
+    pub fn ring(&mut self) {
+        // A driver without a bell, or no room for what rings it: the messages go on.
+        self.ring = port_ring(self.session.0).ok();
+        self.say(BLOCK_RING);
+    }
+
+    /// Sends the driver a message without anything in it.
+    fn say(&self, id: i32) {
+        let mut message = PortMessage::new(id);
+        message.header.remote = CarriedRight { name: self.session.0, disposition: Disposition::COPY_SEND };
+        // Not sent is only what the full queue of the port makes superfluous, or what a driver that is gone makes vain.
+        let _ = msg::send(&message, Timeout::Millis(0));
     }
 
     /// The next completion, if there is one.

@@ -13,6 +13,7 @@
 //! | 7161 | the answer to a request with the wait for the next: [`crate::memory_object::SupplyAndReceive`] | control port |
 //! | 7162 | how long a memory manager may be silent | object or control port |
 //! | 7163 | what the server has in use | null: anybody |
+//! | 7164 | ringing the doorbell of who receives from a port | null: the caller |
 //! | 7170–7171 | paging: the default pager's space, free targets | null: anybody |
 //! | 7190 | the message that tells of a task's end: [`TaskEnded`] | |
 
@@ -41,6 +42,16 @@ pub const PARK_FOREVER: u32 = u32::MAX;
 /// Milliseconds that the manager of a memory object may leave a waiting client without any answer, unless another limit
 /// is set.
 pub const MANAGER_DEADLINE_MS: u32 = 30_000;
+
+/// The bits of a doorbell's word: who signalled.
+pub mod signals {
+    /// The server: a message came.
+    pub const MESSAGE: u64 = 1;
+    /// Whoever got the doorbell's own capability from its thread: an interrupt.
+    pub const OWN: u64 = 2;
+    /// Who rings it ([`PortRing`](super::PortRing)).
+    pub const RING: u64 = 4;
+}
 
 /// The id of the message [`TaskEnded`].
 pub const TASK_ENDED: i32 = 7190;
@@ -194,7 +205,8 @@ subsystem! {
 
         /// Has a notification signalled whenever a message comes to the empty queue of the target, a receive right or
         /// a port set of the caller's; at once if one waits. The calling thread waits for it with the kernel's own
-        /// `Wait` or `Poll`, and then receives until nothing is left. A second call gives the same slot.
+        /// `Wait` or `Poll`, whose badge says who signalled ([`signals`]), and then receives until nothing is left. A
+        /// second call gives the same slot.
         ///
         /// Checks: the caller receives from the target, else INVALID_RIGHT; a slot is free, else NO_SPACE.
         PortDoorbell = 7160 {} -> PortDoorbellReply {
@@ -240,6 +252,22 @@ subsystem! {
             associations: u32,
             /// Calls and faults that wait, the calling one not counted.
             operations: u32,
+        }
+
+        /// Gives the calling thread a capability that signals the doorbell of who receives from a port, with the badge
+        /// [`signals::RING`]: for a partner that need not be sent a message, as what there is to do is in shared memory.
+        /// It is the bell of the port, or else of the set that the port is in now, and works as long as that doorbell is
+        /// there. A second call for the same doorbell gives the same slot.
+        ///
+        /// Checks: the caller has a send right by that name, else INVALID_NAME or INVALID_RIGHT; somebody has a doorbell
+        /// there, else FAILURE; the calling thread has a capability table of the server's, else INVALID_ARGUMENT; a slot
+        /// is free, else NO_SPACE.
+        PortRing = 7164 {
+            /// The caller's name of the port.
+            name: PortName,
+        } -> PortRingReply {
+            /// The slot of the capability in the calling thread's CSpace.
+            slot: u32,
         }
 
         /// Tells how much space the default pager has left. While it has none, pages that were written to are not paged

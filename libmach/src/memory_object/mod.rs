@@ -18,6 +18,7 @@
 //! `SEND_INVALID_RIGHT` if the task has no such right, `RESOURCE_SHORTAGE` while it leaves too many messages unreceived;
 //! then the arguments. Offsets, sizes and addresses are in bytes, offsets those of the object.
 
+mod doorbell;
 mod manager;
 pub mod osf;
 mod pages;
@@ -30,12 +31,11 @@ pub use mach_protocol::memory_object::{
     SupplyCompleted, Upcall,
 };
 pub use mach_protocol::private::MANAGER_DEADLINE_MS;
-use mach_protocol::private::{DefaultPagerSpace, MemoryObjectSetDeadline, PortDoorbell, ServerUsage, SetFreeTargets};
+use mach_protocol::private::{DefaultPagerSpace, MemoryObjectSetDeadline, ServerUsage, SetFreeTargets};
 pub use mach_protocol::private::{PagingSpace, ServerUsageReply};
 use mach_protocol::wire::Words;
-use mach_sys::Cap;
-use mach_sys::cap::Notification;
 
+pub use doorbell::{Doorbell, Heard, Ring, port_doorbell, port_ring};
 pub use manager::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Supply, Synchronized};
 pub use pages::{ByPage, Page, Pages};
 pub use server::{Served, Server};
@@ -333,41 +333,6 @@ pub fn set_free_targets(host_priv: PortName, low: u64, high: u64) -> Result<()> 
 /// Only those of reaching the server.
 pub fn server_usage() -> Result<ServerUsageReply> {
     call_for_caller(&ServerUsage {})
-}
-
-/// A signal for messages: see [`port_doorbell`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Doorbell(Cap<Notification>);
-
-impl Doorbell {
-    /// Waits until a message comes, or whatever else signals. Only the thread that asked for the doorbell can.
-    ///
-    /// A message may have been received since the signal: receive without waiting.
-    pub fn wait(self) {
-        let _ = self.0.wait();
-    }
-
-    /// Whether it was signalled since the last wait or poll.
-    #[must_use]
-    pub fn poll(self) -> bool {
-        self.0.poll().0 != 0
-    }
-
-    /// The capability, in the CSpace of the thread that asked: to be signalled by an interrupt as well.
-    #[must_use]
-    pub fn notification(self) -> Cap<Notification> {
-        self.0
-    }
-}
-
-/// A notification for the calling thread that is signalled whenever a message comes to the empty queue of `name`, a
-/// receive right or a port set of the task's; at once if one waits already.
-///
-/// # Errors
-///
-/// `INVALID_RIGHT` if the task does not receive from `name`, `NO_SPACE` if the thread has no room for capabilities.
-pub fn port_doorbell(name: PortName) -> Result<Doorbell> {
-    call(name, &PortDoorbell {}).map(|reply| Doorbell(Cap::from_slot(u64::from(reply.slot))))
 }
 
 /// A data_supply and a receive in one call. Answers the code of the supply, and what the receive answers.

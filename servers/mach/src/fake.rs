@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::machine::{Access, Budget, Machine, Object, Refused, Registers, Slot, ThreadParts};
+use crate::machine::{Access, Budget, Grade, Machine, Object, Refused, Registers, Slot, ThreadParts};
 use crate::memory::{PAGE, Unit};
 
 /// What a slot holds.
@@ -356,16 +356,21 @@ impl Machine for Fake {
         Err(INVALID_CAPABILITY)
     }
 
-    fn give_notification(&mut self, notification: Slot, cnode: Slot, index: u64) -> Result<(), Refused> {
+    fn give_notification(&mut self, notification: Slot, to: (Slot, u64), _: Grade) -> Result<(), Refused> {
         self.object_of(notification, Object::Notification)?;
-        self.object_of(cnode, Object::CNode)?;
-        match self.given.entry((cnode, index)) {
+        self.object_of(to.0, Object::CNode)?;
+        match self.given.entry(to) {
             Occupied(_) => Err(DELETE_FIRST),
             Vacant(place) => {
                 place.insert(notification);
                 Ok(())
             }
         }
+    }
+
+    fn badge_notification(&mut self, notification: Slot, to: Slot, _: u64) -> Result<(), Refused> {
+        self.object_of(notification, Object::Notification)?;
+        self.copy(notification, to)
     }
 
     fn signal(&mut self, notification: Slot) {

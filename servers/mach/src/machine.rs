@@ -95,6 +95,15 @@ pub const REGISTERS: usize = 36;
 /// A thread's registers in the order of the kernel's register list.
 pub type Registers = [u64; REGISTERS];
 
+/// What a thread may do with a notification, and which badge its signals have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// Wait for it, and signal it: a driver has its interrupts ring it.
+    Own(u64),
+    /// Signal it.
+    Ring(u64),
+}
+
 /// The kernel below the server, and the server's window on its frames.
 pub trait Machine {
     /// Makes `count` objects of the untyped in `untyped`, in the slots from `first` on.
@@ -209,12 +218,16 @@ pub trait Machine {
     /// # Errors
     /// What the kernel said.
     fn grant(&mut self, from_cptr: u64, cnode: Slot, index: u64) -> Result<(), Refused>;
-    /// Copies a notification into a thread's capability table, to be waited for, and signalled: a driver has its
-    /// interrupts ring it.
+    /// Puts a notification into a thread's capability table.
     ///
     /// # Errors
     /// What the kernel said; the slot may hold something else.
-    fn give_notification(&mut self, notification: Slot, cnode: Slot, index: u64) -> Result<(), Refused>;
+    fn give_notification(&mut self, notification: Slot, to: (Slot, u64), grade: Grade) -> Result<(), Refused>;
+    /// Makes a capability of the server's own for a notification, whose signals have a badge.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    fn badge_notification(&mut self, notification: Slot, to: Slot, badge: u64) -> Result<(), Refused>;
     /// Signals a notification.
     fn signal(&mut self, notification: Slot);
     /// Copies a capability of the first task into a slot of the server's.

@@ -6,6 +6,7 @@ use alloc::vec;
 
 use libmach::KernReturn;
 use libmach::block::{self, DISK as WHOLE, Disk, Op, Request, SECTOR, Status};
+use libmach::memory_object::port_doorbell;
 use libmach::msg::{CarriedRight, Timeout, rpc};
 use libmach::port::Disposition;
 use libmach::task::mach_task_self;
@@ -22,6 +23,7 @@ pub(crate) const CASES: &[(&str, &dyn Fn() -> Outcome)] = &[
     ("block.open.port", &only_the_granted_port_opens),
     ("block.read", &many_reads_are_in_flight),
     ("block.read.unaligned", &a_request_may_begin_in_the_middle_of_a_page),
+    ("block.ring", &bells_are_rung_in_place_of_messages),
     ("block.errors", &errors_are_of_the_request),
     ("block.full", &the_ring_takes_64_requests),
     ("block.garbage", &hostile::a_ring_full_of_rubbish),
@@ -147,6 +149,31 @@ fn finish(disk: &mut Disk, request: &Request, wanted: Status) -> Outcome {
             None => disk.wait(Timeout::Millis(20_000)).map_err(|code| format!("waiting: {code:?}"))?,
         }
     }
+}
+
+fn bells_are_rung_in_place_of_messages() -> Outcome {
+    const READS: u64 = 200;
+    let mut disk = open(1)?;
+    let bell = port_doorbell(disk.notify_port()).map_err(|code| format!("a doorbell: {code:?}"))?;
+    disk.ring();
+    for sector in 0..READS {
+        disk.submit(&Request { op: Op::Read, tag: sector, sector, offset: 0, length: 512 })
+            .map_err(|_| "it is full")?;
+        disk.kick();
+        while disk.complete().is_none() {
+            if !disk.rearm() {
+                let heard = bell.wait();
+                if heard.message() || heard.own() {
+                    return Err(format!("a message came at sector {sector}"));
+                }
+            }
+        }
+        let piece = crate::traffic::Piece { sector, sectors: 1 };
+        holds(&disk, piece, 0, |sector| sector)?;
+    }
+    // Whose session is over hears nothing more, and the next one is served.
+    drop(disk);
+    open(1).map(drop)
 }
 
 fn errors_are_of_the_request() -> Outcome {

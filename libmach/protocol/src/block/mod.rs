@@ -13,6 +13,11 @@
 //! | answer | | code, [`OpenReply`] | the session port (send), the memory (send) |
 //! | [`BLOCK_KICK`] | client, session port | | |
 //! | [`BLOCK_DONE`] | server, notify port | | |
+//! | [`BLOCK_RING`] | client, session port | | |
+//!
+//! A client with a doorbell for its notify port says so by [`BLOCK_RING`], and is not sent [`BLOCK_DONE`] from then on: its bell is
+//! rung. It need not send [`BLOCK_KICK`] either, but ring the server's bell, at the session port (`port_ring`). Where no bell can
+//! be rung the messages go on.
 //!
 //! Everybody finds the port [`BLOCK`] at the name service, which tells what disks there are. The port [`DISKS`] is found by those
 //! alone to whom the system description grants the disks.
@@ -37,6 +42,8 @@ pub const BLOCK_OPEN: i32 = 7401;
 pub const BLOCK_KICK: i32 = 7402;
 /// Completions are in the ring. There is no answer.
 pub const BLOCK_DONE: i32 = 7403;
+/// The client's doorbell is to be rung in place of [`BLOCK_DONE`]. There is no answer.
+pub const BLOCK_RING: i32 = 7404;
 
 /// The block server's name at the name service.
 pub const BLOCK: &str = "block";

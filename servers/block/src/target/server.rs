@@ -6,7 +6,7 @@ use core::fmt;
 use block::disks::{Device, Disks, Part};
 use block::mbr::{is_signed, partitions};
 use block::traffic::{Place, Traffic};
-use libmach::memory_object::{Doorbell, port_doorbell, vm_region_create_proxy};
+use libmach::memory_object::{Doorbell, Heard, Ring, port_doorbell, port_ring, vm_region_create_proxy};
 use libmach::msg::{
     CarriedRight, PortMessage, Timeout, destroy_right, mach_msg_destroy, receive, reply_or_destroy, send,
 };
@@ -19,7 +19,7 @@ use libmach::vm::{PAGE_SIZE, VmProt};
 use libmach::{KernReturn, PortName, Result, names};
 use mach_protocol::block::ring::Bounds;
 use mach_protocol::block::{BLOCK, DISKS, MAX_DATA_PAGES, OpenReply, OpenRequest, body};
-use mach_protocol::block::{BLOCK_DONE, BLOCK_INFO, BLOCK_OPEN};
+use mach_protocol::block::{BLOCK_DONE, BLOCK_INFO, BLOCK_OPEN, BLOCK_RING};
 use mach_protocol::private::FIRST_GRANT_SLOT;
 use mach_protocol::service::answer;
 use mach_protocol::wire::{Wire, Words};
@@ -52,6 +52,8 @@ struct Client {
     port: PortName,
     /// A send right to the client's notify port.
     notify: PortName,
+    /// What rings the client's bell, if it wants that.
+    ring: Option<Ring>,
     /// What it has open.
     part: Part,
     pages: u64,
@@ -86,9 +88,10 @@ pub(crate) fn main() -> core::result::Result<(), Problem> {
     // Whoever finds the server finds the way to open disks as well, if it may.
     names::register(DISKS, server.opening.name())?;
     names::register(BLOCK, server.service.name())?;
+    let mut heard = Heard::ALL;
     loop {
-        server.work();
-        bell.wait();
+        server.work(heard);
+        heard = bell.wait();
     }
 }
 
@@ -112,13 +115,17 @@ impl Server {
         }
     }
 
-    /// Does all that there is to do, and says that it sleeps.
-    fn work(&mut self) {
-        loop {
+    /// Does all that there is to do, and says that it sleeps. What is heard meanwhile is heard again by who waits.
+    fn work(&mut self, heard: Heard) {
+        if heard.message() {
             while let Ok(message) = receive(self.set, Timeout::Millis(0)) {
                 self.serve(&message);
             }
+        }
+        if heard.own() {
             self.devices.iter_mut().for_each(Virtio::take_interrupt);
+        }
+        loop {
             self.traffic.pump(&mut self.devices);
             self.wake_clients();
             self.end_sessions();
@@ -134,6 +141,10 @@ impl Server {
     fn wake_clients(&mut self) {
         while let Some(session) = self.traffic.take_wake() {
             if let Some(Some(client)) = self.clients.get(session) {
+                if let Some(bell) = client.ring {
+                    bell.ring();
+                    continue;
+                }
                 let mut done = PortMessage::new(BLOCK_DONE);
                 done.header.remote = CarriedRight { name: client.notify, disposition: Disposition::COPY_SEND };
                 // A full queue wakes the client as well, and one that is gone needs no waking.
@@ -155,17 +166,28 @@ impl Server {
         }
     }
 
+    /// A client's bell is to be rung from now on, if there is one, and at once: what was done before may have been told by a
+    /// message that nobody receives.
+    fn ring(&mut self, session: usize) {
+        if let Some(Some(client)) = self.clients.get_mut(session) {
+            client.ring = port_ring(client.notify).ok();
+            client.ring.into_iter().for_each(Ring::ring);
+        }
+    }
+
     fn serve(&mut self, message: &PortMessage) {
         let port = message.header.local.name;
         let may_open = port == self.opening.name();
         if port != self.service.name() && !may_open {
             // A kick needs nothing but that the server looks at the rings. Whoever pretends that its session has no senders
             // any more ends it.
+            const NO_SENDERS: i32 = notify::NO_SENDERS as i32;
             let is_port = |client: &Option<Client>| client.as_ref().is_some_and(|client| client.port == port);
-            if message.header.id == notify::NO_SENDERS as i32
-                && let Some(session) = self.clients.iter().position(is_port)
-            {
-                self.traffic.end(session);
+            let session = self.clients.iter().position(is_port);
+            match (session, message.header.id) {
+                (Some(session), NO_SENDERS) => self.traffic.end(session),
+                (Some(session), BLOCK_RING) => self.ring(session),
+                _ => {}
             }
             return mach_msg_destroy(message);
         }
@@ -238,7 +260,7 @@ impl Server {
             self.clients.resize_with(session + 1, || None);
         }
         if let Some(client) = self.clients.get_mut(session) {
-            *client = Some(Client { port, notify, part, pages });
+            *client = Some(Client { port, notify, ring: None, part, pages });
         }
         let mut answer = with(BLOCK_OPEN, Ok(OpenReply { sectors, is_read_only }));
         for (name, disposition) in [(port, Disposition::MAKE_SEND), (proxy, Disposition::MOVE_SEND)] {

@@ -226,8 +226,9 @@ impl World for Disks {
 
 impl Backing for Disks {
     fn open(&mut self, area: usize, wanted: &Wanted) -> Result<Opened, KernReturn> {
-        let (opened, buffers) = Area::open(wanted)?;
+        let (mut opened, buffers) = Area::open(wanted)?;
         mach_port_move_member(mach_task_self(), opened.disk.notify_port(), self.set)?;
+        opened.disk.ring();
         let sectors = opened.disk.sectors();
         if self.areas.len() <= area {
             self.areas.resize_with(area + 1, || None);

@@ -10,7 +10,7 @@ use default_pager::triggers::Triggers;
 use default_pager::world::{ObjectId, Removal};
 use libmach::block::{self, DiskInfo};
 use libmach::host::vm_set_default_memory_manager;
-use libmach::memory_object::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Served, Server};
+use libmach::memory_object::{After, Answer, Attributes, Heard, Init, MemoryManager, Object, Returned, Served, Server};
 use libmach::msg::{CarriedRight, PortMessage, Timeout};
 use libmach::port::ReceivePort;
 use libmach::thread::sleep;
@@ -167,9 +167,10 @@ pub(crate) fn main() -> Result<(), Problem> {
     wire_task(HOST_PRIV)?;
     vm_set_default_memory_manager(HOST_PRIV, port.name())?;
     names::register(DEFAULT_PAGER, about.name())?;
+    let mut heard = Heard::ALL;
     loop {
-        let mut is_idle = false;
-        for _ in 0..MESSAGES {
+        let mut is_idle = !heard.message();
+        for _ in 0..if is_idle { 0 } else { MESSAGES } {
             match server.next(Timeout::Millis(0))? {
                 Served::Other(message) => super::calls::serve(&mut server, ports, &message),
                 Served::Manager | Served::Dropped => {}
@@ -183,7 +184,7 @@ pub(crate) fn main() -> Result<(), Problem> {
         super::calls::answer_removals(&mut server);
         super::calls::send_alerts(server.manager());
         if is_idle {
-            bell.wait();
+            heard = bell.wait();
         }
     }
 }

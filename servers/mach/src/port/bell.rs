@@ -36,6 +36,21 @@ impl Ports {
         }
     }
 
+    /// A bell of who receives from the port to which `name` is a send right: one of the port, or else of its set.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_NAME`; `INVALID_RIGHT`: no send right.
+    pub fn bell_beyond(&mut self, space: SpaceId, name: Name) -> Result<Option<Bell>, KernReturn> {
+        let port = match self.live_entry(space, name)? {
+            Entry::Port { port, send, .. } if send > 0 => port,
+            _ => return Err(KernReturn::INVALID_RIGHT),
+        };
+        let Some(port) = self.ports.get(port) else { return Ok(None) };
+        let of_set = port.set.and_then(|set| self.sets.get(set)).and_then(|set| set.bells.first());
+        Ok(port.bells.first().or(of_set).copied())
+    }
+
     /// Whether there is still something to hang a bell on.
     pub fn is_hook(&self, hook: Hook) -> bool {
         match hook {

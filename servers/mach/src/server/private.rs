@@ -89,6 +89,10 @@ impl<M: Machine> Server<M> {
                 let answer = self.port_doorbell(caller, target);
                 self.answer_result(reply, request, &answer);
             }
+            PrivateRequest::PortRing(c) => {
+                let answer = self.port_ring(caller, c.name);
+                self.answer_result(reply, request, &answer);
+            }
             PrivateRequest::MemoryObjectSetDeadline(c) => {
                 let is_privileged = self.is_privileged(caller.space, c.host_priv);
                 let answer = self.set_silence(caller.space, target, c.milliseconds, is_privileged);

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use heapless::{String, Vec};
 
-use mach::machine::{Access, Budget, Machine, Object, Refused, Registers, Slot, ThreadParts};
+use mach::machine::{Access, Budget, Grade, Machine, Object, Refused, Registers, Slot, ThreadParts};
 use mach::memory::{PAGE, Unit};
 use mach_protocol::boot::{log, priority, slot};
 use mach_sys::abi::message::MSG_MAX_LENGTH;
@@ -312,10 +312,19 @@ impl Machine for System {
         to.copy_from(ROOT_CNODE.slot(from_cptr), CapRights::ALL).map_err(refused)
     }
 
-    fn give_notification(&mut self, notification: Slot, cnode: Slot, index: u64) -> Result<(), Refused> {
+    fn give_notification(&mut self, notification: Slot, to: (Slot, u64), grade: Grade) -> Result<(), Refused> {
+        let (cnode, index) = to;
+        let (rights, badge) = match grade {
+            Grade::Own(badge) => (CapRights::READ | CapRights::WRITE, badge),
+            Grade::Ring(badge) => (CapRights::WRITE, badge),
+        };
         let to = cap::<CNode>(cnode).slot_at(index, THREAD_RADIX);
-        let rights = CapRights::READ | CapRights::WRITE;
-        to.copy_from(CNODE.slot(u64::from(notification.0)), rights).map_err(refused)
+        to.mint_from(CNODE.slot(u64::from(notification.0)), rights, badge).map_err(refused)
+    }
+
+    fn badge_notification(&mut self, notification: Slot, to: Slot, badge: u64) -> Result<(), Refused> {
+        let from = CNODE.slot(u64::from(notification.0));
+        CNODE.slot(u64::from(to.0)).mint_from(from, CapRights::WRITE, badge).map_err(refused)
     }
 
     fn signal(&mut self, notification: Slot) {
