@@ -118,7 +118,7 @@ pub const COMMANDS: &[Info] = &[
         arguments: "TASK",
         about: "end a task",
         more: "TASK is a number that `ps` shows, or a name that one task has. The pagers are started again, a few\n\
-               times; the end of another server is the end of the system.",
+               times; the other servers cannot be ended, as the system would end with them.",
         count: (1, 1),
         read: |words| first(words, Command::Kill),
     },

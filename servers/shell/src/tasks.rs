@@ -30,6 +30,8 @@ pub(crate) struct Tasks {
     set: PortName,
     numbers: BTreeMap<u32, PortName>,
     next: u32,
+    /// The first number of a task that is no server of the system's.
+    first_other: u32,
 }
 
 impl Tasks {
@@ -46,8 +48,10 @@ impl Tasks {
         for right in [host, name] {
             mach_port_deallocate(me, right)?;
         }
-        let mut tasks = Self { set: set?, numbers: BTreeMap::new(), next: 1 };
+        let mut tasks = Self { set: set?, numbers: BTreeMap::new(), next: 1, first_other: 1 };
         tasks.refresh()?;
+        // Root starts the shell last.
+        tasks.first_other = tasks.next;
         Ok(tasks)
     }
 
@@ -81,6 +85,13 @@ impl Tasks {
     pub(crate) fn number(&mut self, task: PortName) -> Option<u32> {
         self.refresh().ok()?;
         self.numbers.iter().find(|(_, known)| **known == task).map(|(number, _)| *number)
+    }
+
+    /// Whether everything would end with a task: it is a server that root does not start again.
+    fn carries_all(&self, task: PortName) -> bool {
+        const STARTED_AGAIN: [&str; 2] = ["default-pager", "file-pager"];
+        let is_server = self.numbers.range(..self.first_other).any(|(_, known)| *known == task);
+        is_server && !STARTED_AGAIN.iter().any(|name| is_named(task, name))
     }
 
     /// The task that the user means.
@@ -172,6 +183,9 @@ pub(crate) fn kill(session: &mut Session, name: &TaskName) {
     let killed = session.tasks.find(name).and_then(|task| {
         if task == mach_task_self() {
             return Err("this is the shell: `exit` ends it".into());
+        }
+        if session.tasks.carries_all(task) {
+            return Err("the whole system would end with this server: `exit` ends it".into());
         }
         task_terminate(task).map_err(|code| format!("it cannot be ended: {code}"))
     });
