@@ -48,8 +48,7 @@ impl<'a> Measured<'a> {
         }
         let spread = self.spread();
         let disagree = || format!("{name}: its samples differ by {:.1} %: {:?}", spread * 100.0, self.samples);
-        let tolerance = self.operation.tolerance.map_or(TOLERANCE, |percent| f64::from(percent) / 100.0);
-        (spread > tolerance).then(disagree)
+        (spread > TOLERANCE).then(disagree)
     }
 }
 
@@ -59,7 +58,7 @@ pub(super) mod tests {
 
     /// An operation with some figures, for the tests of what shows them.
     pub(crate) fn operation(name: &str, sel4: Option<u64>, linux: Option<u64>, aim: Option<u64>) -> Operation {
-        Operation { name: name.to_owned(), meaning: format!("meaning of {name}"), sel4, linux, aim, tolerance: None }
+        Operation { name: name.to_owned(), meaning: format!("meaning of {name}"), sel4, linux, aim }
     }
 
     fn measured<'a>(operation: &'a Operation, samples: &[f64]) -> Measured<'a> {

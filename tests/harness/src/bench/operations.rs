@@ -31,7 +31,6 @@ pub(crate) struct Operation {
     pub(crate) sel4: Option<u64>,
     pub(crate) linux: Option<u64>,
     pub(crate) aim: Option<u64>,
-    pub(crate) tolerance: Option<u32>,
 }
 
 /// The table of the project.

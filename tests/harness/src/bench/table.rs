@@ -30,7 +30,7 @@ pub(crate) fn text(measured: &[Measured<'_>], sources: &Sources) -> String {
     let _ = write!(
         text,
         "\nGuest instructions per operation, loop overhead subtracted; each was measured at least {times} times.\n\
-         The samples of an operation differ by {spread:.2} % at most; {} % is allowed, but to those whose entry has a tolerance.\n\
+         The samples of an operation differ by {spread:.2} % at most; {} % is allowed.\n\
          seL4: {}.\nLinux: {}.\n",
         TOLERANCE * 100.0,
         sources.sel4,
