@@ -21,6 +21,11 @@ mod cnode;
 #[cfg(target_os = "none")]
 #[cfg(feature = "debug")]
 mod debug;
+#[cfg(target_os = "none")]
+mod domain;
+#[cfg(target_os = "none")]
+mod donation;
+#[cfg(target_os = "none")]
 mod endpoint;
 #[cfg(target_os = "none")]
 mod fault;
@@ -31,6 +36,8 @@ mod irq;
 #[cfg(target_os = "none")]
 mod notification;
 #[cfg(target_os = "none")]
+mod order;
+#[cfg(target_os = "none")]
 mod page_table;
 #[cfg(target_os = "none")]
 mod prisoner;
@@ -39,6 +46,7 @@ mod registers;
 #[cfg(target_os = "none")]
 #[cfg(not(feature = "debug"))]
 mod release;
+#[cfg(target_os = "none")]
 mod reply;
 #[cfg(target_os = "none")]
 mod sched;
@@ -49,6 +57,8 @@ mod siege;
 mod start;
 #[cfg(target_os = "none")]
 mod tcb;
+#[cfg(target_os = "none")]
+mod time;
 #[cfg(target_os = "none")]
 mod trace;
 #[cfg(target_os = "none")]
@@ -65,6 +75,10 @@ const GROUPS: &[&[case::Case]] = &[
     cnode::CASES,
     tcb::CASES,
     sched::CASES,
+    order::CASES,
+    donation::CASES,
+    time::CASES,
+    domain::CASES,
     endpoint::CASES,
     notification::CASES,
     reply::CASES,
