@@ -21,6 +21,7 @@ use mach_protocol::private::{DEVICE_BASE, FIRST_GRANT_SLOT, TaskMapDevice};
 use root::devices::{self, Serial, Uart, Virtio, page_of};
 
 use crate::kernel::{Failure, Kernel};
+use crate::log::log;
 
 /// The most disks that the block server gets.
 const MAX_DISKS: usize = 4;
@@ -41,8 +42,9 @@ impl Devices {
         for place in tree.map(devices::virtio).unwrap_or_default() {
             let [magic, kind] = kernel.probe(place.address, [0, 8])?;
             if (magic, kind) == (MAGIC, BLOCK_DEVICE) {
-                // More disks than fit are not used.
-                let _ = disks.push(place);
+                if let Err(place) = disks.push(place) {
+                    log!("root: the disk at {:#x} is not used: {MAX_DISKS} are the most", place.address);
+                }
             }
         }
         Ok(Self { serial: tree.and_then(devices::serial), disks })
