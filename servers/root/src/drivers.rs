@@ -41,10 +41,10 @@ impl Devices {
         let mut disks = heapless::Vec::new();
         for place in tree.map(devices::virtio).unwrap_or_default() {
             let [magic, kind] = kernel.probe(place.address, [0, 8])?;
-            if (magic, kind) == (MAGIC, BLOCK_DEVICE) {
-                if let Err(place) = disks.push(place) {
-                    log!("root: the disk at {:#x} is not used: {MAX_DISKS} are the most", place.address);
-                }
+            if (magic, kind) == (MAGIC, BLOCK_DEVICE)
+                && let Err(place) = disks.push(place)
+            {
+                log!("root: the disk at {:#x} is not used: {MAX_DISKS} are the most", place.address);
             }
         }
         Ok(Self { serial: tree.and_then(devices::serial), disks })
