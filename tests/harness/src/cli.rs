@@ -94,6 +94,9 @@ pub(crate) struct BenchArgs {
     /// Also draw them into this file as SVG
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
+    /// Also put them into the table of a page like docs/bench.md
+    #[arg(long, value_name = "FILE.md")]
+    pub(crate) update: Option<PathBuf>,
     /// Only operations whose name holds this
     #[arg(default_value = "")]
     pub(crate) filter: String,

@@ -2,8 +2,9 @@
 //!
 //! The operations and the figures of other systems are in `tests/bench/operations.toml`; two images measure
 //! ([`machines`]); here is what becomes of their samples: [`measured`] holds them against each other, [`table`] prints
-//! them, [`json`] and [`plot`] write them to files.
+//! them, [`json`] and [`plot`] write them to files, [`document`] into a page's table.
 
+mod document;
 mod json;
 pub(crate) mod machines;
 mod measured;
@@ -35,6 +36,10 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<u8> {
     }
     if let Some(file) = &arguments.plot {
         write(file, &plot::svg(&measured))?;
+    }
+    if let Some(file) = &arguments.update {
+        let page = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        write(file, &document::updated(&page, &measured)?)?;
     }
     let troubles: Vec<_> = measured.iter().filter_map(Measured::trouble).collect();
     troubles.iter().for_each(|trouble| eprintln!("tessera: {trouble}"));

@@ -39,7 +39,8 @@ pub(crate) fn text(measured: &[Measured<'_>], sources: &Sources) -> String {
     text
 }
 
-fn row(measured: &Measured<'_>) -> [String; 7] {
+/// The cells of a line, as [`HEAD`] names them.
+pub(super) fn row(measured: &Measured<'_>) -> [String; 7] {
     let operation = measured.operation;
     let count = |figure: Option<u64>| figure.map(grouped).unwrap_or_default();
     let ratio = |other| measured.ratio(other).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
