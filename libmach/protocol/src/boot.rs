@@ -1,20 +1,22 @@
 //! What the root task leaves for the Mach server: a page of words, and capabilities in agreed slots.
 //!
-//! The server's CSpace has two levels, so that it can grow by 64 KiB at a time: a root CNode of 2^[`ROOT_RADIX`]
-//! slots whose guard makes up the rest of the word, and leaves of 2^[`LEAF_RADIX`] slots. Leaf 0 comes from root
-//! with the capabilities of [`slot`] and the untypeds in it; the server makes the others.
+//! The server's CSpace is one CNode, whose guard makes up the rest of the word: with two levels each capability that a
+//! system call names would cost the kernel another 40 instructions. Root makes it of the memory that goes over, as large as
+//! [`cspace_radix`] says, with the capabilities of [`slot`] and the untypeds in it; the server fills the rest.
 //!
 //! Root makes itself the first Mach thread: it mints its own call and fault capabilities for the badges
 //! [`ROOT_CALL_BADGE`] and [`ROOT_FAULT_BADGE`], the ones of the first entry in the server's thread table.
 
-/// Slots of the root CNode, log2.
-pub const ROOT_RADIX: u64 = 12;
-/// Slots of a leaf CNode, log2.
-pub const LEAF_RADIX: u64 = 11;
-/// Bits that the root CNode's guard consumes; all of them are zero.
-pub const GUARD_BITS: u64 = 64 - ROOT_RADIX - LEAF_RADIX;
-/// The depth at which an index names a leaf.
-pub const LEAF_DEPTH: u64 = 64 - LEAF_RADIX;
+/// log2 of the slots of the server's CSpace, for so many bytes of memory: there are at most 33 for each 64 KiB, and at least
+/// four more for capabilities that come and go, and [`FIXED_SLOTS`].
+#[must_use]
+pub const fn cspace_radix(memory: u64) -> u64 {
+    let slots = 37 * (memory >> 16) + FIXED_SLOTS;
+    slots.next_power_of_two().ilog2() as u64
+}
+
+/// Slots that any machine has: those of [`slot`], tables of the server's own address space, and some that come and go.
+const FIXED_SLOTS: u64 = 8192;
 
 /// Root's name of the privileged host port: the first right in its name space.
 pub const HOST_PRIV: crate::PortName = crate::PortName(1);
@@ -44,11 +46,11 @@ pub mod priority {
     pub const TASK: u8 = 128;
 }
 
-/// The slots of leaf 0 that root fills.
+/// The slots that root fills.
 pub mod slot {
     /// The server's TCB.
     pub const TCB: u32 = 1;
-    /// The server's root CNode.
+    /// The server's CNode.
     pub const CNODE: u32 = 2;
     /// The server's root table.
     pub const VSPACE: u32 = 3;
@@ -88,9 +90,9 @@ pub mod log {
 }
 
 /// Tells a boot page from other memory: "mach" and the version of its layout.
-const MAGIC: u64 = 0x6d61_6368_0000_0001;
+const MAGIC: u64 = 0x6d61_6368_0000_0002;
 /// Words in front of the untypeds.
-const HEADER: usize = 4;
+const HEADER: usize = 5;
 /// Words of the page.
 pub const WORDS: usize = 512;
 /// How many untypeds fit.
@@ -101,6 +103,8 @@ pub const MAX_UNTYPEDS: usize = WORDS - HEADER;
 pub struct BootPage<'a> {
     /// The part of root's address space that becomes its map.
     pub root_map: (u64, u64),
+    /// The slots of the server's CSpace, log2.
+    pub cspace_radix: u64,
     /// The size of each untyped, log2, in the order of their slots.
     pub untypeds: &'a [u64],
 }
@@ -111,7 +115,13 @@ impl<'a> BootPage<'a> {
     pub fn to_words(&self) -> Option<[u64; WORDS]> {
         let mut words = [0; WORDS];
         let (header, untypeds) = words.split_at_mut(HEADER);
-        header.copy_from_slice(&[MAGIC, self.untypeds.len() as u64, self.root_map.0, self.root_map.1]);
+        header.copy_from_slice(&[
+            MAGIC,
+            self.untypeds.len() as u64,
+            self.root_map.0,
+            self.root_map.1,
+            self.cspace_radix,
+        ]);
         untypeds.get_mut(..self.untypeds.len())?.copy_from_slice(self.untypeds);
         Some(words)
     }
@@ -119,10 +129,11 @@ impl<'a> BootPage<'a> {
     /// Reads a page. `None`: it is none, or of another version.
     #[must_use]
     pub fn from_words(words: &'a [u64]) -> Option<Self> {
-        let (&[MAGIC, count, start, end], untypeds) = words.split_first_chunk::<HEADER>()? else {
+        let (&[MAGIC, count, start, end, cspace_radix], untypeds) = words.split_first_chunk::<HEADER>()? else {
             return None;
         };
-        Some(Self { root_map: (start, end), untypeds: untypeds.get(..usize::try_from(count).ok()?)? })
+        let untypeds = untypeds.get(..usize::try_from(count).ok()?)?;
+        Some(Self { root_map: (start, end), cspace_radix, untypeds })
     }
 }
 
@@ -132,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_page_survives_the_way() {
-        let page = BootPage { root_map: (1 << 40, 1 << 41), untypeds: &[28, 27, 16] };
+        let page = BootPage { root_map: (1 << 40, 1 << 41), cspace_radix: 20, untypeds: &[28, 27, 16] };
         assert_eq!(BootPage::from_words(&page.to_words().unwrap()), Some(page));
     }
 
@@ -141,6 +152,6 @@ mod tests {
         assert_eq!(BootPage::from_words(&[0; WORDS]), None);
         assert_eq!(BootPage::from_words(&[]), None);
         assert_eq!(BootPage::from_words(&[MAGIC, 600, 0, 0]), None);
-        assert!(BootPage { root_map: (0, 0), untypeds: &[16; MAX_UNTYPEDS + 1] }.to_words().is_none());
+        assert!(BootPage { root_map: (0, 0), cspace_radix: 0, untypeds: &[16; MAX_UNTYPEDS + 1] }.to_words().is_none());
     }
 }

@@ -68,6 +68,8 @@ impl<T> During<T> for Result<T, Error> {
 
 /// log2 of the memory that root uses itself: the Mach server's image and tables, its first capability tables.
 const OWN_BITS: u32 = 22;
+/// log2 of the size of a slot.
+const SLOT_BITS: u32 = 5;
 /// Where root maps a page for a moment, far from its image.
 const WINDOW: u64 = 0x80_0000_0000;
 pub(crate) const PAGE: usize = 4096;
@@ -209,6 +211,16 @@ impl Kernel {
     pub(crate) fn make<T>(&mut self, kind: ObjectType, size_bits: u64) -> Result<Cap<T>, Failure> {
         let slot = self.slot()?;
         self.own.retype(kind, size_bits, NodePath::root(CNODE), slot.index, 1).during("making an object")?;
+        Ok(slot.cap())
+    }
+
+    /// Makes a capability table of 2^`radix` slots out of a piece of memory of its own.
+    pub(crate) fn make_large_cnode(&mut self, radix: u64) -> Result<Cap<CNode>, Failure> {
+        let piece = self.piece(radix as u32 + SLOT_BITS)?;
+        let slot = self.slot()?;
+        let untyped: Cap<UntypedKind> = Cap::new(piece.slot);
+        let made = untyped.retype(ObjectType::CNode, radix, NodePath::root(CNODE), slot.index, 1);
+        made.during("making a large capability table")?;
         Ok(slot.cap())
     }
 

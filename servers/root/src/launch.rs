@@ -1,8 +1,7 @@
 //! Starting the Mach server and the ticker, and making root the first Mach thread.
 
 use mach_protocol::boot::{
-    BootPage, GUARD_BITS, LEAF_RADIX, MAX_UNTYPEDS, ROOT_CALL_BADGE, ROOT_FAULT_BADGE, ROOT_RADIX, TICKER_BADGE, WORDS,
-    priority, slot,
+    BootPage, MAX_UNTYPEDS, ROOT_CALL_BADGE, ROOT_FAULT_BADGE, TICKER_BADGE, WORDS, cspace_radix, priority, slot,
 };
 use mach_sys::abi::InitSlot;
 use mach_sys::abi::registers::UserContext;
@@ -72,13 +71,14 @@ fn start_mach(
     let program = process::load(kernel, "mach", image)?;
     let tcb: Cap<Tcb> = kernel.make(ObjectType::Tcb, 0)?;
     let reply: Cap<Reply> = kernel.make(ObjectType::Reply, 0)?;
-    let top: Cap<CNode> = kernel.make(ObjectType::CNode, ROOT_RADIX)?;
-    let leaf: Cap<CNode> = kernel.make(ObjectType::CNode, LEAF_RADIX)?;
-    top.slot_at(0, ROOT_RADIX).move_from(CNODE.slot_of(leaf)).during("placing a capability table")?;
+    let memory = kernel.untypeds.all().iter().filter(|untyped| !untyped.device).map(|untyped| 1 << untyped.bits).sum();
+    let radix = cspace_radix(memory);
+    let cspace = kernel.make_large_cnode(radix)?;
 
-    let at = |index: u32| top.slot_at(u64::from(index), ROOT_RADIX + LEAF_RADIX);
+    let at = |index: u32| cspace.slot_at(u64::from(index), radix);
     let give = |index: u32, from: SlotPath| at(index).copy_from(from, CapRights::ALL).during("giving a capability");
-    at(slot::CNODE).mint_from(CNODE.slot_of(top), CapRights::ALL, zero_guard(GUARD_BITS)).during("giving a CSpace")?;
+    let guard = zero_guard(64 - radix);
+    at(slot::CNODE).mint_from(CNODE.slot_of(cspace), CapRights::ALL, guard).during("giving a CSpace")?;
     give(slot::TCB, CNODE.slot_of(tcb))?;
     give(slot::VSPACE, CNODE.slot_of(program.space))?;
     give(slot::ASID_POOL, CNODE.slot(InitSlot::AsidPool.number()))?;
@@ -101,8 +101,8 @@ fn start_mach(
         kernel,
         &program,
         tcb,
-        top,
-        zero_guard(GUARD_BITS),
+        cspace,
+        guard,
         Terms { priority: priority::MACH, most: priority::DRIVER, budget: Budget::round_robin(MACH_SLICE_US), fault },
     )?;
     let page = process::fresh(kernel, 0, &[])?;
@@ -111,7 +111,8 @@ fn start_mach(
         sizes.push(u64::from(untyped.bits)).map_err(|_| Failure::TooManyUntypeds)?;
         at(index).move_from(CNODE.slot(untyped.slot)).during("giving memory")?;
     }
-    let words = BootPage { root_map: ROOT_MAP, untypeds: &sizes }.to_words().ok_or(Failure::TooManyUntypeds)?;
+    let words = BootPage { root_map: ROOT_MAP, cspace_radix: radix, untypeds: &sizes }.to_words();
+    let words = words.ok_or(Failure::TooManyUntypeds)?;
     let mut bytes = [0; 8 * WORDS];
     bytes.chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
     kernel.fill(page, 0, &bytes)?;

@@ -1,11 +1,11 @@
-//! Dividing memory at the start: capability tables, heap, the window's tables, and 64 KiB chunks of all the rest.
+//! Dividing memory at the start: heap, the window's tables, and 64 KiB chunks of all the rest.
 
 use core::fmt;
 
 use heapless::Vec;
 use mach::machine::Slot;
 use mach::memory::{Layout, Memory, UNITS};
-use mach_protocol::boot::{BootPage, LEAF_DEPTH, LEAF_RADIX, MAX_UNTYPEDS, ROOT_RADIX, slot};
+use mach_protocol::boot::{BootPage, MAX_UNTYPEDS, slot};
 use mach_sys::cap::cnode::NodePath;
 use mach_sys::cap::{CNode, Frame, PageTable, Untyped, VSpace};
 use mach_sys::{Cap, CapRights, Error, ObjectType, VmAttributes};
@@ -20,9 +20,6 @@ pub(super) const VSPACE: Cap<VSpace> = Cap::new(slot::VSPACE as u64);
 const HEAP: u64 = 0x40_0000_0000;
 const CHUNK_BITS: u32 = 16;
 const LARGE_BITS: u32 = 21;
-const LEAF_SLOTS: u32 = 1 << LEAF_RADIX;
-/// log2 of a slot's bytes.
-const SLOT_BITS: u32 = 5;
 /// Objects that one retype makes at the most.
 const MAX_OBJECTS: u32 = 256;
 
@@ -63,31 +60,17 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Makes one object out of the smallest piece that has room, directly in a slot of a node.
-    fn make_in(
-        &mut self,
-        kind: ObjectType,
-        size_bits: u32,
-        bytes_bits: u32,
-        node: NodePath,
-        at: u64,
-    ) -> Result<(), Failure> {
+    /// Makes one object in the next slot, out of the smallest piece that has room.
+    fn make<T>(&mut self, kind: ObjectType, bytes_bits: u32) -> Result<Cap<T>, Failure> {
+        let slot = Slot(self.next_slot);
+        self.next_slot += 1;
+        let (node, at) = place_of(slot);
         let fits = self.pieces.iter_mut().filter(|piece| piece.room(bytes_bits) >= 1 << bytes_bits);
         let piece = fits.min_by_key(|piece| piece.room(bytes_bits)).ok_or(Failure::TooLittle)?;
         let untyped: Cap<Untyped> = Cap::new(u64::from(piece.slot.0));
-        untyped
-            .retype(kind, u64::from(size_bits), node, at, 1)
-            .map_err(|error| Failure::Kernel("making an object", error))?;
+        untyped.retype(kind, 0, node, at, 1).map_err(|error| Failure::Kernel("making an object", error))?;
         piece.used = piece.used.next_multiple_of(1 << bytes_bits) + (1 << bytes_bits);
-        Ok(())
-    }
-
-    /// Makes one object in the next slot.
-    fn make<T>(&mut self, kind: ObjectType, bytes_bits: u32) -> Result<Cap<T>, Failure> {
-        let at = self.next_slot;
-        self.next_slot += 1;
-        self.make_in(kind, 0, bytes_bits, leaf_of(Slot(at)), u64::from(at % LEAF_SLOTS))?;
-        Ok(Cap::new(u64::from(at)))
+        Ok(Cap::new(u64::from(slot.0)))
     }
 
     /// Makes a table and maps it at the first level that is missing.
@@ -97,9 +80,9 @@ impl Pieces {
     }
 }
 
-/// The leaf that holds a slot.
-pub(super) fn leaf_of(slot: Slot) -> NodePath {
-    NodePath { root: CNODE, index: u64::from(slot.0 / LEAF_SLOTS), depth: LEAF_DEPTH }
+/// Where a retype puts what it makes: the node, and the slot's number in it.
+pub(super) fn place_of(slot: Slot) -> (NodePath, u64) {
+    (NodePath::root(CNODE), u64::from(slot.0))
 }
 
 /// Brings everything up from what root gave.
@@ -109,21 +92,10 @@ pub(super) fn bring_up(boot: &BootPage<'_>) -> Result<(Memory, System), Failure>
         bits: bits as u32,
         used: 0,
     });
-    let mut pieces = Pieces { pieces: pieces.collect(), next_slot: LEAF_SLOTS };
+    let first = slot::UNTYPED + boot.untypeds.len() as u32;
+    let mut pieces = Pieces { pieces: pieces.collect(), next_slot: first };
     let total: u64 = pieces.pieces.iter().map(|piece| piece.room(CHUNK_BITS)).sum();
     let most_chunks = (total >> CHUNK_BITS) as u32;
-    let slots = 4096 + 4 * most_chunks;
-
-    // Slots for everything, of which there are at most: 33 for a chunk, those that come and go, and those of tables.
-    let tables = most_chunks / 32 + 1024;
-    let leaves = (33 * most_chunks + slots + tables).div_ceil(LEAF_SLOTS) + 1;
-    if leaves >= 1 << ROOT_RADIX {
-        return Err(Failure::TooLittle);
-    }
-    for leaf in 1..=leaves {
-        let size = LEAF_RADIX as u32;
-        pieces.make_in(ObjectType::CNode, size, size + SLOT_BITS, NodePath::root(CNODE), u64::from(leaf))?;
-    }
     make_heap(&mut pieces, (total / 32).next_multiple_of(1 << LARGE_BITS) + (4 << 20))?;
     make_window(&mut pieces, u64::from(most_chunks) << CHUNK_BITS)?;
 
@@ -131,6 +103,8 @@ pub(super) fn bring_up(boot: &BootPage<'_>) -> Result<(Memory, System), Failure>
     let chunks = make_chunks(&pieces, chunk_base)?;
     let unit_base = Slot((chunk_base.0 + chunks).next_multiple_of(2 * UNITS));
     let slot_base = unit_base.plus(2 * UNITS * chunks);
+    // Root made the CSpace for all of its memory; what is left of it is for capabilities that come and go.
+    let slots = (1_u32 << boot.cspace_radix).checked_sub(slot_base.0).ok_or(Failure::TooLittle)?;
     let layout = Layout { chunks, chunk_base, unit_base, slot_base, slots };
     Ok((Memory::new(layout), System::new()))
 }
@@ -167,10 +141,10 @@ fn make_chunks(pieces: &Pieces, base: Slot) -> Result<u32, Failure> {
         let mut left = (piece.room(CHUNK_BITS) >> CHUNK_BITS) as u32;
         while left > 0 {
             let slot = base.plus(chunks);
-            let offset = slot.0 % LEAF_SLOTS;
-            let count = left.min(MAX_OBJECTS).min(LEAF_SLOTS - offset);
+            let count = left.min(MAX_OBJECTS);
+            let (node, at) = place_of(slot);
             untyped
-                .retype(ObjectType::Untyped, u64::from(CHUNK_BITS), leaf_of(slot), u64::from(offset), u64::from(count))
+                .retype(ObjectType::Untyped, u64::from(CHUNK_BITS), node, at, u64::from(count))
                 .map_err(|error| Failure::Kernel("dividing memory", error))?;
             (chunks, left) = (chunks + count, left - count);
         }

@@ -19,7 +19,7 @@ use mach_sys::cap::{
 };
 use mach_sys::{Cap, CapRights, Error, Message, ObjectType, Received, VmAttributes, debug};
 
-use super::bring_up::{CNODE, VSPACE, leaf_of};
+use super::bring_up::{CNODE, VSPACE, place_of};
 use super::{ENDPOINT, heap, window};
 
 const TCB: Cap<Tcb> = Cap::new(slot::TCB as u64);
@@ -156,8 +156,8 @@ impl Machine for System {
                 return ASID_CONTROL.make_pool(cap(untyped), CNODE.slot(u64::from(first.0))).map_err(refused);
             }
         };
-        let offset = u64::from(first.0) % (1 << mach_protocol::boot::LEAF_RADIX);
-        cap::<Untyped>(untyped).retype(kind, size, leaf_of(first), offset, u64::from(count)).map_err(refused)
+        let (node, at) = place_of(first);
+        cap::<Untyped>(untyped).retype(kind, size, node, at, u64::from(count)).map_err(refused)
     }
 
     fn revoke(&mut self, slot: Slot) {
