@@ -20,7 +20,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use id::{GENERATION_BITS, Id, MAX_GENERATION};
-pub use pages::PageMap;
+pub use pages::{Filled, PageMap};
 pub use set::PageSet;
 pub use sorted::SortedMap;
 

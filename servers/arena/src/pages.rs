@@ -86,6 +86,17 @@ impl<T> Default for PageMap<T> {
     }
 }
 
+/// What became of [`PageMap::fill`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// The page had a value, or none was made.
+    No,
+    /// It has one now, and the page in front of it has none.
+    Alone,
+    /// It has one now, and the page in front of it may have one.
+    MayContinue,
+}
+
 /// Where a page is: region, group in it, place in that.
 #[inline]
 const fn split(page: u64) -> (u64, usize, usize) {
@@ -147,6 +158,29 @@ impl<T> PageMap<T> {
         };
         self.len += usize::from(old.is_none());
         old
+    }
+
+    /// Gives a page that has none the value that `make` makes, if it makes one.
+    #[inline]
+    pub fn fill(&mut self, key: u64, make: impl FnOnce() -> Option<T>) -> Filled {
+        let (number, index, place) = split(key >> PAGE_SHIFT);
+        let Some(group) = self.regions.get_mut(number).and_then(|region| region.get_mut(index)) else {
+            return match make() {
+                Some(value) => {
+                    self.insert(key, value);
+                    if place == 0 { Filled::MayContinue } else { Filled::Alone }
+                }
+                None => Filled::No,
+            };
+        };
+        if group.used & 1 << place != 0 {
+            return Filled::No;
+        }
+        let Some(value) = make() else { return Filled::No };
+        group.insert(place, value);
+        self.len += 1;
+        let is_alone = place > 0 && group.used & 1 << (place - 1) == 0;
+        if is_alone { Filled::Alone } else { Filled::MayContinue }
     }
 
     /// How many pages in a row have a value, of a run that ends in front of a page: `most` at the most.
@@ -300,13 +334,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_an_ordered_map(steps in proptest::collection::vec((0..3u8, key(), key()), 0..200)) {
+        fn agrees_with_an_ordered_map(steps in proptest::collection::vec((0..4u8, key(), key()), 0..200)) {
             let mut pages = PageMap::new();
             let mut model = BTreeMap::new();
             for (value, (step, a, b)) in steps.into_iter().enumerate() {
                 match step {
                     0 => prop_assert_eq!(pages.insert(a, value), model.insert(a, value)),
                     1 => prop_assert_eq!(pages.remove(&a), model.remove(&a)),
+                    2 => {
+                        let filled = pages.fill(a, || (value % 5 != 0).then_some(value));
+                        let is_filled = !model.contains_key(&a) && value % 5 != 0;
+                        prop_assert_eq!(filled != Filled::No, is_filled);
+                        if is_filled {
+                            model.insert(a, value);
+                            let continues = a.checked_sub(1 << 12).is_some_and(|before| model.contains_key(&before));
+                            prop_assert!(!continues || filled == Filled::MayContinue);
+                            prop_assert!(continues || a % (1 << 16) == 0 || filled == Filled::Alone);
+                        }
+                    }
                     _ => {}
                 }
                 prop_assert_eq!(pages.get(&b), model.get(&b));

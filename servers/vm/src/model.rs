@@ -12,10 +12,10 @@ type Frame = [u8; PAGE_SIZE as usize];
 
 /// Physical memory and address spaces.
 pub(crate) struct Machine {
-    frames: Vec<Option<Box<Frame>>>,
-    free: Vec<u32>,
+    pub(crate) frames: Vec<Option<Box<Frame>>>,
+    pub(crate) free: Vec<u32>,
     pub(crate) spaces: BTreeMap<SpaceId, BTreeMap<u64, (FrameId, Prot)>>,
-    mapped: BTreeMap<FrameId, BTreeSet<(SpaceId, u64)>>,
+    pub(crate) mapped: BTreeMap<FrameId, BTreeSet<(SpaceId, u64)>>,
     next_space: u32,
     /// Requests for memory until one is refused.
     pub(crate) fail_in: Option<u32>,

@@ -76,6 +76,9 @@ pub struct Vm {
     wakeups: VecDeque<(WaitOn, Wake)>,
     default_limits: Limits,
     last_alloc_id: u64,
+    /// No fault takes the short way.
+    #[cfg(test)]
+    pub(crate) takes_long_way: bool,
 }
 
 impl Vm {
@@ -98,6 +101,8 @@ impl Vm {
             wakeups: VecDeque::new(),
             default_limits: Limits { current: limit, max: limit },
             last_alloc_id: 0,
+            #[cfg(test)]
+            takes_long_way: false,
         }
     }
 

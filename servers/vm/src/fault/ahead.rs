@@ -13,7 +13,9 @@
 //! wants one shall have asked for it.
 
 use super::plan::{By, Plan, plan};
+use crate::object::Object;
 use crate::page::queue::Queue;
+use crate::pmap::Fill;
 use crate::step::Env;
 use crate::types::{MapId, ObjectId, PAGE_SIZE, PageId, Prot, SpaceId};
 use crate::vm::Vm;
@@ -26,11 +28,23 @@ const MOST: u64 = 16;
 const PLENTY: u64 = 1024;
 
 /// Where pages may follow: an object with nothing below it, the offset of the page, and the end of the entry's part.
-struct Run {
-    object: ObjectId,
-    offset: u64,
-    end: u64,
-    len: u64,
+pub(super) struct Run {
+    pub(super) object: ObjectId,
+    pub(super) offset: u64,
+    pub(super) end: u64,
+    pub(super) len: u64,
+}
+
+impl Object {
+    /// The length of the run of pages that ends in front of `offset`, in an entry's part that begins at `start`, if it is to be
+    /// continued.
+    #[inline]
+    pub(super) fn run_before(&self, offset: u64, start: u64) -> Option<u64> {
+        // Mostly there is none.
+        let run = Some(self.pages.run_before(offset, MOST)).filter(|run| *run >= LEAST_RUN)?;
+        let len = run.min(offset.checked_sub(start)? / PAGE_SIZE);
+        (len >= LEAST_RUN).then_some(len)
+    }
 }
 
 impl Vm {
@@ -39,31 +53,54 @@ impl Vm {
         &mut self,
         env: &mut E,
         map: MapId,
-        (space, address): (SpaceId, u64),
+        place: (SpaceId, u64),
         page: PageId,
         prot: Prot,
     ) {
         // While memory is short this is asked at each page, so the cheap question comes first.
-        if env.free_frames() < PLENTY.max(self.pageout.targets.high) {
+        if !self.is_plenty(env) {
             return;
         }
-        let Some(run) = self.run_before(map, address, page) else { return };
+        let Some(run) = self.run_to(map, place.1, page) else { return };
         let is_kept = self.maps.get(map).is_some_and(|map| map.is_kept);
-        for distance in (1..=run.len).map(|page| page * PAGE_SIZE) {
-            let offset = run.offset + distance;
-            let is_fresh = self.objects.get(run.object).is_some_and(|object| !object.knows(offset));
-            if offset >= run.end || !is_fresh {
-                return;
-            }
+        self.counters.zero_fills += self.fill_run(env, &run, place, prot, is_kept);
+    }
+
+    /// Whether there is memory for pages that nobody asked for yet.
+    #[inline]
+    pub(super) fn is_plenty<E: Env>(&self, env: &E) -> bool {
+        env.free_frames() >= PLENTY.max(self.pageout.targets.high)
+    }
+
+    /// Fills and maps the pages that follow a run. Answers how many were filled.
+    pub(super) fn fill_run<E: Env>(
+        &mut self,
+        env: &mut E,
+        run: &Run,
+        (space, address): (SpaceId, u64),
+        prot: Prot,
+        is_kept: bool,
+    ) -> u64 {
+        let pages = run.len.min((run.end - run.offset) / PAGE_SIZE - 1);
+        for number in 1..=pages {
+            let distance = number * PAGE_SIZE;
+            let at = (run.object, run.offset + distance);
+            let Some(object) = self.objects.get_mut(run.object) else { return number - 1 };
             // A page that cannot be had now is had when it is wanted.
-            let Ok((page, frame)) = self.zero_fill(env, run.object, offset) else { return };
-            if is_kept {
+            let zeros = || env.allocate_frame(Fill::Zero).ok();
+            let Some((frame, _)) = object.add_page(&mut self.queues, &mut self.pages, at, zeros) else {
+                return number - 1;
+            };
+            self.counters.resident += 1;
+            if is_kept && let Some(page) = object.pages.get(&at.1).copied() {
                 self.keep_page(page);
             }
             if env.enter(space, address + distance, frame, prot).is_err() {
-                return self.drop_page(env, run.object, offset);
+                self.drop_page(env, at.0, at.1);
+                return number;
             }
         }
+        pages
     }
 
     /// Maps pages behind the one at `address`, which was there and is mapped now, for the same access.
@@ -74,7 +111,7 @@ impl Vm {
         }
         // What a driver or a server has is kept when it touches it, so it gets nothing that could go.
         let is_kept = self.maps.get(map).is_some_and(|map| map.is_kept);
-        let is_plenty = !is_kept && env.free_frames() >= PLENTY.max(self.pageout.targets.high);
+        let is_plenty = !is_kept && self.is_plenty(env);
         for at in (1..=run).map(|page| address + page * PAGE_SIZE) {
             let Plan::Use { page, frame, prot, becomes_dirty: false } = plan(self, map, at, access, By::Task) else {
                 return;
@@ -96,18 +133,12 @@ impl Vm {
     }
 
     /// The run of pages that ends in front of `page` at `address`, if it is to be continued.
-    fn run_before(&self, map: MapId, address: u64, page: PageId) -> Option<Run> {
+    fn run_to(&self, map: MapId, address: u64, page: PageId) -> Option<Run> {
         let (id, offset) = self.pages.get(page).map(|page| (page.object, page.offset))?;
-        let object = self.objects.get(id)?;
-        // Mostly there is none, and nothing else is looked at.
-        let run = object.pages.run_before(offset, MOST);
-        if run < LEAST_RUN || !object.is_internal() || object.shadow.is_some() || object.copy.is_some() {
-            return None;
-        }
+        let object = self.objects.get(id).filter(|object| object.is_plain())?;
         let (start, entry) = self.maps.get(map)?.entries.lookup(address)?;
         let backing = entry.backing.filter(|backing| backing.object == id && !entry.needs_copy)?;
-        let len = run.min(offset.checked_sub(backing.offset)? / PAGE_SIZE);
-        let end = backing.offset + (entry.end - start);
-        (len >= LEAST_RUN).then_some(Run { object: id, offset, end, len })
+        let len = object.run_before(offset, backing.offset)?;
+        Some(Run { object: id, offset, end: backing.offset + (entry.end - start), len })
     }
 }

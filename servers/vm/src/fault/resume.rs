@@ -286,6 +286,9 @@ impl Operation for Fault {
 
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
         let is_first = !core::mem::replace(&mut self.is_counted, true);
+        if let Some(step) = vm.touch_fresh(env, (self.map, self.address), self.access, is_first) {
+            return step;
+        }
         vm.counters.faults += u64::from(is_first);
         let before = vm.counters;
         let step = self.resolve(vm, env);

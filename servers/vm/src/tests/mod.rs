@@ -31,6 +31,7 @@ pub(crate) mod pager;
 mod protocol;
 mod random;
 mod reference;
+mod twins;
 
 use crate::model::World;
 use crate::*;
