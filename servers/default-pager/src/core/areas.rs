@@ -11,6 +11,9 @@ use crate::world::{At, Pages, Space, World};
 /// One of so many buffers of an area only reading uses: who waits for a page waits for no write.
 const READERS: usize = 4;
 
+/// So many writes in a row fail on a disk that has failed as a whole.
+const DEAD: u32 = 2 * CLUSTER as u32;
+
 /// What an area is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
@@ -34,6 +37,8 @@ pub(super) struct Area {
     users: Vec<u8>,
     /// What is to be moved out, if the area is being removed.
     pub(super) drain: Option<super::drain::Drain>,
+    /// Writes that failed since one was well.
+    pub(super) failures: u32,
     pub(super) counts: AreaCounts,
 }
 
@@ -96,7 +101,7 @@ impl<D: Pages> Core<D> {
         let Extent { slots, buffers, priority, cluster } = extent;
         let cluster = cluster.clamp(1, CLUSTER as u32);
         let (slots, users) = (Slots::new(slots), vec![0; buffers]);
-        let area = Area { slots, priority, cluster, users, drain: None, counts: AreaCounts::default() };
+        let area = Area { slots, priority, cluster, users, drain: None, failures: 0, counts: AreaCounts::default() };
         let index = self.free_area()?;
         if index == self.areas.len() {
             self.areas.push(Some(area));
@@ -137,21 +142,24 @@ impl<D: Pages> Core<D> {
         self.areas.get_mut(index)?.as_mut()
     }
 
-    /// The areas into which pages may be written.
+    /// The areas into which pages may be written: none that is being removed, and none whose disk has failed, or all that could go
+    /// there would be lost.
     pub(super) fn usable(&self) -> impl Iterator<Item = (usize, &Area)> {
         let areas = self.areas.iter().enumerate().filter_map(|(index, area)| area.as_ref().map(|area| (index, area)));
-        areas.filter(|(_, area)| area.drain.is_none())
+        areas.filter(|(_, area)| area.drain.is_none() && area.failures < DEAD)
     }
 
-    /// Where pages can be written now: in one of the areas of the highest priority that has a slot left.
+    /// Where pages can be written now: in one of the areas of the highest priority that has a slot left. One that fails comes last:
+    /// what is written there may be lost.
     pub(super) fn room(&self) -> Room {
         let roomy = || self.usable().filter(|(_, area)| area.slots.free() > 0);
-        let Some(priority) = roomy().map(|(_, area)| area.priority).max() else {
+        let rank = |area: &Area| (area.failures == 0, area.priority);
+        let Some(highest) = roomy().map(|(_, area)| rank(area)).max() else {
             // A slot that is free as soon as a transfer is over is worth waiting for.
             let is_promised = self.flights.values().any(|flight| flight.orphans != 0);
             return if is_promised { Room::Later } else { Room::None };
         };
-        let mut best = roomy().filter(|(_, area)| area.priority == priority);
+        let mut best = roomy().filter(|(_, area)| rank(area) == highest);
         let found = best.find_map(|(area, at)| Some(At { area, buffer: at.free_buffer(For::Writing)?, page: 0 }));
         found.map_or(Room::Later, Room::Here)
     }

@@ -98,6 +98,9 @@ impl<D: Pages> Core<D> {
     /// A transfer is over.
     pub fn complete(&mut self, world: &mut impl World<Data = D>, tag: u64, is_well: bool) {
         let Some(flight) = self.flights.remove(&tag) else { return };
+        if let Some(area) = self.area_mut(flight.at.area).filter(|_| flight.kind == Kind::Write) {
+            area.failures = if is_well { 0 } else { area.failures.saturating_add(1) };
+        }
         if !is_well && flight.count > 1 {
             // Each page for itself: only what fails alone is lost.
             (0..flight.count).for_each(|index| self.start(world, flight.part(index)));

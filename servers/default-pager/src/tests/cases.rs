@@ -1,6 +1,6 @@
 //! Cases by name; those of the specification have their number (I-DP).
 
-use super::model::{Model, Where};
+use super::model::{BUFFERS, Model, Where};
 use crate::core::Extent;
 use crate::world::{NoRoom, Space};
 
@@ -232,6 +232,46 @@ fn i_dp_17_a_page_that_could_not_be_written_is_an_error() {
     assert_eq!(core.area_info(0).map(|info| info.counts.pages_out_failed), Some(1));
     model.terminate(&mut core, object);
     assert_eq!(core.space(), (100, 99), "the slot is not used again");
+}
+
+#[test]
+fn an_area_that_fails_is_written_to_when_no_other_has_room() {
+    let (mut core, mut model) = Model::start(&[100]);
+    model.add_extent(&mut core, Extent { slots: 20, buffers: BUFFERS, priority: -1, cluster: 16 });
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 1);
+    model.finish(&mut core, 0, false);
+    let areas = |model: &Model| model.pending.iter().map(|io| io.at.area).collect::<Vec<_>>();
+    model.page_out(&mut core, object, 1, 16);
+    assert_eq!(areas(&model), [1], "the other one, whose priority is lower");
+    model.finish_all(&mut core);
+    model.page_out(&mut core, object, 20, 4);
+    model.finish_all(&mut core);
+    model.page_out(&mut core, object, 30, 1);
+    assert_eq!(areas(&model), [0], "the only one with room");
+    model.finish_all(&mut core);
+    // It has written since: all is as before.
+    model.terminate(&mut core, object);
+    let object = core.create();
+    model.page_out(&mut core, object, 0, 1);
+    assert_eq!(areas(&model), [0]);
+}
+
+#[test]
+fn an_area_of_which_all_writes_fail_is_full() {
+    let (mut core, mut model) = Model::start(&[1000]);
+    let object = core.create();
+    for page in (0..1000).step_by(16) {
+        model.page_out(&mut core, object, page, 16);
+        while !model.pending.is_empty() {
+            model.finish(&mut core, 0, false);
+        }
+    }
+    assert_eq!((core.space(), model.space), ((0, 0), Some(Space::Full)));
+    assert!(model.given_back > 900, "{} pages stay in memory", model.given_back);
+    // Nothing good is there, so nothing is in the way of its end.
+    assert_eq!(core.remove_areas(&mut model, &[0]), Ok(0));
+    assert_eq!(model.drained, [(0, Ok(()))]);
 }
 
 #[test]
