@@ -1,5 +1,6 @@
 //! Tests of the default pager, from a task with the privileged host port. Argument: `areas`, with one paging area and one more
-//! disk; `corrupt`, with a paging area that the task can write to behind the pager's back; `dies`.
+//! disk; `corrupt`, with a paging area that the task can write to behind the pager's back; `dies`; and with one more disk `two`,
+//! `two-failing` (sectors of it fail) and `two-dying` (all of it does, after a while).
 //!
 //! Cases with a number are those of the specification (`spec/mach-memory-objects.md` I-DP).
 #![no_std]
@@ -19,6 +20,7 @@ mod corrupt;
 mod dies;
 mod objects;
 mod support;
+mod two;
 
 libmach::entry!(main);
 
@@ -36,6 +38,9 @@ fn main() -> i32 {
     let cases: &[&[Case]] = match libmach::args().nth(1) {
         Some("corrupt") => &[corrupt::CASES],
         Some("dies") => &[dies::CASES],
+        Some("two") => &[two::WELL],
+        Some("two-failing") => &[two::FAILING],
+        Some("two-dying") => &[two::DYING],
         _ => &[objects::CASES, areas::CASES],
     };
     let mut failed = 0;

@@ -19,7 +19,9 @@ pub(crate) struct Disk {
     megabytes: usize,
     /// Sectors that fail, whatever is done to them.
     #[serde(default)]
-    pub(crate) failing: Vec<u64>,
+    failing: Vec<u64>,
+    /// Writes after which everything fails.
+    dies_after: Option<u32>,
     /// It is attached a second time, as the disk `test`.
     #[serde(default)]
     pub(crate) twin: bool,
@@ -81,6 +83,11 @@ enum After {
 }
 
 impl Disk {
+    /// What fails.
+    pub(crate) fn faults(&self) -> Faults {
+        Faults { sectors: self.failing.clone(), only_writes: false, dies_after: self.dies_after }
+    }
+
     /// Makes the image for a run of that name.
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf> {
         let path = paths::product(Path::new("disks").join(format!("{}.img", name.replace([' ', '/'], "-"))))?;
@@ -148,21 +155,54 @@ fn numbered(bytes: usize, is_inverted: impl Fn(usize) -> bool) -> Vec<u8> {
     (0..bytes / SECTOR).flat_map(|sector| word(sector).to_le_bytes().into_iter().cycle().take(SECTOR)).collect()
 }
 
-/// What fails at a sector that fails, as QEMU's `blkdebug` calls it.
-pub(crate) const ALL_EVENTS: [&str; 2] = ["read_aio", "write_aio"];
-/// What fails at one that can be read.
-pub(crate) const WRITES: [&str; 1] = ["write_aio"];
+/// What fails on a disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// These sectors.
+    pub(crate) sectors: Vec<u64>,
+    /// They can be read.
+    pub(crate) only_writes: bool,
+    /// Everything, after so many writes.
+    pub(crate) dies_after: Option<u32>,
+}
 
-/// The configuration by which QEMU's `blkdebug` lets these sectors fail when these things are done.
-pub(crate) fn errors(failing: &[u64], events: &[&str], image: &Path) -> Result<PathBuf> {
-    let path = image.with_extension("errors");
-    let rules = failing.iter().flat_map(|sector| {
-        events.iter().map(move |event| {
-            format!("[inject-error]\nevent = \"{event}\"\nerrno = \"5\"\nsector = \"{sector}\"\nonce = \"off\"\n\n")
-        })
-    });
-    fs::write(&path, rules.collect::<String>())?;
-    Ok(path)
+/// Reading and writing, as QEMU's `blkdebug` calls them.
+const READ: &str = "read_aio";
+const WRITE: &str = "write_aio";
+
+impl Faults {
+    /// Whether nothing fails.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sectors.is_empty() && self.dies_after.is_none()
+    }
+
+    /// The configuration by which `blkdebug` lets all that happen to an image.
+    pub(crate) fn configuration(&self, image: &Path) -> Result<PathBuf> {
+        let path = image.with_extension("errors");
+        fs::write(&path, self.rules())?;
+        Ok(path)
+    }
+
+    fn rules(&self) -> String {
+        let error = |event: &str, which: &str| {
+            format!("[inject-error]\nevent = \"{event}\"\nerrno = \"5\"\n{which}once = \"off\"\n\n")
+        };
+        let events: &[&str] = if self.only_writes { &[WRITE] } else { &[READ, WRITE] };
+        let of_sector =
+            |sector: &u64| events.iter().map(|event| error(event, &format!("sector = \"{sector}\"\n"))).collect();
+        let mut rules: Vec<String> = self.sectors.iter().map(of_sector).collect();
+        // The filter's state counts writes, from 1 on.
+        for state in (1..).take(self.dies_after.unwrap_or(0) as usize) {
+            rules.push(format!(
+                "[set-state]\nevent = \"{WRITE}\"\nstate = \"{state}\"\nnew_state = \"{}\"\n\n",
+                state + 1
+            ));
+        }
+        if let Some(writes) = self.dies_after {
+            rules.extend([READ, WRITE].map(|event| error(event, &format!("state = \"{}\"\n", writes + 1))));
+        }
+        rules.concat()
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +215,7 @@ mod tests {
             megabytes: 1,
             signed: false,
             failing: Vec::new(),
+            dies_after: None,
             twin: false,
             after: Some(After::HalfInverted),
             written: None,
@@ -199,6 +240,7 @@ mod tests {
             megabytes: 1,
             signed: false,
             failing: Vec::new(),
+            dies_after: None,
             twin: false,
             after: None,
             written,
@@ -208,5 +250,24 @@ mod tests {
         let error = disk(Some([3, 9]), None).check_traffic(traffic).expect_err("too little").to_string();
         assert_eq!(error, "2048 KiB written, 1028 KiB read; wanted 3 to 9 MiB written");
         assert!(disk(None, Some([0, 1])).check_traffic(traffic).is_err(), "too much");
+    }
+
+    #[test]
+    fn a_disk_that_dies_counts_its_writes() {
+        let faults = Faults { sectors: vec![7], only_writes: true, dies_after: Some(2) };
+        let rules = faults.rules();
+        let rules: Vec<String> = rules.split("\n\n").map(|rule| rule.replace('\n', " ")).collect();
+        assert_eq!(
+            rules,
+            [
+                r#"[inject-error] event = "write_aio" errno = "5" sector = "7" once = "off""#,
+                r#"[set-state] event = "write_aio" state = "1" new_state = "2""#,
+                r#"[set-state] event = "write_aio" state = "2" new_state = "3""#,
+                r#"[inject-error] event = "read_aio" errno = "5" state = "3" once = "off""#,
+                r#"[inject-error] event = "write_aio" errno = "5" state = "3" once = "off""#,
+                "",
+            ]
+        );
+        assert!(!faults.is_empty() && Faults::default().is_empty());
     }
 }

@@ -5,7 +5,7 @@
 //! of them. However a run ends, and even if this process is killed, QEMU does not outlive it.
 
 use crate::board::{self, Board};
-use crate::disk;
+use crate::disk::{self, Faults};
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -53,10 +53,10 @@ pub(crate) struct Options {
     pub(crate) disk: Option<PathBuf>,
     /// Disk image to attach, for a test of the disk itself.
     pub(crate) tested: Option<PathBuf>,
-    /// Sectors that fail, of the disk for a pager and of the tested one.
-    pub(crate) failing: Vec<u64>,
-    /// They can be read.
-    pub(crate) only_writes_fail: bool,
+    /// What fails on the disk for a pager.
+    pub(crate) disk_faults: Faults,
+    /// What fails on the tested one.
+    pub(crate) tested_faults: Faults,
     /// Disk image to attach, with a volume of files.
     pub(crate) volume: Option<PathBuf>,
     /// Device tree in place of the board's.
@@ -162,15 +162,16 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
     if let Some(tree) = options.dtb.as_ref().or(board.qemu.dtb.as_ref()) {
         command.arg("-dtb").arg(board::compiled_device_tree(tree)?);
     }
-    let none = Vec::new();
-    let failing = &options.failing;
-    let events: &[&str] = if options.only_writes_fail { &disk::WRITES } else { &disk::ALL_EVENTS };
-    let files =
-        [(&options.disk, "disk", failing), (&options.tested, "test", failing), (&options.volume, "volume", &none)];
+    let none = Faults::default();
+    let files = [
+        (&options.disk, "disk", &options.disk_faults),
+        (&options.tested, "test", &options.tested_faults),
+        (&options.volume, "volume", &none),
+    ];
     let is_twin = options.disk.is_some() && options.disk == options.tested;
-    for (file, id, failing) in files {
+    for (file, id, faults) in files {
         if let Some(file) = file {
-            drive(&mut command, board, file, id, (failing, events), is_twin)?;
+            drive(&mut command, board, file, id, faults, is_twin)?;
         }
     }
     if let Some(Shift(shift)) = options.count_instructions {
@@ -190,23 +191,17 @@ pub(crate) fn bare_command(board: &Board, options: &Options) -> Result<Command> 
 }
 
 /// Attaches a disk image: a virtio disk whose serial number is its role, or the SD card of a board that has one.
-fn drive(
-    command: &mut Command,
-    board: &Board,
-    file: &Path,
-    id: &str,
-    (failing, events): (&[u64], &[&str]),
-    is_twin: bool,
-) -> Result<()> {
+fn drive(command: &mut Command, board: &Board, file: &Path, id: &str, faults: &Faults, is_twin: bool) -> Result<()> {
     if !file.is_file() {
         bail!("{} is no file", file.display());
     }
     // A comma in an option's value is written twice.
     let name = |file: &Path| file.display().to_string().replace(',', ",,");
-    let name = match failing {
-        [] => name(file),
+    let name = if faults.is_empty() {
+        name(file)
+    } else {
         // The errors come from a filter between the file and its reader.
-        failing => format!("blkdebug:{}:{}", name(&disk::errors(failing, events, file)?), name(file)),
+        format!("blkdebug:{}:{}", name(&faults.configuration(file)?), name(file))
     };
     if board.qemu.sd_card {
         command.arg("-drive").arg(format!("if=sd,format=raw,file={name}"));
@@ -215,7 +210,7 @@ fn drive(
         let lock = if is_twin { ",file.locking=off" } else { "" };
         command.arg("-drive").arg(format!("if=none,id={id},format=raw,file={name}{lock}"));
         // Merged requests would fail together.
-        let alone = if failing.is_empty() { "" } else { ",request-merging=off" };
+        let alone = if faults.is_empty() { "" } else { ",request-merging=off" };
         command.arg("-device").arg(format!("virtio-blk-device,drive={id},serial={id}{alone}"));
     }
     Ok(())

@@ -176,11 +176,14 @@ fn boot(job: &Job) -> Result<Judged> {
     let mut options = job.machine.options.clone();
     options.count_instructions = job.suite.counted.then_some(qemu::Shift::TEST);
     let suite = &job.suite;
-    let disks = [(&suite.disk, "disk", &mut options.tested), (&suite.paging, "paging", &mut options.disk)];
-    for (disk, role, image) in disks {
+    let disks = [
+        (&suite.disk, "disk", &mut options.tested, &mut options.tested_faults),
+        (&suite.paging, "paging", &mut options.disk, &mut options.disk_faults),
+    ];
+    for (disk, role, image, faults) in disks {
         if let Some(disk) = disk {
             let made = disk.make(&format!("{} {role}", job.name))?;
-            options.failing.extend(&disk.failing);
+            *faults = disk.faults();
             options.trace = options.trace.or_else(|| disk.trace(&made));
             *image = Some(made);
         }
@@ -196,8 +199,7 @@ fn boot(job: &Job) -> Result<Judged> {
         let place = if volume.partition { &mut options.disk } else { &mut options.volume };
         *place = Some(image.clone());
         if volume.partition {
-            options.failing = volume.failing(image)?;
-            options.only_writes_fail = volume.only_writes_fail;
+            options.disk_faults = volume.faults(image)?;
         }
     }
     let command = qemu::command(&board, &options, &job.image)?;

@@ -1,5 +1,6 @@
 //! Volumes of test suites: made by the host's tools before a run, and read by them after it.
 
+use crate::disk::Faults;
 use crate::{cargo, paths};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -31,7 +32,7 @@ pub(crate) struct Volume {
     failing: Option<String>,
     /// It can be read.
     #[serde(default)]
-    pub(crate) only_writes_fail: bool,
+    only_writes_fail: bool,
     /// Whether the console must show the digest of each file.
     #[serde(default)]
     digests: bool,
@@ -116,14 +117,15 @@ impl Volume {
         Ok(path)
     }
 
-    /// The sectors of the image that fail.
-    pub(crate) fn failing(&self, image: &Path) -> Result<Vec<u64>> {
-        let Some(name) = &self.failing else { return Ok(Vec::new()) };
+    /// What fails of the image.
+    pub(crate) fn faults(&self, image: &Path) -> Result<Faults> {
+        let Some(name) = &self.failing else { return Ok(Faults::default()) };
         let file = self.files.iter().find(|file| file.name == *name).context("no such file fails")?;
         let bytes = file.contents()?;
         let wanted = bytes.get(4096..4096 + SECTOR).context("the file has no second page")?;
         let sector = fs::read(image)?.chunks(SECTOR).position(|sector| sector == wanted);
-        Ok(vec![sector.context("the file is not there")? as u64])
+        let sectors = vec![sector.context("the file is not there")? as u64];
+        Ok(Faults { sectors, only_writes: self.only_writes_fail, dies_after: None })
     }
 
     /// Checks the volume after the run, and what the console showed of it; removes the image if all is well.
