@@ -4,11 +4,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::directory::{self, Entry, Extent, Location};
+use super::directory::{self, Entry, Location};
 use super::disk::Sectors;
-use super::layout::{FIRST_CLUSTER, Layout};
+use super::layout::{FIRST_CLUSTER, Layout, Root};
 use super::problem::Problem;
-use super::table::{Run, Table};
+use super::table::{Lengths, Run, Table};
 
 /// A set of clusters.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Clusters {
 pub(super) struct Findings {
     /// The first thing that is wrong.
     pub(super) problem: Option<&'static str>,
-    /// Clusters that have more than one owner.
+    /// Of what has more than one owner the first cluster: whoever has one of them shares it and all that follow.
     pub(super) shared: Clusters,
 }
 
@@ -60,57 +60,83 @@ pub(super) fn runs_of(layout: &Layout, table: &Table, entry: &Entry) -> Result<V
     Ok(runs)
 }
 
-/// Looks at everything. Each directory is entered once, since it has clusters that nobody else has.
+/// Looks at everything. Each directory is entered once, and each cluster is claimed once: whatever is on the disk, this ends after as
+/// many steps as there are clusters and entries.
 pub(super) fn check(disk: &mut impl Sectors, layout: &Layout, table: &Table) -> Findings {
     let mut findings = Findings { problem: None, shared: Clusters::of(layout) };
-    let mut owned = Clusters::of(layout);
     if !table.is_whole() {
         findings.problem = Some("the table of clusters is damaged");
     }
-    let mut directories = vec![Location::Root];
+    let mut owners = Owners { layout, table, lengths: table.lengths(), owned: Clusters::of(layout) };
+    let mut directories = Vec::new();
+    if owners.take_directory(&mut findings, Location::Root) {
+        directories.push(Location::Root);
+    }
     while let Some(location) = directories.pop() {
-        let claimed = directory::extents(layout, table, location).and_then(|extents| {
-            let is_new = clusters(layout, &extents).filter(|cluster| findings.claim(&mut owned, *cluster)).count() > 0;
-            if !is_new && location != Location::Root {
-                return Err(SHARED);
-            }
+        let read = directory::extents(layout, table, location).and_then(|extents| {
             if !directory::is_closed(disk, &extents)? {
                 findings.note(Problem::Damaged("a directory goes on behind its end"));
             }
             directory::read(disk, layout, table, location)
         });
-        let entries = claimed.unwrap_or_else(|problem| {
-            findings.note(problem);
-            Vec::new()
-        });
-        for entry in entries {
-            if entry.is_directory {
-                directories.push(Location::Chain(entry.first));
-                continue;
-            }
-            match runs_of(layout, table, &entry) {
-                Ok(runs) => {
-                    for cluster in runs.iter().flat_map(|run| run.cluster..run.cluster + run.count) {
-                        findings.claim(&mut owned, cluster);
-                    }
-                }
-                Err(problem) => findings.note(problem),
+        for entry in read.unwrap_or_else(|problem| findings.refuse(problem)) {
+            let inside = Location::Chain(entry.first);
+            if !entry.is_directory {
+                owners.take_file(&mut findings, &entry);
+            } else if owners.take_directory(&mut findings, inside) {
+                directories.push(inside);
             }
         }
     }
     findings
 }
 
-const SHARED: Problem = Problem::Damaged("two files share a cluster");
+/// Who has which cluster.
+struct Owners<'a> {
+    layout: &'a Layout,
+    table: &'a Table,
+    lengths: Lengths,
+    owned: Clusters,
+}
 
-/// The clusters in extents; none of a root directory outside of them.
-fn clusters(layout: &Layout, extents: &[Extent]) -> impl Iterator<Item = u32> {
-    let (data, size) = (layout.data, layout.cluster_sectors);
-    let inside = extents.iter().copied().filter(move |(first, _)| *first >= data).collect::<Vec<_>>();
-    inside.into_iter().flat_map(move |(first, count)| {
-        let cluster = FIRST_CLUSTER + ((first - data) / size) as u32;
-        cluster..cluster + (count / size) as u32
-    })
+impl Owners<'_> {
+    /// Takes the clusters of a directory. Answers whether it can be entered: all of them are its own.
+    fn take_directory(&mut self, findings: &mut Findings, location: Location) -> bool {
+        let first = match (location, self.layout.root) {
+            (Location::Root, Root::Sectors { .. }) => return true,
+            (Location::Root, Root::Chain(first)) | (Location::Chain(first), _) => first,
+        };
+        let most = directory::most_clusters(self.layout);
+        if self.lengths.of(first).is_none_or(|length| length > most) {
+            return findings.note_with(|| directory::chain(self.layout, self.table, location).map(drop));
+        }
+        self.take_chain(findings, first)
+    }
+
+    /// Takes the clusters of a file.
+    fn take_file(&mut self, findings: &mut Findings, entry: &Entry) {
+        let wanted = u64::from(entry.size).div_ceil(self.layout.cluster_bytes());
+        if entry.first == 0 && wanted == 0 {
+        } else if self.lengths.of(entry.first) != Some(wanted) {
+            findings.note_with(|| runs_of(self.layout, self.table, entry).map(drop));
+        } else {
+            self.take_chain(findings, entry.first);
+        }
+    }
+
+    /// Takes clusters up to the end of a chain, or to the first that somebody has: that one both have, and what follows it too.
+    fn take_chain(&mut self, findings: &mut Findings, first: u32) -> bool {
+        let mut next = Some(first);
+        while let Some(cluster) = next {
+            if self.owned.insert(cluster) {
+                findings.shared.insert(cluster);
+                findings.note(Problem::Damaged("two files share a cluster"));
+                return false;
+            }
+            next = self.table.next(cluster);
+        }
+        true
+    }
 }
 
 impl Findings {
@@ -121,13 +147,16 @@ impl Findings {
         });
     }
 
-    /// Takes a cluster for one more owner. Answers whether it is the first.
-    fn claim(&mut self, owned: &mut Clusters, cluster: u32) -> bool {
-        let is_new = !owned.insert(cluster);
-        if !is_new {
-            self.shared.insert(cluster);
-            self.note(SHARED);
+    /// Notes what is wrong, and has found it out only if nothing was before.
+    fn note_with(&mut self, why: impl FnOnce() -> Result<(), Problem>) -> bool {
+        if self.problem.is_none() {
+            self.note(why().err().unwrap_or(Problem::Damaged("a chain of clusters is wrong")));
         }
-        is_new
+        false
+    }
+
+    fn refuse(&mut self, problem: Problem) -> Vec<Entry> {
+        self.note(problem);
+        Vec::new()
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::disk::{SECTOR, Sectors};
 use super::layout::{ENTRY, Kind, Layout, Root};
 use super::problem::Problem;
-use super::table::Table;
+use super::table::{Run, Table};
 
 /// The most bytes of a directory.
 const MOST_BYTES: u64 = 65536 * ENTRY as u64;
@@ -77,17 +77,29 @@ pub(super) enum Location {
 /// Consecutive sectors: the first, and how many.
 pub type Extent = (u64, u64);
 
-/// Where the sectors of a directory are, in order.
-pub(super) fn extents(layout: &Layout, table: &Table, location: Location) -> Result<Vec<Extent>, Problem> {
+/// The most clusters of a directory.
+pub(super) fn most_clusters(layout: &Layout) -> u64 {
+    (MOST_BYTES / layout.cluster_bytes()).max(1)
+}
+
+/// The clusters of a directory; none of a root directory outside of them.
+pub(super) fn chain(layout: &Layout, table: &Table, location: Location) -> Result<Vec<Run>, Problem> {
     let first = match (location, layout.root) {
-        (Location::Root, Root::Sectors { first, count }) => return Ok(vec![(first, count)]),
+        (Location::Root, Root::Sectors { .. }) => return Ok(Vec::new()),
         (Location::Root, Root::Chain(first)) => first,
         (Location::Chain(first), _) => {
             layout.cluster(u64::from(first)).ok_or(Problem::Damaged("a directory begins nowhere"))?
         }
     };
-    let most = (MOST_BYTES / layout.cluster_bytes()).max(1);
-    let runs = table.chain(first, most)?;
+    table.chain(first, most_clusters(layout))
+}
+
+/// Where the sectors of a directory are, in order.
+pub(super) fn extents(layout: &Layout, table: &Table, location: Location) -> Result<Vec<Extent>, Problem> {
+    if let (Location::Root, Root::Sectors { first, count }) = (location, layout.root) {
+        return Ok(vec![(first, count)]);
+    }
+    let runs = chain(layout, table, location)?;
     Ok(runs.iter().map(|run| (layout.sector_of(run.cluster), u64::from(run.count) * layout.cluster_sectors)).collect())
 }
 

@@ -188,12 +188,8 @@ impl<D: Sectors> Volume<D> {
     ///
     /// [`Problem::NotFound`], [`Problem::NotDirectory`], [`Problem::Damaged`], [`Problem::Disk`].
     pub fn list(&mut self, path: &str) -> Result<Vec<Entry>, Problem> {
-        let location = match self.find(path)?.1 {
-            Found::Root => Location::Root,
-            Found::Entry(entry) if entry.is_directory => Location::Chain(entry.first),
-            Found::Entry(_) => return Err(Problem::NotDirectory),
-        };
-        self.entries(location)
+        let found = self.find(path)?.1;
+        self.entries(&found)
     }
 
     /// What a path leads to: its entry, or `None` for the root directory.
@@ -303,7 +299,18 @@ impl<D: Sectors> Volume<D> {
         Ok(self.disk.flush()?)
     }
 
-    fn entries(&mut self, location: Location) -> Result<Vec<Entry>, Problem> {
+    /// The entries of a directory. One that shares a cluster is not entered: it could lead back to itself, and to files that nobody
+    /// has looked at.
+    fn entries(&mut self, found: &Found) -> Result<Vec<Entry>, Problem> {
+        let location = match found {
+            Found::Root => Location::Root,
+            Found::Entry(entry) if entry.is_directory => Location::Chain(entry.first),
+            Found::Entry(_) => return Err(Problem::NotDirectory),
+        };
+        let runs = directory::chain(&self.layout, &self.table, location)?;
+        if location != Location::Root && self.findings.shared.has_any(&runs) {
+            return Err(Problem::Damaged("something else has a part of this directory"));
+        }
         directory::read(&mut self.disk, &self.layout, &self.table, location)
     }
 
@@ -311,12 +318,7 @@ impl<D: Sectors> Volume<D> {
     fn find(&mut self, path: &str) -> Result<(String, Found), Problem> {
         let (mut written, mut found) = (String::new(), Found::Root);
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let location = match found {
-                Found::Root => Location::Root,
-                Found::Entry(entry) if entry.is_directory => Location::Chain(entry.first),
-                Found::Entry(_) => return Err(Problem::NotDirectory),
-            };
-            let mut entries = self.entries(location)?.into_iter();
+            let mut entries = self.entries(&found)?.into_iter();
             let entry = entries.find(|entry| entry.is_named(name)).ok_or(Problem::NotFound)?;
             if !written.is_empty() {
                 written.push('/');

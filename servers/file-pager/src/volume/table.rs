@@ -47,6 +47,22 @@ pub(super) struct Table {
     entries: Vec<u32>,
 }
 
+/// The lengths of all chains, from each of their clusters on.
+#[derive(Debug)]
+pub(super) struct Lengths(Vec<u32>);
+
+/// What is no length: not known yet, about to be, and that of a chain without an end.
+const UNKNOWN: u32 = 0;
+const PASSED: u32 = u32::MAX - 1;
+const ENDLESS: u32 = u32::MAX;
+
+impl Lengths {
+    /// Clusters from this one to the end of its chain. `None`: there is no such cluster, or it has no end.
+    pub(super) fn of(&self, cluster: u32) -> Option<u64> {
+        self.0.get(cluster as usize).filter(|length| **length != ENDLESS && **length != UNKNOWN).map(|l| u64::from(*l))
+    }
+}
+
 impl Table {
     /// Reads the table, and compares it with its copy.
     pub(super) fn read(disk: &mut impl Sectors, layout: &Layout) -> Result<Self, Problem> {
@@ -107,6 +123,47 @@ impl Table {
     /// Whether every entry is a possible one.
     pub(super) fn is_whole(&self) -> bool {
         !self.entries.iter().skip(FIRST_CLUSTER as usize).any(|entry| matches!(*entry, WILD | TORN))
+    }
+
+    /// The cluster behind one.
+    pub(super) fn next(&self, cluster: u32) -> Option<u32> {
+        match self.entry(cluster) {
+            Entry::Next(next) => Some(next),
+            _ => None,
+        }
+    }
+
+    /// How long the chain from each cluster on is.
+    pub(super) fn lengths(&self) -> Lengths {
+        let mut lengths = vec![UNKNOWN; self.entries.len()];
+        let at = |lengths: &[u32], cluster: u32| lengths.get(cluster as usize).copied().unwrap_or(ENDLESS);
+        let set = |lengths: &mut [u32], cluster: u32, length| {
+            lengths.get_mut(cluster as usize).into_iter().for_each(|place| *place = length);
+        };
+        for first in FIRST_CLUSTER..FIRST_CLUSTER + self.clusters {
+            // Up to what is known, and once more to write it down: each cluster is passed twice.
+            let (mut cluster, mut steps) = (first, 0);
+            let behind = loop {
+                match at(&lengths, cluster) {
+                    UNKNOWN => set(&mut lengths, cluster, PASSED),
+                    PASSED => break ENDLESS,
+                    known => break known,
+                }
+                steps += 1;
+                match self.entry(cluster) {
+                    Entry::Next(next) => cluster = next,
+                    Entry::End => break 0,
+                    Entry::Free | Entry::Bad | Entry::Wild | Entry::Torn => break ENDLESS,
+                }
+            };
+            let mut cluster = Some(first);
+            for left in (1..=steps).rev() {
+                let Some(is) = cluster else { break };
+                set(&mut lengths, is, if behind == ENDLESS { ENDLESS } else { behind + left });
+                cluster = self.next(is);
+            }
+        }
+        Lengths(lengths)
     }
 
     /// The chain that begins with `first`, of at most `most` clusters.
@@ -186,6 +243,17 @@ mod tests {
             assert!(matches!(problem, Problem::Damaged(text) if text.contains(why)), "{problem}");
         }
         assert!(table(&[0, 0, 3, 0xffff]).chain(40, 30).is_err());
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_chains() {
+        //                  0  1  2  3       4  5  6  7  8  9       10 11
+        let table = table(&[0, 0, 3, 0xffff, 2, 6, 5, 5, 0, 0xfff7, 9, 40]);
+        let lengths = table.lengths();
+        let all: Vec<_> = (0..12).map(|cluster| lengths.of(cluster)).collect();
+        assert_eq!(all[..5], [None, None, Some(2), Some(1), Some(3)]);
+        assert!(all[5..].iter().all(Option::is_none), "{all:?}");
+        assert_eq!(lengths.of(1000), None);
     }
 
     #[test]

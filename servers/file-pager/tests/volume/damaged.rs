@@ -1,5 +1,7 @@
 //! One kind of damage each, and what it must come to.
 
+use std::time::Instant;
+
 use crate::common::*;
 use file_pager::volume::{Entry, Problem, Volume};
 
@@ -121,4 +123,67 @@ fn tables_that_differ() {
     };
     image[(reserved + sectors) * 512 + 2 * cluster] ^= 1;
     Image(image).must_be_damaged("table", &[LONG]);
+}
+
+#[test]
+fn a_directory_that_contains_itself() {
+    let mut image = Image::new();
+    let (first, _) = image.first("sub/Another directory");
+    let place = image.place("sub/Another directory/readme.txt");
+    image.set(place + 26, first);
+    image.0[place + 11] = 0x10;
+    let mut volume = Volume::mount(Ram::new(image.0)).expect("mounts");
+    assert!(volume.read_only().is_some_and(|why| why.contains("share")));
+    assert_eq!(volume.list("sub").map(|entries| entries.len()), Ok(1));
+    for path in ["", "/readme.txt", "/readme.txt/readme.txt"] {
+        let listed = volume.list(&format!("sub/Another directory{path}"));
+        assert!(matches!(listed, Err(Problem::Damaged(_))), "{path}: {listed:?}");
+    }
+}
+
+/// A FAT32 volume whose root directory takes 4096 clusters, and all others are one chain; 65,000 files have this chain and size.
+fn crowded(has_chain: bool) -> Vec<u8> {
+    const DIRECTORY: usize = 4096;
+    let mut image = formatted(FAT32);
+    let half = |image: &[u8], at: usize| usize::from(u16::from_le_bytes([image[at], image[at + 1]]));
+    let word = |image: &[u8], at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| image[at + byte])) as usize;
+    let (reserved, tables, length) = (half(&image, 14), usize::from(image[16]), word(&image, 36));
+    let data = reserved + tables * length;
+    let clusters = image.len() / 512 - data;
+    for cluster in 2..2 + clusters {
+        let is_last = cluster == 1 + DIRECTORY || cluster == 1 + clusters;
+        let next = if is_last { 0x0fff_ffff } else { cluster as u32 + 1 };
+        for table in 0..tables {
+            let at = (reserved + table * length) * 512 + cluster * 4;
+            image[at..at + 4].copy_from_slice(&next.to_le_bytes());
+        }
+    }
+    let (first, size) = if has_chain { (2 + DIRECTORY as u32, (clusters - DIRECTORY) as u32 * 512) } else { (0, 0) };
+    for (number, entry) in image[data * 512..][..DIRECTORY * 512].chunks_exact_mut(32).enumerate() {
+        entry.fill(0);
+        entry[..11].copy_from_slice(format!("{number:<11}").as_bytes());
+        entry[11] = 0x20;
+        entry[20..22].copy_from_slice(&((first >> 16) as u16).to_le_bytes());
+        entry[26..28].copy_from_slice(&(first as u16).to_le_bytes());
+        entry[28..].copy_from_slice(&size.to_le_bytes());
+    }
+    image
+}
+
+/// What is shared is walked once: files that all claim one long chain take about as long as files without any.
+#[test]
+fn many_files_with_one_long_chain() {
+    let mount = |image: Vec<u8>| {
+        let started = Instant::now();
+        let volume = Volume::mount(Ram::new(image)).expect("mounts");
+        (volume, started.elapsed())
+    };
+    let (sound, least) = mount(crowded(false));
+    assert_eq!(sound.read_only(), None);
+    let (mut volume, is) = mount(crowded(true));
+    assert!(is < least * 20, "{is:?}, and {least:?} without a chain");
+    assert!(volume.read_only().is_some_and(|why| why.contains("share")));
+    for name in ["0", "17", "60000"] {
+        assert!(matches!(volume.open(name), Err(Problem::Damaged(_))), "{name}");
+    }
 }
