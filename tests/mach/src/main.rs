@@ -24,6 +24,7 @@ mod interpose;
 mod lists;
 mod map;
 mod memory_object;
+mod ports;
 mod pressure;
 mod protect;
 mod read;
@@ -65,6 +66,7 @@ const CASES: &[&[Case]] = &[
     attributes::CASES,
     wire::CASES,
     threads::CASES,
+    ports::CASES,
 ];
 
 fn main() -> i32 {
