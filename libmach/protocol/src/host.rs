@@ -5,6 +5,7 @@
 
 use crate::PortName;
 use crate::table::subsystem;
+use crate::task::EXCEPTION_KINDS_MAX;
 use crate::wire::{Ints, Text};
 
 /// `HOST_VM_INFO`: counts of the whole system, as `vm_statistics` answers them, in XNU's order.
@@ -158,6 +159,60 @@ subsystem! {
             /// Keep it, or let it go again.
             wired: bool,
         } -> ThreadWireReply {}
+
+        /// `host_set_exception_ports`, E.4: who is told of the exceptions of a mask that neither a thread's nor a task's handler
+        /// has handled, of all tasks.
+        ///
+        /// Checks: the privileged host port, a mask with known bits, a behavior and a flavor that are there, else
+        /// INVALID_ARGUMENT; a port that a send right can be had to, else INVALID_CAPABILITY.
+        HostSetExceptionPorts = 414 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> HostSetExceptionPortsReply {}
+
+        /// `host_get_exception_ports`: the handlers of a mask, four arrays of equal length. The privileged host port,
+        /// else INVALID_ARGUMENT.
+        HostGetExceptionPorts = 415 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+        } -> HostGetExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
+
+        /// `host_swap_exception_ports`: sets the handlers of a mask, and answers what they were. Checks: as
+        /// [`HostSetExceptionPorts`].
+        HostSwapExceptionPorts = 416 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> HostSwapExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
 
         /// `processor_set_default`: the name of the processor set.
         ///

@@ -63,6 +63,7 @@ pub use map::region::{BasicInfo, Host, MapInfo, Region, RegionInfo};
 pub use map::remap::{Remap, RemapArgs, RemapOut};
 pub use map::share::{Behind, ShareRegion, Shared};
 pub use map::sync::Msync;
+pub use map::sync::object::{ObjectSync, SyncHow};
 pub use map::transfer::{Copy, Write, WriteSource};
 pub use map::unmap::{Deallocate, Destroy, Holes};
 pub use map::wire::Wire;

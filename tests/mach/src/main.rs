@@ -1,8 +1,9 @@
 //! The conformance cases of `spec/mach-vm.md`, from a task's side.
 //!
 //! A case is named after its number: `vm_allocate.i01.07` is I.1-7; a host test of the harness holds the list of all
-//! numbers against these names. Arguments of the task are filters: only cases whose name contains one of them run.
-//! Those of memory objects, I-MO, are in [`memory_object`].
+//! numbers against these names. Arguments of the task are filters: only cases whose name contains one of them run, but
+//! `privileged` as the first stands for those of [`privileged`] instead. Those of memory objects, I-MO, are in
+//! [`memory_object`].
 #![no_std]
 #![no_main]
 
@@ -26,6 +27,7 @@ mod map;
 mod memory_object;
 mod ports;
 mod pressure;
+mod privileged;
 mod protect;
 mod read;
 mod region;
@@ -44,6 +46,9 @@ type Outcome = Result<(), String>;
 
 /// A case: its name and what it does.
 type Case = (&'static str, fn() -> Outcome);
+
+/// The first argument that stands for the cases of [`privileged`].
+const PRIVILEGED: &str = "privileged";
 
 /// Every case, by the sections of the specification.
 const CASES: &[&[Case]] = &[
@@ -70,10 +75,15 @@ const CASES: &[&[Case]] = &[
 ];
 
 fn main() -> i32 {
-    let filters = libmach::args().skip(1);
+    let mut filters = libmach::args().skip(1).peekable();
+    // With the privileged host port other cases run.
+    let (calls, objects): (&[&[Case]], &[&[Case]]) = match filters.next_if_eq(&PRIVILEGED) {
+        Some(_) => (&[privileged::CASES], &[]),
+        None => (CASES, &memory_object::CASES),
+    };
     let wanted = |name: &str| filters.clone().next().is_none() || filters.clone().any(|filter| name.contains(filter));
     let mut failed = 0;
-    for (name, case) in CASES.iter().chain(&memory_object::CASES).copied().flatten() {
+    for (name, case) in calls.iter().chain(objects).copied().flatten() {
         if !wanted(name) {
             continue;
         }

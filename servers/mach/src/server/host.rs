@@ -9,6 +9,7 @@ use mach_protocol::wire::{Ints, Text};
 use mach_protocol::{KernReturn, PortName};
 use vm::{Host, Limits};
 
+use super::exception_ports::{NewHandler, Whose};
 use super::work::{VmWork, family};
 use super::xnu::halves;
 use super::{Caller, SLICE_US, Server};
@@ -91,9 +92,51 @@ impl<M: Machine> Server<M> {
             HostRequest::ProcessorSetDefault(_)
             | HostRequest::HostProcessorSetPriv(_)
             | HostRequest::ProcessorSetTasks(_) => self.processor_set_call(caller, request, target, host, call),
+            HostRequest::HostSetExceptionPorts(_)
+            | HostRequest::HostGetExceptionPorts(_)
+            | HostRequest::HostSwapExceptionPorts(_) => self.host_exception_call(caller, request, host, call),
             HostRequest::VmSetDefaultMemoryManager(_) | HostRequest::HostDefaultMemoryManager(_) => {
                 self.default_manager_call(caller, request, host, call);
             }
+        }
+    }
+
+    /// A call on the handlers that are asked last. They get the rights to every task that faults.
+    ///
+    /// Checks: the privileged host port, else INVALID_ARGUMENT; then those of [`Self::set_handlers`].
+    fn host_exception_call(&mut self, caller: Caller, request: u32, host: Host, call: &HostRequest) {
+        const OK: Result<(), KernReturn> = Ok(());
+        let may = if host == Host::Privileged { OK } else { Err(KernReturn::INVALID_ARGUMENT) };
+        match *call {
+            HostRequest::HostSetExceptionPorts(c) => {
+                let wire::HostSetExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = c;
+                let new = NewHandler { mask, port, behavior, flavor };
+                let answer = may.and_then(|()| self.set_handlers(caller, Whose::Host, new));
+                self.answer_result(caller.thread, request, &answer.map(|()| wire::HostSetExceptionPortsReply {}));
+            }
+            HostRequest::HostGetExceptionPorts(c) => {
+                let answer = may.and_then(|()| self.list_handlers(caller, Whose::Host, c.exception_mask));
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::HostGetExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
+                self.answer_result(caller.thread, request, &answer);
+            }
+            HostRequest::HostSwapExceptionPorts(c) => {
+                let wire::HostSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = c;
+                let new = NewHandler { mask, port, behavior, flavor };
+                let answer = may.and_then(|()| self.swap_handlers(caller, Whose::Host, new));
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::HostSwapExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
+                self.answer_result(caller.thread, request, &answer);
+            }
+            _ => self.answer_code(caller.thread, request, KernReturn::MIG_BAD_ID),
         }
     }
 

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use mach_protocol::host::{VmWireAllReply, VmWireReply};
+use mach_protocol::memory_object::VmObjectSyncReply;
 use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::vm as wire;
 use mach_protocol::vm::VmRequest;
@@ -36,6 +37,7 @@ pub(super) enum VmWork {
     /// What was made is wired; then comes the answer.
     WireNew(vm::WireNew, Box<Words>),
     Msync(vm::Msync),
+    ObjectSync(vm::ObjectSync),
     MachineAttribute(vm::MachineAttribute, u32),
     BehaviorSet(vm::BehaviorSet),
 }
@@ -88,6 +90,14 @@ answers! {
     vm::BehaviorSet: () => VmBehaviorSetReply {};
 }
 
+impl Answers for vm::ObjectSync {
+    type Reply = VmObjectSyncReply;
+
+    fn reply((): ()) -> VmObjectSyncReply {
+        VmObjectSyncReply {}
+    }
+}
+
 impl Answers for vm::Wire {
     type Reply = VmWireReply;
 
@@ -130,6 +140,7 @@ impl VmWork {
                 step => progress(step, |()| VmWireReply {}),
             },
             Self::Msync(op) => answered(op, vm, hw),
+            Self::ObjectSync(op) => answered(op, vm, hw),
             Self::MachineAttribute(op, value) => {
                 let value = *value;
                 progress(op.step(vm, hw), |()| wire::VmMachineAttributeReply { value })
@@ -155,6 +166,7 @@ impl VmWork {
             Self::WireAll(op) => op.cancel(vm),
             Self::WireNew(op, _) => op.cancel(vm),
             Self::Msync(op) => op.cancel(vm),
+            Self::ObjectSync(op) => op.cancel(vm),
             Self::MachineAttribute(op, _) => op.cancel(vm),
             Self::BehaviorSet(op) => op.cancel(vm),
         };

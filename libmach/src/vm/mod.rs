@@ -5,6 +5,10 @@
 //! something that is no task), the arguments, the map, the resources; a call that fails has changed nothing,
 //! but for copies that meet a page which cannot be had.
 
+mod object;
+
+pub use object::{ObjectSync, vm_object_sync};
+
 pub use mach_protocol::host::{VM_WIRE_CURRENT, VM_WIRE_FUTURE};
 use mach_protocol::host::{VmSetSizeLimit, VmWire, VmWireAll};
 use mach_protocol::vm as proto;
