@@ -42,6 +42,9 @@ pub const VM_WIRE_CURRENT: u32 = 1;
 /// `VM_WIRE_FUTURE`: what comes.
 pub const VM_WIRE_FUTURE: u32 = 2;
 
+/// The most pages that [`VmPagesPhys`] tells of.
+pub const VM_PAGES_PHYS_MAX: u64 = 16_384;
+
 subsystem! {
     /// A request to the host.
     HostRequest {
@@ -212,6 +215,46 @@ subsystem! {
             behaviors: Ints<EXCEPTION_KINDS_MAX>,
             /// The flavor of each.
             flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
+
+        /// `host_get_time`, E.5: the time of day, or where nobody sets it, as here, the time since the system was started.
+        ///
+        /// Checks: a host port, else INVALID_HOST; a clock, else NOT_SUPPORTED.
+        HostGetTime = 2634 {} -> HostGetTimeReply {
+            /// Whole seconds.
+            seconds: u64,
+            /// And microseconds.
+            microseconds: u64,
+        }
+
+        /// `host_get_uptime64`, E.5: the time since the system was started.
+        ///
+        /// Checks: a host port, else INVALID_HOST; a clock, else NOT_SUPPORTED.
+        HostGetUptime64 = 2647 {} -> HostGetUptime64Reply {
+            /// Whole seconds.
+            seconds: u64,
+            /// And nanoseconds.
+            nanoseconds: u64,
+        }
+
+        /// `vm_pages_phys`, A.18: where pages of a task are in physical memory. What is not wired may be elsewhere by the
+        /// time that the answer comes.
+        ///
+        /// Checks: the privileged host port, else INVALID_HOST; a task, else INVALID_TASK; address and size multiples of a
+        /// page that do not wrap, else INVALID_ARGUMENT; at most [`VM_PAGES_PHYS_MAX`] pages, else RESOURCE_SHORTAGE.
+        VmPagesPhys = 4212 {
+            /// Whose memory.
+            task: PortName,
+            /// The first page.
+            address: u64,
+            /// Bytes.
+            size: u64,
+        } -> VmPagesPhysReply {
+            /// Where the physical addresses are (64 bits each), in new memory of the caller's; 0 for a page that is not
+            /// resident.
+            pages: u64,
+            /// How many.
+            count: u32,
         }
 
         /// `processor_set_default`: the name of the processor set.

@@ -75,7 +75,7 @@ pub use pageout::Evicted;
 pub use pager::Pager;
 pub use pmap::{Fill, FramePool, Others, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
-pub use statistics::Statistics;
+pub use statistics::{CacheCounts, CacheStatistics, Statistics};
 pub use step::{Cancel, Env, FrameFor, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};
 pub use types::{
     AssocId, Family, FrameId, Inherit, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot, SpaceId, flags,

@@ -20,6 +20,7 @@ mod copy;
 mod cow;
 mod deallocate;
 mod faults;
+mod host;
 mod inherit;
 mod interpose;
 mod lists;
@@ -72,6 +73,7 @@ const CASES: &[&[Case]] = &[
     wire::CASES,
     threads::CASES,
     ports::CASES,
+    host::CASES,
 ];
 
 fn main() -> i32 {

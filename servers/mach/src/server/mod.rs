@@ -15,7 +15,7 @@
 //! | `paging` | who the default pager is |
 //! | `memory_object`, `proxies` | calls of memory managers; what `vm_map` maps |
 //! | `message` | `mach_msg` |
-//! | `arrays`, `lists` | answers, and questions, in the caller's memory |
+//! | `arrays`, `lists`, `pages` | answers, and questions, in the caller's memory |
 //! | `faults`, `exception_ports` | page faults and exceptions; who is told of them |
 //! | `end` | the end of threads and tasks |
 //! | `run` | stopping, starting and answering threads |
@@ -34,6 +34,7 @@ mod memory_object;
 mod message;
 mod names;
 mod operation;
+mod pages;
 mod paging;
 mod ports;
 mod private;
