@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use mach_protocol::exception::{EXCEPTION_RAISE, reply_message};
 pub use mach_protocol::exception::{ExceptionRaise, ExceptionType};
+use mach_protocol::host::{HostGetExceptionPorts, HostSetExceptionPorts, HostSwapExceptionPorts};
 use mach_protocol::task::TaskSwapExceptionPorts;
 use mach_protocol::thread::ThreadSwapExceptionPorts;
 
@@ -53,6 +54,42 @@ pub fn thread_swap_exception_ports(
     let request = ThreadSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor: 0 };
     let old = call(thread, &request)?;
     Ok(handlings(old.masks.as_slice(), old.ports.as_slice(), old.behaviors.as_slice()))
+}
+
+/// The same for the host, whose handlers are asked after those of every thread and task, and then get rights to both.
+///
+/// # Errors
+///
+/// E.4: `INVALID_ARGUMENT` if `host_priv` is not the privileged host port; else as [`task_swap_exception_ports`].
+pub fn host_swap_exception_ports(
+    host_priv: PortName,
+    mask: u32,
+    port: PortName,
+    behavior: u32,
+) -> Result<Vec<Handling>> {
+    let request = HostSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor: 0 };
+    let old = call(host_priv, &request)?;
+    Ok(handlings(old.masks.as_slice(), old.ports.as_slice(), old.behaviors.as_slice()))
+}
+
+/// Sets the host's handler of the exceptions of a mask.
+///
+/// # Errors
+///
+/// As [`host_swap_exception_ports`].
+pub fn host_set_exception_ports(host_priv: PortName, mask: u32, port: PortName, behavior: u32) -> Result<()> {
+    let request = HostSetExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor: 0 };
+    call(host_priv, &request).map(drop)
+}
+
+/// What handles the exceptions of a mask for the host.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if `host_priv` is not the privileged host port; `NO_SPACE`.
+pub fn host_get_exception_ports(host_priv: PortName, mask: u32) -> Result<Vec<Handling>> {
+    let found = call(host_priv, &HostGetExceptionPorts { exception_mask: mask })?;
+    Ok(handlings(found.masks.as_slice(), found.ports.as_slice(), found.behaviors.as_slice()))
 }
 
 fn handlings(masks: &[u32], ports: &[u32], behaviors: &[u32]) -> Vec<Handling> {

@@ -76,6 +76,25 @@ pub fn host_kernel_version(host: PortName) -> Result<Text<64>> {
     call(host, &proto::HostKernelVersion {}).map(|reply| reply.version)
 }
 
+/// The time since the system was started: seconds, and microseconds of the next. It would be the time of day if anybody set
+/// it.
+///
+/// # Errors
+///
+/// E.5: `INVALID_HOST` if `host` is no host port; `NOT_SUPPORTED` on a kernel that keeps the processor's counter from user code.
+pub fn host_get_time(host: PortName) -> Result<(u64, u64)> {
+    call(host, &proto::HostGetTime {}).map(|reply| (reply.seconds, reply.microseconds))
+}
+
+/// The same with nanoseconds.
+///
+/// # Errors
+///
+/// As [`host_get_time`].
+pub fn host_get_uptime64(host: PortName) -> Result<(u64, u64)> {
+    call(host, &proto::HostGetUptime64 {}).map(|reply| (reply.seconds, reply.nanoseconds))
+}
+
 /// Keeps what the kernel has of the calling thread, whose port is `thread`, resident, or no longer. It always is.
 ///
 /// # Errors

@@ -168,6 +168,27 @@ pub fn mach_port_extract_right(task: PortName, name: PortName, disposition: Disp
     call(task, &proto::MachPortExtractRight { name, disposition: disposition.0 }).map(|reply| reply.poly)
 }
 
+/// Lets messages that are received from the port say `payload` instead of the task's name of the port: the header's
+/// [`payload`](crate::msg::MsgHeader::payload) is that, and its local disposition
+/// [`PROTECTED_PAYLOAD`](Disposition::PROTECTED_PAYLOAD). So a server finds its object without a look at a table. No sender
+/// can see or forge it, and it goes when the receive right leaves the task.
+///
+/// # Errors
+///
+/// D.3: `INVALID_NAME`, `INVALID_RIGHT` if the name holds no receive right.
+pub fn mach_port_set_protected_payload(task: PortName, name: PortName, payload: u64) -> Result<()> {
+    call(task, &proto::MachPortSetProtectedPayload { name, payload }).map(drop)
+}
+
+/// Lets messages that are received from the port say the task's name of it again.
+///
+/// # Errors
+///
+/// As [`mach_port_set_protected_payload`]; a port without payload is no error.
+pub fn mach_port_clear_protected_payload(task: PortName, name: PortName) -> Result<()> {
+    call(task, &proto::MachPortClearProtectedPayload { name }).map(drop)
+}
+
 /// The state of a receive right.
 ///
 /// # Errors

@@ -149,6 +149,12 @@ pub(crate) fn take_ints(address: u64, count: u32) -> Vec<u32> {
     words.flat_map(|word| [word as u32, (word >> 32) as u32]).take(count as usize).collect()
 }
 
+/// The same for 64-bit values.
+pub(crate) fn take_words(address: u64, count: u32) -> Vec<u64> {
+    let memory = Region::adopt(address, (8 * u64::from(count)).next_multiple_of(PAGE_SIZE));
+    memory.words().iter().map(|word| word.load(Ordering::Relaxed)).take(count as usize).collect()
+}
+
 /// Reads the byte at `address`, by an instruction that the compiler knows nothing of. Where no memory can be
 /// read the thread raises an exception.
 #[must_use]

@@ -11,6 +11,49 @@ use crate::task::TaskRequest;
 use crate::thread::ThreadRequest;
 use crate::vm::VmRequest;
 
+/// A table of routines, named after what their target is, or what they are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subsystem {
+    /// A task's map.
+    Vm,
+    /// The host.
+    Host,
+    /// A task.
+    Task,
+    /// A thread.
+    Thread,
+    /// A task's name space.
+    Port,
+    /// A memory object's control port.
+    MemoryObject,
+    /// Tessera's own.
+    Private,
+}
+
+/// Every table of routines: the ids, each with its routine's name.
+pub const TABLES: [(Subsystem, &[(u32, &str)]); 7] = [
+    (Subsystem::Vm, VmRequest::IDS),
+    (Subsystem::Host, HostRequest::IDS),
+    (Subsystem::Task, TaskRequest::IDS),
+    (Subsystem::Thread, ThreadRequest::IDS),
+    (Subsystem::Port, PortRequest::IDS),
+    (Subsystem::MemoryObject, MemoryObjectRequest::IDS),
+    (Subsystem::Private, PrivateRequest::IDS),
+];
+
+/// What is in no table, since its request is of variable length.
+pub const UNLISTED: [(u32, &str); 4] = [
+    (MACH_MSG_SEND, "MachMsg"),
+    (MACH_MSG_RECEIVE, "MachMsg"),
+    (MACH_MSG_RPC, "MachMsg"),
+    (SUPPLY_AND_RECEIVE, "SupplyAndReceive"),
+];
+
+/// Every id, with its routine's name.
+pub fn routines() -> impl Iterator<Item = (u32, &'static str)> {
+    TABLES.iter().flat_map(|(_, table)| table.iter()).chain(&UNLISTED).copied()
+}
+
 /// A decoded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "one lives at a time, where the message buffer would")]
@@ -92,20 +135,7 @@ impl Call {
     /// The name of the routine with this id, for logs.
     #[must_use]
     pub fn name_of(id: u32) -> Option<&'static str> {
-        const TABLES: [&[(u32, &str)]; 7] = [
-            VmRequest::IDS,
-            HostRequest::IDS,
-            TaskRequest::IDS,
-            ThreadRequest::IDS,
-            PortRequest::IDS,
-            MemoryObjectRequest::IDS,
-            PrivateRequest::IDS,
-        ];
-        match id {
-            MACH_MSG_SEND | MACH_MSG_RECEIVE | MACH_MSG_RPC => Some("MachMsg"),
-            SUPPLY_AND_RECEIVE => Some("SupplyAndReceive"),
-            _ => TABLES.iter().copied().flatten().find(|(known, _)| *known == id).map(|(_, name)| *name),
-        }
+        routines().find(|(known, _)| *known == id).map(|(_, name)| name)
     }
 }
 
@@ -119,17 +149,7 @@ mod tests {
 
     #[test]
     fn ids_belong_to_one_routine_each_and_leave_room_for_replies() {
-        let tables = [
-            VmRequest::IDS,
-            HostRequest::IDS,
-            TaskRequest::IDS,
-            ThreadRequest::IDS,
-            PortRequest::IDS,
-            MemoryObjectRequest::IDS,
-            PrivateRequest::IDS,
-        ];
-        let mut ids: Vec<u32> = tables.iter().copied().flatten().map(|(id, _)| *id).collect();
-        ids.extend([MACH_MSG_SEND, MACH_MSG_RECEIVE, MACH_MSG_RPC, SUPPLY_AND_RECEIVE]);
+        let mut ids: Vec<u32> = routines().map(|(id, _)| id).collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();
@@ -139,6 +159,13 @@ mod tests {
             assert!(Call::name_of(*id).is_some());
         }
         assert_eq!(Call::name_of(1), None);
+    }
+
+    #[test]
+    fn every_id_is_decoded() {
+        for (id, name) in routines() {
+            assert_ne!(Call::decode(u64::from(id), &[0]), Err(DecodeError::UnknownId), "{name} by {id}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::PortName;
 use crate::table::subsystem;
+use crate::task::EXCEPTION_KINDS_MAX;
 use crate::wire::{Ints, Text};
 
 /// `HOST_VM_INFO`: counts of the whole system, as `vm_statistics` answers them, in XNU's order.
@@ -40,6 +41,9 @@ pub const CPU_TYPE_ARM64: u32 = 0x0100_000c;
 pub const VM_WIRE_CURRENT: u32 = 1;
 /// `VM_WIRE_FUTURE`: what comes.
 pub const VM_WIRE_FUTURE: u32 = 2;
+
+/// The most pages that [`VmPagesPhys`] tells of.
+pub const VM_PAGES_PHYS_MAX: u64 = 16_384;
 
 subsystem! {
     /// A request to the host.
@@ -158,6 +162,100 @@ subsystem! {
             /// Keep it, or let it go again.
             wired: bool,
         } -> ThreadWireReply {}
+
+        /// `host_set_exception_ports`, E.4: who is told of the exceptions of a mask that neither a thread's nor a task's handler
+        /// has handled, of all tasks.
+        ///
+        /// Checks: the privileged host port, a mask with known bits, a behavior and a flavor that are there, else
+        /// INVALID_ARGUMENT; a port that a send right can be had to, else INVALID_CAPABILITY.
+        HostSetExceptionPorts = 414 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> HostSetExceptionPortsReply {}
+
+        /// `host_get_exception_ports`: the handlers of a mask, four arrays of equal length. The privileged host port,
+        /// else INVALID_ARGUMENT.
+        HostGetExceptionPorts = 415 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+        } -> HostGetExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
+
+        /// `host_swap_exception_ports`: sets the handlers of a mask, and answers what they were. Checks: as
+        /// [`HostSetExceptionPorts`].
+        HostSwapExceptionPorts = 416 {
+            /// A bit for each kind of exception.
+            exception_mask: u32,
+            /// The caller's name of a send right, which is copied; null for none.
+            new_port: PortName,
+            /// `EXCEPTION_DEFAULT` 1, with 0x80000000 for 64-bit codes.
+            behavior: u32,
+            /// 0.
+            flavor: u32,
+        } -> HostSwapExceptionPortsReply {
+            /// The kinds of each handler.
+            masks: Ints<EXCEPTION_KINDS_MAX>,
+            /// A send right to each.
+            ports: Ints<EXCEPTION_KINDS_MAX>,
+            /// The behavior of each.
+            behaviors: Ints<EXCEPTION_KINDS_MAX>,
+            /// The flavor of each.
+            flavors: Ints<EXCEPTION_KINDS_MAX>,
+        }
+
+        /// `host_get_time`, E.5: the time of day, or where nobody sets it, as here, the time since the system was started.
+        ///
+        /// Checks: a host port, else INVALID_HOST; a clock, else NOT_SUPPORTED.
+        HostGetTime = 2634 {} -> HostGetTimeReply {
+            /// Whole seconds.
+            seconds: u64,
+            /// And microseconds.
+            microseconds: u64,
+        }
+
+        /// `host_get_uptime64`, E.5: the time since the system was started.
+        ///
+        /// Checks: a host port, else INVALID_HOST; a clock, else NOT_SUPPORTED.
+        HostGetUptime64 = 2647 {} -> HostGetUptime64Reply {
+            /// Whole seconds.
+            seconds: u64,
+            /// And nanoseconds.
+            nanoseconds: u64,
+        }
+
+        /// `vm_pages_phys`, A.18: where pages of a task are in physical memory. What is not wired may be elsewhere by the
+        /// time that the answer comes.
+        ///
+        /// Checks: the privileged host port, else INVALID_HOST; a task, else INVALID_TASK; address and size multiples of a
+        /// page that do not wrap, else INVALID_ARGUMENT; at most [`VM_PAGES_PHYS_MAX`] pages, else RESOURCE_SHORTAGE.
+        VmPagesPhys = 4212 {
+            /// Whose memory.
+            task: PortName,
+            /// The first page.
+            address: u64,
+            /// Bytes.
+            size: u64,
+        } -> VmPagesPhysReply {
+            /// Where the physical addresses are (64 bits each), in new memory of the caller's; 0 for a page that is not
+            /// resident.
+            pages: u64,
+            /// How many.
+            count: u32,
+        }
 
         /// `processor_set_default`: the name of the processor set.
         ///

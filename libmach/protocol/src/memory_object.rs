@@ -239,6 +239,24 @@ subsystem! {
             wanted: bool,
         } -> MemoryObjectWantSynchronizeReply {}
 
+        /// `vm_object_sync`, `spec/mach-vm.md` A.13: gives pages of an object back to its manager, or discards them. The
+        /// target is the object's name port, as GNU's `vm_region` delivers it. Nothing is done to anonymous memory.
+        ///
+        /// Checks: a name port, else INVALID_ARGUMENT; an offset that is a multiple of a page, else INVALID_ARGUMENT; the
+        /// manager takes what is returned, else MEMORY_ERROR.
+        VmObjectSync = 4208 {
+            /// The first byte.
+            offset: u64,
+            /// Bytes; whole pages are treated.
+            size: u64,
+            /// Discard the pages.
+            should_flush: bool,
+            /// Return dirty and precious pages first.
+            should_return: bool,
+            /// Answer when the manager has them, as [`VmMsync`](crate::vm::VmMsync) does with SYNCHRONOUS.
+            should_iosync: bool,
+        } -> VmObjectSyncReply {}
+
         /// `memory_object_create_proxy`, B.11: a port that `vm_map` accepts in place of an object, for a part of it
         /// and with less protection. The target is a task. Mach takes arrays; the server accepts a length of 1 only.
         ///

@@ -84,7 +84,7 @@ impl Disposition {
     pub const MAKE_SEND: Self = Self(20);
     /// A send-once right is made from the receive right.
     pub const MAKE_SEND_ONCE: Self = Self(21);
-    /// In a received header: the local port is a payload.
+    /// In a received header: there is a payload in place of the local port.
     pub const PROTECTED_PAYLOAD: Self = Self(23);
 
     /// What a received right is called.
@@ -313,6 +313,21 @@ subsystem! {
             /// The number.
             seqno: u32,
         } -> MachPortSetSeqnoReply {}
+
+        /// `mach_port_set_protected_payload`: lets received messages say a number of the receiver's own instead of the
+        /// port's name. It goes when the receive right leaves the task.
+        MachPortSetProtectedPayload = 3221 {
+            /// The receive right.
+            name: PortName,
+            /// The number.
+            payload: u64,
+        } -> MachPortSetProtectedPayloadReply {}
+
+        /// `mach_port_clear_protected_payload`: lets received messages say the port's name again.
+        MachPortClearProtectedPayload = 3222 {
+            /// The receive right.
+            name: PortName,
+        } -> MachPortClearProtectedPayloadReply {}
     }
 }
 

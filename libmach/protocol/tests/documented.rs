@@ -5,15 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use mach_protocol::Call;
-use mach_protocol::host::HostRequest;
-use mach_protocol::memory_object::{MemoryObjectRequest, SUPPLY_AND_RECEIVE};
-use mach_protocol::message::{MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND};
-use mach_protocol::port::PortRequest;
-use mach_protocol::private::PrivateRequest;
+use mach_protocol::call::routines;
 use mach_protocol::table::DecodeError;
-use mach_protocol::task::TaskRequest;
-use mach_protocol::thread::ThreadRequest;
-use mach_protocol::vm::VmRequest;
 
 /// The page: what is there, and what is not.
 fn page() -> (String, String) {
@@ -51,19 +44,7 @@ fn mach_name(name: &str) -> String {
 
 #[test]
 fn every_routine_has_its_row_and_every_row_its_routine() {
-    let tables = [
-        VmRequest::IDS,
-        HostRequest::IDS,
-        TaskRequest::IDS,
-        ThreadRequest::IDS,
-        PortRequest::IDS,
-        MemoryObjectRequest::IDS,
-        PrivateRequest::IDS,
-    ];
-    let routines = tables.iter().copied().flatten().map(|(id, name)| (*id, mach_name(name)));
-    let messages = [MACH_MSG_SEND, MACH_MSG_RECEIVE, MACH_MSG_RPC].map(|id| (id, "mach_msg".to_owned()));
-    let wanted: BTreeMap<u32, String> =
-        routines.chain(messages).chain([(SUPPLY_AND_RECEIVE, "supply_and_receive".to_owned())]).collect();
+    let wanted: BTreeMap<u32, String> = routines().map(|(id, name)| (id, mach_name(name))).collect();
     let mut found = BTreeMap::new();
     for (ids, name) in rows(&page().0) {
         for id in ids {

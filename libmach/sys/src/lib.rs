@@ -10,6 +10,7 @@
 //! | [`ipc_buffer`] | the calling thread's IPC buffer and thread block |
 //! | [`error`] | what the kernel answers when it refuses |
 //! | [`memory`] | loads that may fault |
+//! | [`clock`] | the processor's counter, if the kernel lets user code read it |
 //! | [`bootinfo`] | what the kernel tells the first task |
 //! | [`debug`] | the kernel's console, and the ways to end a run |
 //!
@@ -27,6 +28,7 @@ mod arch;
 #[expect(unsafe_code, reason = "reads the pages that the kernel gives the first task")]
 pub mod bootinfo;
 pub mod cap;
+pub mod clock;
 pub mod debug;
 pub mod error;
 #[expect(unsafe_code, reason = "the IPC buffer is memory that the kernel writes")]

@@ -138,6 +138,19 @@ impl<T> Arena<T> {
         })
     }
 
+    /// The values in `count` places from `start` on; `None` if no place is there.
+    pub fn part(&self, start: u32, count: u32) -> Option<impl Iterator<Item = &T>> {
+        let is_there = (start as usize) < self.chunks.len() << CHUNK_SHIFT;
+        let place = |index: u32| self.chunks.get((index >> CHUNK_SHIFT) as usize)?.get(index as usize % CHUNK);
+        let places = (start..start.saturating_add(count)).map_while(place);
+        is_there.then(|| {
+            places.filter_map(|place| match place {
+                Place::Used { value, .. } => Some(value),
+                Place::Free { .. } => None,
+            })
+        })
+    }
+
     fn place_mut(&mut self, index: u32) -> Option<&mut Place<T>> {
         self.chunks.get_mut((index >> CHUNK_SHIFT) as usize)?.get_mut(index as usize % CHUNK)
     }
@@ -175,6 +188,26 @@ mod tests {
         assert_eq!(arena.remove(first), None);
         assert_eq!(arena.get(second), Some(&'b'));
         assert_eq!(arena.len(), 1);
+    }
+
+    #[test]
+    fn parts_are_all_there_is() {
+        let mut arena = Arena::new();
+        let ids: Vec<_> = (0..3 * CHUNK as u32 / 2).map(|value| arena.insert(value)).collect();
+        for id in ids.iter().step_by(3) {
+            arena.remove(*id);
+        }
+        let mut found = Vec::new();
+        let mut start = 0;
+        while let Some(part) = arena.part(start, 100) {
+            let before = found.len();
+            found.extend(part.copied());
+            assert!(found.len() - before <= 100);
+            start += 100;
+        }
+        let all: Vec<u32> = arena.iter().map(|(_, value)| *value).collect();
+        assert_eq!(found, all);
+        assert!(Arena::<()>::new().part(0, 1).is_none());
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(crate) struct Fake {
     pub(crate) signals: BTreeSet<Slot>,
     /// Bytes of heap that are said to be left.
     pub(crate) heap: usize,
+    /// What the clock says, if there is one.
+    pub(crate) uptime_ns: Option<u64>,
     /// Why nothing can go on.
     pub(crate) stopped: Option<alloc::string::String>,
 }
@@ -281,6 +283,10 @@ impl Machine for Fake {
 
     fn zero(&mut self, unit: Unit, offset: usize, len: usize) {
         self.write(unit, offset, &vec![0; len]);
+    }
+
+    fn uptime_ns(&self) -> Option<u64> {
+        self.uptime_ns
     }
 
     fn physical_address(&self, frame: Slot) -> Result<u64, Refused> {

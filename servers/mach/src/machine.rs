@@ -209,6 +209,9 @@ pub trait Machine {
     /// Answers the thread that a reply object holds.
     fn reply(&mut self, reply: Slot, label: u64, words: &[u64]);
 
+    /// Nanoseconds since the server was started. `None`: there is no clock that it may read.
+    fn uptime_ns(&self) -> Option<u64>;
+
     /// Bytes of heap that one step may still use.
     fn heap_room(&self) -> usize;
     /// Asks for one tick.

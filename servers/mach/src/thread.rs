@@ -48,12 +48,14 @@ pub struct Raised {
 }
 
 /// Who is asked about an exception, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The thread's handler.
     Thread,
     /// The task's handler.
     Task,
+    /// The host's handler.
+    Host,
 }
 
 /// The IPC buffer of a thread.

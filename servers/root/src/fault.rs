@@ -18,6 +18,20 @@ pub struct Fault<'a> {
 const WRITE: u64 = 1 << 6;
 const CACHE: u64 = 1 << 8;
 
+impl Fault<'_> {
+    /// The registers with which the thread goes on behind the instruction, in the order of a reply, if that is a read of a
+    /// clock that the kernel keeps to itself.
+    #[must_use]
+    pub fn behind_clock(&self) -> Option<[u64; 3]> {
+        const INSTRUCTION: u64 = 4;
+        let is_exception = FaultLabel::from_label(self.label) == Some(FaultLabel::UserException);
+        let word = |index: usize| self.words.get(index).copied();
+        word(user_exception::NUMBER).filter(|syndrome| is_exception && mach_sys::clock::is_read(*syndrome))?;
+        let pc = word(user_exception::FAULT_IP)?.wrapping_add(INSTRUCTION);
+        Some([pc, word(user_exception::SP)?, word(user_exception::SPSR)?])
+    }
+}
+
 impl fmt::Display for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |index: usize| self.words.get(index).copied().unwrap_or_default();
@@ -52,6 +66,16 @@ mod tests {
     extern crate std;
     use super::*;
     use std::string::ToString;
+
+    #[test]
+    fn a_refused_read_of_the_clock_is_stepped_over() {
+        let words = [0x40_0000, 0x7000, 0x3c5, 0x6234_f861, 0];
+        assert_eq!(Fault { label: 3, words: &words }.behind_clock(), Some([0x40_0004, 0x7000, 0x3c5]));
+        let other = [0x40_0000, 0x7000, 0x3c5, 0x0200_0000, 0];
+        assert_eq!(Fault { label: 3, words: &other }.behind_clock(), None);
+        assert_eq!(Fault { label: 6, words: &words }.behind_clock(), None);
+        assert_eq!(Fault { label: 3, words: &[] }.behind_clock(), None);
+    }
 
     #[test]
     fn says_access_address_and_program_counter() {

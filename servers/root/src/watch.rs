@@ -112,6 +112,7 @@ extern "C" fn main(endpoint: u64, reply: u64) -> ! {
     let mut message = endpoint.recv(reply);
     loop {
         let text = message.copy_words(&mut words);
+        let fault = Fault { label: message.label(), words: text };
         let who = match Speaker::from_badge(message.badge.0) {
             Some(Speaker::MachLog) => {
                 log::write_bytes(text.iter().flat_map(|word| word.to_le_bytes()).filter(|byte| *byte != 0));
@@ -121,12 +122,18 @@ extern "C" fn main(endpoint: u64, reply: u64) -> ! {
                 message = endpoint.reply_recv(&Message::new(0, &[]), reply);
                 continue;
             }
+            Some(Speaker::Mach) if fault.behind_clock().is_some() => {
+                // The kernel keeps the clock to itself: the server goes on without.
+                let resumed = fault.behind_clock().unwrap_or_default();
+                message = endpoint.reply_recv(&Message::new(0, &resumed), reply);
+                continue;
+            }
             Some(Speaker::Root) => "root itself",
             Some(Speaker::Mach) => "the Mach server itself",
             Some(Speaker::Ticker) => "the ticker",
             None => "somebody unknown",
         };
-        log!("root: stopped: {who} faulted: {}", Fault { label: message.label(), words: text });
+        log!("root: stopped: {who} faulted: {fault}");
         debug::semihosting_exit(STATUS_ROOT_FAILED);
     }
 }

@@ -63,6 +63,7 @@ pub use map::region::{BasicInfo, Host, MapInfo, Region, RegionInfo};
 pub use map::remap::{Remap, RemapArgs, RemapOut};
 pub use map::share::{Behind, ShareRegion, Shared};
 pub use map::sync::Msync;
+pub use map::sync::object::{ObjectSync, SyncHow};
 pub use map::transfer::{Copy, Write, WriteSource};
 pub use map::unmap::{Deallocate, Destroy, Holes};
 pub use map::wire::Wire;
@@ -74,7 +75,7 @@ pub use pageout::Evicted;
 pub use pager::Pager;
 pub use pmap::{Fill, FramePool, Others, Pmap, Progress, Shortage};
 pub use range::{BadRange, Range, cover, is_aligned, place, round, trunc};
-pub use statistics::Statistics;
+pub use statistics::{CacheCounts, CacheStatistics, Statistics};
 pub use step::{Cancel, Env, FrameFor, Operation, STEP_HEAP, STEP_PAGES, Step, WaitOn, Wake};
 pub use types::{
     AssocId, Family, FrameId, Inherit, ManagerId, MapId, ObjectId, PAGE_SHIFT, PAGE_SIZE, PageId, Prot, SpaceId, flags,

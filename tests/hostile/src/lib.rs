@@ -5,15 +5,9 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-use mach_protocol::call::Call;
-use mach_protocol::host::HostRequest;
-use mach_protocol::memory_object::{MemoryObjectRequest, SUPPLY_AND_RECEIVE};
+use mach_protocol::call::{Call, Subsystem, TABLES};
+use mach_protocol::memory_object::SUPPLY_AND_RECEIVE;
 use mach_protocol::message::{MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MAX_BODY_WORDS};
-use mach_protocol::port::PortRequest;
-use mach_protocol::private::PrivateRequest;
-use mach_protocol::task::TaskRequest;
-use mach_protocol::thread::ThreadRequest;
-use mach_protocol::vm::VmRequest;
 use mach_protocol::wire::{MAX_WORDS, Words};
 
 /// A stream of numbers that a seed determines.
@@ -66,6 +60,18 @@ enum Group {
     /// Something else.
     #[default]
     Other,
+}
+
+impl Group {
+    const fn of(subsystem: Subsystem) -> Self {
+        match subsystem {
+            Subsystem::Vm => Self::Map,
+            Subsystem::Port => Self::Space,
+            Subsystem::Task => Self::Task,
+            Subsystem::Thread => Self::Thread,
+            Subsystem::Host | Subsystem::MemoryObject | Subsystem::Private => Self::Other,
+        }
+    }
 }
 
 /// A routine and the number of words that its request has, the target included.
@@ -125,17 +131,9 @@ impl Attacker {
     /// The attacker of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        const TABLES: [(Group, &[(u32, &str)]); 7] = [
-            (Group::Map, VmRequest::IDS),
-            (Group::Other, HostRequest::IDS),
-            (Group::Task, TaskRequest::IDS),
-            (Group::Thread, ThreadRequest::IDS),
-            (Group::Space, PortRequest::IDS),
-            (Group::Other, MemoryObjectRequest::IDS),
-            (Group::Other, PrivateRequest::IDS),
-        ];
         let mut attacker = Self { random: Random::new(seed), shapes: [Shape::default(); MAX_SHAPES], count: 0 };
-        for (group, table) in TABLES {
+        for (subsystem, table) in TABLES {
+            let group = Group::of(subsystem);
             table.iter().for_each(|(id, _)| attacker.learn(group, *id));
         }
         attacker.learn(Group::Other, SUPPLY_AND_RECEIVE);

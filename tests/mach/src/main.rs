@@ -1,8 +1,9 @@
 //! The conformance cases of `spec/mach-vm.md`, from a task's side.
 //!
 //! A case is named after its number: `vm_allocate.i01.07` is I.1-7; a host test of the harness holds the list of all
-//! numbers against these names. Arguments of the task are filters: only cases whose name contains one of them run.
-//! Those of memory objects, I-MO, are in [`memory_object`].
+//! numbers against these names. Arguments of the task are filters: only cases whose name contains one of them run, but
+//! `privileged` as the first stands for those of [`privileged`] instead. Those of memory objects, I-MO, are in
+//! [`memory_object`].
 #![no_std]
 #![no_main]
 
@@ -19,12 +20,15 @@ mod copy;
 mod cow;
 mod deallocate;
 mod faults;
+mod host;
 mod inherit;
 mod interpose;
 mod lists;
 mod map;
 mod memory_object;
+mod ports;
 mod pressure;
+mod privileged;
 mod protect;
 mod read;
 mod region;
@@ -43,6 +47,9 @@ type Outcome = Result<(), String>;
 
 /// A case: its name and what it does.
 type Case = (&'static str, fn() -> Outcome);
+
+/// The first argument that stands for the cases of [`privileged`].
+const PRIVILEGED: &str = "privileged";
 
 /// Every case, by the sections of the specification.
 const CASES: &[&[Case]] = &[
@@ -65,13 +72,20 @@ const CASES: &[&[Case]] = &[
     attributes::CASES,
     wire::CASES,
     threads::CASES,
+    ports::CASES,
+    host::CASES,
 ];
 
 fn main() -> i32 {
-    let filters = libmach::args().skip(1);
+    let mut filters = libmach::args().skip(1).peekable();
+    // With the privileged host port other cases run.
+    let (calls, objects): (&[&[Case]], &[&[Case]]) = match filters.next_if_eq(&PRIVILEGED) {
+        Some(_) => (&[privileged::CASES], &[]),
+        None => (CASES, &memory_object::CASES),
+    };
     let wanted = |name: &str| filters.clone().next().is_none() || filters.clone().any(|filter| name.contains(filter));
     let mut failed = 0;
-    for (name, case) in CASES.iter().chain(&memory_object::CASES).copied().flatten() {
+    for (name, case) in calls.iter().chain(objects).copied().flatten() {
         if !wanted(name) {
             continue;
         }

@@ -28,7 +28,8 @@
 //!
 //! Replies: MR0 is the `mach_msg_return_t`. If a message was received, or comes back to its sender (D.6,
 //! send 5), it follows: MR1 bits and id, MR2 remote and local port, MR3 sequence number, MR4 bytes and rights, then
-//! rights and data as above. Received headers are swapped: remote is the sender's reply right.
+//! rights and data as above. Received headers are swapped: remote is the sender's reply right. Where the port has a
+//! protected payload, the local disposition is 23, and the high halves of MR2 and MR3 are the payload's low and high half.
 
 mod request;
 #[cfg(test)]
@@ -98,12 +99,15 @@ pub struct CarriedRight {
 pub struct MsgHeader {
     /// The destination; in a received message the port to reply to.
     pub remote: CarriedRight,
-    /// The port to reply to; in a received message the port it arrived at.
+    /// The port to reply to; in a received message the port it arrived at, or null with
+    /// [`PROTECTED_PAYLOAD`](Disposition::PROTECTED_PAYLOAD).
     pub local: CarriedRight,
     /// What the message means.
     pub id: i32,
     /// Its number among the messages received from the port.
     pub seqno: u32,
+    /// In a received message: what `mach_port_set_protected_payload` said of the port that it arrived at.
+    pub payload: Option<u64>,
     /// In a received message: whether the Mach server made it, [`FROM_SERVER`].
     pub is_from_server: bool,
 }

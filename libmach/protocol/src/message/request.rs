@@ -156,8 +156,9 @@ impl MsgReply {
         if let Some(message) = &self.message {
             let header = &message.header;
             words.push(halves(message.bits(), header.id as u32));
-            words.push(halves(header.remote.name.0, header.local.name.0));
-            words.push(halves(header.seqno, 0));
+            let (local, high) = header.payload.map_or((header.local.name.0, 0), split);
+            words.push(halves(header.remote.name.0, local));
+            words.push(halves(header.seqno, high));
             message.pack_body(words);
         }
     }
@@ -187,10 +188,13 @@ impl MsgReply {
         }
         let (bits, id) = split(reader.word()?);
         let (remote, local) = split(reader.word()?);
-        let (seqno, _) = split(reader.word()?);
+        let (seqno, high) = split(reader.word()?);
         let mut message = PortMessage::new(id as i32);
         message.header.remote = CarriedRight { name: PortName(remote), disposition: Disposition(bits & 0xff) };
-        message.header.local = CarriedRight { name: PortName(local), disposition: Disposition(bits >> 8 & 0xff) };
+        let disposition = Disposition(bits >> 8 & 0xff);
+        message.header.payload = (disposition == Disposition::PROTECTED_PAYLOAD).then_some(halves(local, high));
+        let name = if message.header.payload.is_some() { PortName::NULL } else { PortName(local) };
+        message.header.local = CarriedRight { name, disposition };
         message.header.seqno = seqno;
         message.header.is_from_server = bits & FROM_SERVER != 0;
         message.unpack_body(&mut reader)?;

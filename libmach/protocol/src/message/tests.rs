@@ -6,7 +6,7 @@ use super::*;
 use crate::KernReturn;
 
 fn right() -> impl Strategy<Value = CarriedRight> {
-    (any::<u32>(), 0_u32..24)
+    (any::<u32>(), 0_u32..23)
         .prop_map(|(name, disposition)| CarriedRight { name: PortName(name), disposition: Disposition(disposition) })
 }
 
@@ -42,8 +42,13 @@ proptest! {
     }
 
     #[test]
-    fn replies_come_back(mut message in message(), seqno in any::<u32>(), code in any::<i32>(), from in any::<bool>()) {
+    fn replies_come_back(mut message in message(), seqno in any::<u32>(), code in any::<i32>(), from in any::<bool>(),
+                         payload in any::<Option<u64>>()) {
         message.header.seqno = seqno;
+        message.header.payload = payload;
+        if payload.is_some() {
+            message.header.local = CarriedRight { name: PortName::NULL, disposition: Disposition::PROTECTED_PAYLOAD };
+        }
         message.header.is_from_server = from;
         for message in [None, Some(message)] {
             let reply = MsgReply { code: KernReturn(code), message };

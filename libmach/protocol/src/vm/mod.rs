@@ -349,6 +349,32 @@ subsystem! {
             max_limit: u64,
         }
 
+        /// `vm_cache_statistics`, A.18: counts of what is kept in memory; the target is any task.
+        VmCacheStatistics = 4200 {} -> VmCacheStatisticsReply {
+            /// Memory objects that nobody maps, kept for who maps them next.
+            cache_object_count: u32,
+            /// Their pages.
+            cache_count: u32,
+            /// Anonymous pages in use lately.
+            active_tmp_count: u32,
+            /// Anonymous pages not used lately.
+            inactive_tmp_count: u32,
+            /// Pages of memory objects in use lately.
+            active_perm_count: u32,
+            /// Pages of memory objects not used lately.
+            inactive_perm_count: u32,
+            /// Pages that are newer than what their manager has, or that no manager has.
+            dirty_count: u32,
+            /// Pages on their way to the default pager.
+            laundry_count: u32,
+            /// Pages on their way to other managers that are kept meanwhile: always 0, they are let go or clean.
+            writeback_count: u32,
+            /// Pages of the kernel's objects for tasks: tables, threads, notifications.
+            slab_count: u32,
+            /// Those of them that could be had back: always 0.
+            slab_reclaim_count: u32,
+        }
+
         /// `vm_statistics`, A.18: counts of the whole system; the target is any task.
         VmStatistics = 2030 {} -> VmStatisticsReply {
             /// Bytes of a page.

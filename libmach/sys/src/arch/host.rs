@@ -84,6 +84,10 @@ pub(crate) fn counter_frequency() -> u64 {
     0
 }
 
+pub(crate) fn clock() -> (u64, u64) {
+    (0, 0)
+}
+
 pub(crate) fn start_instruction_counter() {}
 
 pub(crate) fn instructions() -> u32 {

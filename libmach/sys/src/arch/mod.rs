@@ -10,6 +10,7 @@
 //! | [`load_byte`]              | a load that the compiler knows nothing of                   |
 //! | [`debug_put_char`], [`debug_cap_identify`], … | calls that only some kernels have        |
 //! | [`virtual_counter`], [`counter_frequency`] | the machine's clock, and its ticks a second |
+//! | [`clock`] | both, where there may be none |
 //! | [`start_instruction_counter`], [`instructions`] | the processor's counter of instructions  |
 //! | [`semihosting_call`]       | a request to the emulator or the debugger                   |
 //! | [`halt`]                   | gives up the processor for good                             |
@@ -27,8 +28,8 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    call, counter_frequency, debug_cap_identify, debug_name_thread, debug_put_char, halt, instructions, load_byte,
-    nb_recv, nb_send, nb_send_recv, nb_send_wait, nb_wait, raw, read_only_thread_register, recv, reply_recv,
+    call, clock, counter_frequency, debug_cap_identify, debug_name_thread, debug_put_char, halt, instructions,
+    load_byte, nb_recv, nb_send, nb_send_recv, nb_send_wait, nb_wait, raw, read_only_thread_register, recv, reply_recv,
     semihosting_call, send, set_thread_pointer, start_instruction_counter, thread_pointer, virtual_counter, wait,
     yield_now,
 };

@@ -51,6 +51,12 @@ pub fn serve(ports: &mut Ports, caller: SpaceId, target: SpaceId, request: &Port
             words(ports.set_make_send(target, r.name, r.mscount).map(|()| MachPortSetMscountReply {}))
         }
         MachPortSetSeqno(r) => words(ports.set_sequence(target, r.name, r.seqno).map(|()| MachPortSetSeqnoReply {})),
+        MachPortSetProtectedPayload(r) => {
+            words(ports.set_payload(target, r.name, Some(r.payload)).map(|()| MachPortSetProtectedPayloadReply {}))
+        }
+        MachPortClearProtectedPayload(r) => {
+            words(ports.set_payload(target, r.name, None).map(|()| MachPortClearProtectedPayloadReply {}))
+        }
         MachPortMoveMember(r) => {
             words(ports.move_member(target, r.member, r.after).map(|()| MachPortMoveMemberReply {}))
         }

@@ -60,13 +60,15 @@ impl Ports {
     }
 
     /// Takes the receive right out of where it is known: the port leaves its set, its receivers end, its
-    /// make-send count and sequence number start anew. Queue and limit stay.
+    /// make-send count and sequence number start anew, and its payload, which is that receiver's, goes. Queue and limit
+    /// stay.
     pub(super) fn detach_receive(&mut self, port: PortId) {
         self.leave_set(port);
         let Some(p) = self.ports.get_mut(port) else { return };
         p.receiver = Receiver::Transit { within: None };
         p.sequence = 0;
         p.make_send = 0;
+        p.payload = None;
         for waiter in core::mem::take(&mut p.receivers) {
             self.events.push_back(Event::ReceiveFails(waiter, KernReturn::RCV_PORT_DIED));
         }

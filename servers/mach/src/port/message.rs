@@ -21,6 +21,8 @@ pub type Data = SmallVec<[u64; 8]>;
 pub type Rights = SmallVec<[Right; BODY_RIGHTS_MAX]>;
 /// The same as the receiver sees them.
 pub(super) type DeliveredRights = SmallVec<[DeliveredRight; BODY_RIGHTS_MAX]>;
+/// What a received header says of a port with a payload, instead of the sender's right.
+const PROTECTED_PAYLOAD: u8 = mach_protocol::port::Disposition::PROTECTED_PAYLOAD.0 as u8;
 /// Steps that the search for a circle of receive rights in messages takes before it assumes one.
 const CIRCLE_STEPS: usize = 256;
 
@@ -171,10 +173,12 @@ pub struct Delivered {
     pub trouble: Option<KernReturn>,
     /// Remote port: the sender's reply right.
     pub remote: DeliveredRight,
-    /// Local port: the receiver's name of the port.
+    /// Local port: the receiver's name of the port, or `NULL` if the port has a payload.
     pub local: Name,
-    /// What the sender's right to the port was.
+    /// What the sender's right to the port was, or 23 if the port has a payload.
     pub local_disposition: u8,
+    /// The port's payload.
+    pub payload: Option<u64>,
     /// Message id.
     pub id: i32,
     /// Sequence number.
@@ -502,8 +506,14 @@ impl Ports {
     /// Gives a dequeued message to the receiver: its rights get names in `space`. `local` is the port it was
     /// queued on.
     pub fn deliver(&mut self, space: SpaceId, mut message: Box<Message>, local: PortId) -> Delivered {
-        let local_disposition = message.destination.received_disposition();
-        let local = self.spaces.get(space).and_then(|s| s.table.name_of(local)).unwrap_or(DEAD);
+        let payload = self.ports.get(local).and_then(|port| port.payload);
+        let (local, local_disposition) = match payload {
+            Some(_) => (NULL, PROTECTED_PAYLOAD),
+            None => (
+                self.spaces.get(space).and_then(|s| s.table.name_of(local)).unwrap_or(DEAD),
+                message.destination.received_disposition(),
+            ),
+        };
         self.use_destination(&mut message);
         if let Some(mark) = message.mark.take() {
             self.events.push_back(Event::Delivered(mark.number));
@@ -526,6 +536,7 @@ impl Ports {
                     remote,
                     local,
                     local_disposition,
+                    payload,
                     id,
                     sequence,
                     words: Data::new(),
@@ -545,7 +556,7 @@ impl Ports {
             rights.push(DeliveredRight { name, disposition });
         }
         let Message { id, sequence, words, bytes, origin, .. } = *message;
-        Delivered { trouble, remote, local, local_disposition, id, sequence, words, bytes, rights, origin }
+        Delivered { trouble, remote, local, local_disposition, payload, id, sequence, words, bytes, rights, origin }
     }
 
     /// Gives a message back to its sender, whose send timed out or was interrupted: the pseudo-receive of D.6.
@@ -569,6 +580,7 @@ impl Ports {
             remote,
             local: back.name,
             local_disposition: back.disposition,
+            payload: None,
             id,
             sequence: 0,
             words,

@@ -182,6 +182,8 @@ pub struct Port {
     make_send: u32,
     send_rights: u32,
     send_once_rights: u32,
+    /// What received messages say instead of the receiver's name of the port.
+    payload: Option<u64>,
     set: Option<SetId>,
     /// Send-once right to tell when the last send right goes.
     no_senders: Option<PortId>,
@@ -206,6 +208,7 @@ impl Port {
             make_send: 0,
             send_rights: 0,
             send_once_rights: 0,
+            payload: None,
             set: None,
             no_senders: None,
             port_destroyed: None,

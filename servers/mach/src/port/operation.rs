@@ -253,6 +253,7 @@ fn to_wire(delivered: &Delivered) -> PortMessage {
     message.header.remote = right(&delivered.remote);
     message.header.local =
         CarriedRight { name: delivered.local, disposition: WireDisposition(u32::from(delivered.local_disposition)) };
+    message.header.payload = delivered.payload;
     message.header.seqno = delivered.sequence;
     message.header.is_from_server = delivered.origin == Origin::Server;
     for r in &delivered.rights {

@@ -1,4 +1,4 @@
-//! The `mach_port_*` calls on one space (`spec/mach-ports-tasks.md` D.3, GNU ids 3200–3217).
+//! The `mach_port_*` calls on one space (`spec/mach-ports-tasks.md` D.3, GNU ids 3200–3222).
 //!
 //! Each call's checks run in the order of its error list; the first to fail is the answer, and a refused
 //! call changes nothing. `KERN_INVALID_TASK` is the caller's: a space identity that is stale gives it too.
@@ -339,6 +339,17 @@ impl Ports {
     pub fn set_sequence(&mut self, space: SpaceId, name: Name, sequence: u32) -> Result<(), KernReturn> {
         let port = self.receive_right(space, name)?;
         self.ports.get_mut(port).ok_or(KernReturn::INVALID_NAME)?.sequence = sequence;
+        Ok(())
+    }
+
+    /// `mach_port_set_protected_payload` (3221), and `mach_port_clear_protected_payload` (3222) with none.
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME`; `KERN_INVALID_RIGHT`.
+    pub fn set_payload(&mut self, space: SpaceId, name: Name, payload: Option<u64>) -> Result<(), KernReturn> {
+        let port = self.receive_right(space, name)?;
+        self.ports.get_mut(port).ok_or(KernReturn::INVALID_NAME)?.payload = payload;
         Ok(())
     }
 

@@ -31,6 +31,21 @@ enum State {
 }
 
 impl ArraysWork {
+    /// Arrays of equal length, for a map.
+    pub(super) fn new(map: MapId, arrays: &[Vec<u32>]) -> Self {
+        let count = arrays.first().map_or(0, |array| array.len() as u32);
+        let bytes = |array: &Vec<u32>| array.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let left = arrays.iter().map(bytes).collect();
+        Self { map, left, addresses: Vec::new(), count, state: State::Between }
+    }
+
+    /// An array of 64-bit values, for a map.
+    pub(super) fn wide(map: MapId, words: &[u64]) -> Self {
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let (left, count) = (VecDeque::from([bytes]), words.len() as u32);
+        Self { map, left, addresses: Vec::new(), count, state: State::Between }
+    }
+
     /// Takes one step.
     pub(super) fn step<M: Machine>(&mut self, vm: &mut vm::Vm, hw: &mut Hardware<M>) -> Progress {
         match &mut self.state {
@@ -96,15 +111,7 @@ fn refused(error: KernReturn) -> Progress {
 impl<M: Machine> Server<M> {
     /// Answers with arrays of equal length.
     pub(super) fn answer_arrays(&mut self, caller: Caller, request: u32, arrays: &[Vec<u32>]) {
-        let count = arrays.first().map_or(0, |array| array.len() as u32);
-        let bytes = |array: &Vec<u32>| array.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let work = ArraysWork {
-            map: caller.map,
-            left: arrays.iter().map(bytes).collect(),
-            addresses: Vec::new(),
-            count,
-            state: State::Between,
-        };
+        let work = ArraysWork::new(caller.map, arrays);
         self.begin(Op::new(Some(caller.thread), request, Work::Arrays(Box::new(work))));
     }
 }

@@ -1,4 +1,4 @@
-//! Page faults, and exceptions with their handlers (`spec/mach-ports-tasks.md` E.3).
+//! Page faults, and exceptions with their handlers (`spec/mach-ports-tasks.md` E.3, E.4).
 //!
 //! | stage              | event                            | next                          |
 //! |--------------------|----------------------------------|-------------------------------|
@@ -8,7 +8,9 @@
 //! | thread's handler   | answers success                  | the thread goes on            |
 //! | thread's handler   | answers anything else, or dies   | the task's handler, if any    |
 //! | task's handler     | answers success                  | the thread goes on            |
-//! | task's handler     | answers anything else, or dies   | the task ends                 |
+//! | task's handler     | answers anything else, or dies   | the host's handler, if any    |
+//! | host's handler     | answers success                  | the thread goes on            |
+//! | host's handler     | answers anything else, or dies   | the task ends                 |
 //! | exception          | there is no handler              | the task ends                 |
 
 use mach_protocol::KernReturn;
@@ -81,12 +83,13 @@ impl<M: Machine> Server<M> {
     fn raise(&mut self, id: ThreadId, exception: Exception, from: Stage) {
         let Some(thread) = self.threads.get(id) else { return };
         let handlers = [
-            Some(&thread.exception).filter(|_| from == Stage::Thread),
-            self.tasks.get(thread.task).map(|task| &task.exception),
+            (Stage::Thread, Some(&thread.exception)),
+            (Stage::Task, self.tasks.get(thread.task).map(|task| &task.exception)),
+            (Stage::Host, Some(&self.host_handlers)),
         ];
-        let found = handlers.map(|handlers| handlers.and_then(|handlers| handlers.find(exception.kind)));
-        for (handler, stage) in found.into_iter().zip([Stage::Thread, Stage::Task]) {
-            if let Some((port, form)) = handler
+        let found = handlers.map(|(stage, handlers)| (stage, handlers.and_then(|of| of.find(exception.kind))));
+        for (stage, handler) in found {
+            if let Some((port, form)) = handler.filter(|_| stage >= from)
                 && self.ask(id, exception, stage, port, form)
             {
                 return;
@@ -134,7 +137,8 @@ impl<M: Machine> Server<M> {
         match (code, raised.stage) {
             (Some(0), _) => self.answer_fault(id),
             (_, Stage::Thread) => self.raise(id, raised.exception, Stage::Task),
-            (_, Stage::Task) => self.end_by_exception(id, raised.exception),
+            (_, Stage::Task) => self.raise(id, raised.exception, Stage::Host),
+            (_, Stage::Host) => self.end_by_exception(id, raised.exception),
         }
     }
 

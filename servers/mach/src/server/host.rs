@@ -1,5 +1,6 @@
 //! Calls to the host (`spec/mach-vm.md` A.14, A.20 to A.22).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use mach_protocol::host as wire;
@@ -9,6 +10,8 @@ use mach_protocol::wire::{Ints, Text};
 use mach_protocol::{KernReturn, PortName};
 use vm::{Host, Limits};
 
+use super::exception_ports::{NewHandler, Whose};
+use super::pages::PagesWork;
 use super::work::{VmWork, family};
 use super::xnu::halves;
 use super::{Caller, SLICE_US, Server};
@@ -16,6 +19,8 @@ use crate::clock::TICK_MS;
 use crate::machine::Machine;
 use crate::memory::PAGE;
 use crate::port::ObjectKind;
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// What `host_kernel_version` answers.
 const KERNEL_VERSION: &str =
@@ -91,9 +96,81 @@ impl<M: Machine> Server<M> {
             HostRequest::ProcessorSetDefault(_)
             | HostRequest::HostProcessorSetPriv(_)
             | HostRequest::ProcessorSetTasks(_) => self.processor_set_call(caller, request, target, host, call),
+            HostRequest::HostGetTime(_) => {
+                let answer = self
+                    .uptime(host)
+                    .map(|ns| wire::HostGetTimeReply { seconds: ns / SECOND_NS, microseconds: ns % SECOND_NS / 1000 });
+                self.answer_result(caller.thread, request, &answer);
+            }
+            HostRequest::HostGetUptime64(_) => {
+                let answer = self
+                    .uptime(host)
+                    .map(|ns| wire::HostGetUptime64Reply { seconds: ns / SECOND_NS, nanoseconds: ns % SECOND_NS });
+                self.answer_result(caller.thread, request, &answer);
+            }
+            HostRequest::VmPagesPhys(c) => {
+                let map = self.map_argument(caller.space, c.task);
+                match PagesWork::new(host, map, c.address, c.size, caller.map) {
+                    Ok(work) => self.perform_work(caller, request, VmWork::Pages(Box::new(work))),
+                    Err(code) => self.answer_code(caller.thread, request, code),
+                }
+            }
+            HostRequest::HostSetExceptionPorts(_)
+            | HostRequest::HostGetExceptionPorts(_)
+            | HostRequest::HostSwapExceptionPorts(_) => self.host_exception_call(caller, request, host, call),
             HostRequest::VmSetDefaultMemoryManager(_) | HostRequest::HostDefaultMemoryManager(_) => {
                 self.default_manager_call(caller, request, host, call);
             }
+        }
+    }
+
+    /// Nanoseconds since the start.
+    ///
+    /// # Errors
+    /// INVALID_HOST: no host port; NOT_SUPPORTED: the kernel keeps the clock to itself.
+    fn uptime(&self, host: Host) -> Result<u64, KernReturn> {
+        match host {
+            Host::None => Err(KernReturn::INVALID_HOST),
+            Host::Plain | Host::Privileged => self.hw.machine.uptime_ns().ok_or(KernReturn::NOT_SUPPORTED),
+        }
+    }
+
+    /// A call on the handlers that are asked last. They get the rights to every task that faults.
+    ///
+    /// Checks: the privileged host port, else INVALID_ARGUMENT; then those of [`Self::set_handlers`].
+    fn host_exception_call(&mut self, caller: Caller, request: u32, host: Host, call: &HostRequest) {
+        const OK: Result<(), KernReturn> = Ok(());
+        let may = if host == Host::Privileged { OK } else { Err(KernReturn::INVALID_ARGUMENT) };
+        match *call {
+            HostRequest::HostSetExceptionPorts(c) => {
+                let wire::HostSetExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = c;
+                let new = NewHandler { mask, port, behavior, flavor };
+                let answer = may.and_then(|()| self.set_handlers(caller, Whose::Host, new));
+                self.answer_result(caller.thread, request, &answer.map(|()| wire::HostSetExceptionPortsReply {}));
+            }
+            HostRequest::HostGetExceptionPorts(c) => {
+                let answer = may.and_then(|()| self.list_handlers(caller, Whose::Host, c.exception_mask));
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::HostGetExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
+                self.answer_result(caller.thread, request, &answer);
+            }
+            HostRequest::HostSwapExceptionPorts(c) => {
+                let wire::HostSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = c;
+                let new = NewHandler { mask, port, behavior, flavor };
+                let answer = may.and_then(|()| self.swap_handlers(caller, Whose::Host, new));
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::HostSwapExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
+                self.answer_result(caller.thread, request, &answer);
+            }
+            _ => self.answer_code(caller.thread, request, KernReturn::MIG_BAD_ID),
         }
     }
 

@@ -20,10 +20,11 @@ use mach_protocol::message::{MsgReceive, MsgRequest};
 use mach_protocol::port::Disposition as WireDisposition;
 use mach_protocol::table::pack_reply;
 use mach_protocol::{KernReturn, PortName};
-use vm::{AssocId, DataSupply, LockArgs, LockRequest, Operation, Step, SupplyArgs};
+use vm::{AssocId, DataSupply, LockArgs, LockRequest, ObjectId, ObjectSync, Operation, Step, SupplyArgs, SyncHow};
 
 use super::message::MsgWork;
 use super::operation::{Op, Progress, Work};
+use super::work::VmWork;
 use super::{Caller, OpId, Server};
 use crate::machine::Machine;
 use crate::memory::Need;
@@ -76,6 +77,9 @@ impl<M: Machine> Server<M> {
         }
         if let MemoryObjectRequest::VmRegionCreateProxy(c) = call {
             return self.begin_region_proxy(caller, request, target, c);
+        }
+        if let MemoryObjectRequest::VmObjectSync(c) = call {
+            return self.object_sync(caller, request, target, c);
         }
         let target = match self.named_association(caller.space, target) {
             Ok(target) => target,
@@ -157,8 +161,21 @@ impl<M: Machine> Server<M> {
             | MemoryObjectRequest::MemoryObjectDataSupply(_)
             | MemoryObjectRequest::MemoryObjectDataProvided(_)
             | MemoryObjectRequest::MemoryObjectCreateProxy(_)
-            | MemoryObjectRequest::VmRegionCreateProxy(_) => Err(KernReturn::NOT_SUPPORTED),
+            | MemoryObjectRequest::VmRegionCreateProxy(_)
+            | MemoryObjectRequest::VmObjectSync(_) => Err(KernReturn::NOT_SUPPORTED),
         }
+    }
+
+    /// `vm_object_sync`, of an object by its name port.
+    fn object_sync(&mut self, caller: Caller, request: u32, target: PortName, call: &wire::VmObjectSync) {
+        let object = match self.object(caller.space, target) {
+            Ok(object) => object.filter(|object| object.kind == ObjectKind::MemoryName),
+            Err(code) => return self.answer_code(caller.thread, request, code),
+        };
+        let object = object.map(|object| ObjectId::from_word(object.id));
+        let how = SyncHow { flush: call.should_flush, returns: call.should_return, waits: call.should_iosync };
+        let op = ObjectSync::new(object, call.offset, call.size, how);
+        self.perform_work(caller, request, VmWork::ObjectSync(op));
     }
 
     /// Takes the right for a completion out of its sender's hands.

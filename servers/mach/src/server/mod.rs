@@ -15,8 +15,8 @@
 //! | `paging` | who the default pager is |
 //! | `memory_object`, `proxies` | calls of memory managers; what `vm_map` maps |
 //! | `message` | `mach_msg` |
-//! | `arrays`, `lists` | answers, and questions, in the caller's memory |
-//! | `faults` | page faults and exceptions |
+//! | `arrays`, `lists`, `pages` | answers, and questions, in the caller's memory |
+//! | `faults`, `exception_ports` | page faults and exceptions; who is told of them |
 //! | `end` | the end of threads and tasks |
 //! | `run` | stopping, starting and answering threads |
 
@@ -24,6 +24,7 @@ mod arrays;
 mod dispatch;
 mod doorbells;
 mod end;
+mod exception_ports;
 mod faults;
 mod frames;
 mod host;
@@ -33,6 +34,7 @@ mod memory_object;
 mod message;
 mod names;
 mod operation;
+mod pages;
 mod paging;
 mod ports;
 mod private;
@@ -117,6 +119,8 @@ pub struct Server<M> {
     is_untidy: bool,
     host: PortId,
     host_priv: PortId,
+    /// Who is told of exceptions that neither a thread's nor a task's handler has handled.
+    host_handlers: Handlers,
     /// The name and the port of the processor set, in which all tasks are.
     processor_set: [PortId; 2],
     /// The first task.
@@ -163,6 +167,7 @@ impl<M: Machine> Server<M> {
             is_untidy: false,
             host,
             host_priv,
+            host_handlers: Handlers::default(),
             processor_set,
             root: TaskId::new(0, 0),
         };

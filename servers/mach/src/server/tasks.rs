@@ -11,16 +11,14 @@ use mach_protocol::wire::Ints;
 use mach_protocol::{KernReturn, PortName};
 use vm::{Operation, Step};
 
+use super::exception_ports::{NewHandler, Whose};
 use super::operation::{Op, Progress, Work};
 use super::{Caller, MAP_END, MAP_START, Server};
-use crate::handlers::{self, Handlers, Listed};
+use crate::handlers::Handlers;
 use crate::machine::Machine;
 use crate::port::{Ports, Right};
 use crate::task::TaskId;
 use crate::thread::ThreadId;
-
-/// Masks, names, behaviors and flavors of handlers.
-pub(super) type HandlerArrays = [Ints<{ wire::EXCEPTION_KINDS_MAX }>; 4];
 
 /// A time in both forms: seconds with microseconds, and with nanoseconds.
 pub(super) const fn times(us: u64) -> [[u64; 2]; 2] {
@@ -91,12 +89,12 @@ impl<M: Machine> Server<M> {
                 self.answer_result(caller.thread, request, &answer.map(|()| wire::TaskSetSpecialPortReply {}));
             }
             TaskRequest::TaskSetExceptionPorts(c) => {
-                let answer = self.set_task_exception_ports(caller, task, c);
-                self.answer_result(caller.thread, request, &answer);
+                let wire::TaskSetExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = *c;
+                let answer = self.set_handlers(caller, Whose::Task(task), NewHandler { mask, port, behavior, flavor });
+                self.answer_result(caller.thread, request, &answer.map(|()| wire::TaskSetExceptionPortsReply {}));
             }
             TaskRequest::TaskGetExceptionPorts(c) => {
-                let list = self.tasks.get(task).map(|task| task.exception.list(&mut self.ports, c.exception_mask));
-                let answer = self.give_handlers(caller, list.unwrap_or_default());
+                let answer = self.list_handlers(caller, Whose::Task(task), c.exception_mask);
                 let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::TaskGetExceptionPortsReply {
                     masks,
                     ports,
@@ -106,7 +104,14 @@ impl<M: Machine> Server<M> {
                 self.answer_result(caller.thread, request, &answer);
             }
             TaskRequest::TaskSwapExceptionPorts(c) => {
-                let answer = self.swap_task_exception_ports(caller, task, c);
+                let wire::TaskSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = *c;
+                let answer = self.swap_handlers(caller, Whose::Task(task), NewHandler { mask, port, behavior, flavor });
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::TaskSwapExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
                 self.answer_result(caller.thread, request, &answer);
             }
             TaskRequest::MachPortsRegister(c) => {
@@ -348,61 +353,6 @@ impl<M: Machine> Server<M> {
         let names: Vec<_> = rights.into_iter().map(|right| self.ports.copy_out(caller.space, right)).collect();
         let names: Vec<u32> = names.into_iter().map(|name| name.map(|name| name.0)).collect::<Result<_, _>>()?;
         Ok(Ints::new(&names))
-    }
-
-    /// Checks: those of [`handlers::check`]; a send right can be had from the port, else INVALID_CAPABILITY.
-    fn set_task_exception_ports(
-        &mut self,
-        caller: Caller,
-        id: TaskId,
-        call: &wire::TaskSetExceptionPorts,
-    ) -> Result<wire::TaskSetExceptionPortsReply, KernReturn> {
-        let has_port = call.new_port != PortName::NULL;
-        let form = handlers::check(call.exception_mask, has_port, call.behavior, call.flavor)?;
-        let right = self.copied_right(caller, call.new_port)?;
-        if let Some(task) = self.tasks.get_mut(id) {
-            task.exception.set(&mut self.ports, call.exception_mask, &right, form);
-        }
-        self.ports.release(right);
-        Ok(wire::TaskSetExceptionPortsReply {})
-    }
-
-    /// Checks: as [`Self::set_task_exception_ports`]; the caller has room for the rights, else NO_SPACE, and then the
-    /// handlers are set all the same.
-    fn swap_task_exception_ports(
-        &mut self,
-        caller: Caller,
-        id: TaskId,
-        call: &wire::TaskSwapExceptionPorts,
-    ) -> Result<wire::TaskSwapExceptionPortsReply, KernReturn> {
-        let wire::TaskSwapExceptionPorts { exception_mask, new_port, behavior, flavor } = *call;
-        let form = handlers::check(exception_mask, new_port != PortName::NULL, behavior, flavor)?;
-        let right = self.copied_right(caller, new_port)?;
-        let mut list = Vec::new();
-        if let Some(task) = self.tasks.get_mut(id) {
-            list = task.exception.list(&mut self.ports, exception_mask);
-            task.exception.set(&mut self.ports, exception_mask, &right, form);
-        }
-        self.ports.release(right);
-        let [masks, ports, behaviors, flavors] = self.give_handlers(caller, list)?;
-        Ok(wire::TaskSwapExceptionPortsReply { masks, ports, behaviors, flavors })
-    }
-
-    /// Gives the caller rights to listed handlers. Answers masks, names, behaviors and flavors.
-    ///
-    /// # Errors
-    /// NO_SPACE: the caller has no room for a right; it keeps those before it.
-    pub(super) fn give_handlers(&mut self, caller: Caller, list: Vec<Listed>) -> Result<HandlerArrays, KernReturn> {
-        let masks: Vec<u32> = list.iter().map(|listed| listed.mask).collect();
-        let behaviors: Vec<u32> = list.iter().map(|listed| listed.behavior).collect();
-        let mut names = Vec::new();
-        for listed in list {
-            names.push(self.ports.copy_out(caller.space, listed.right).map(|name| name.0));
-        }
-        let names: Vec<u32> = names.into_iter().collect::<Result<_, _>>()?;
-        let flavors = [0; wire::EXCEPTION_KINDS_MAX];
-        let flavors = flavors.get(..names.len()).unwrap_or_default();
-        Ok([Ints::new(&masks), Ints::new(&names), Ints::new(&behaviors), Ints::new(flavors)])
     }
 
     /// A copy of a send right of the caller's: made from the receive right if that is what the name holds.

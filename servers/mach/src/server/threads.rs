@@ -1,7 +1,5 @@
 //! Calls to threads, and `thread_create` (`spec/mach-ports-tasks.md` E.2).
 
-use alloc::vec::Vec;
-
 use mach_protocol::table::is_gnu_id;
 use mach_protocol::thread as wire;
 use mach_protocol::thread::{StateForm, ThreadRequest, ThreadState};
@@ -9,9 +7,9 @@ use mach_protocol::wire::Ints;
 use mach_protocol::{KernReturn, PortName};
 use sel4_abi::registers::{CONTEXT, Register};
 
+use super::exception_ports::{NewHandler, Whose};
 use super::{Caller, Server};
 use crate::badge::Badge;
-use crate::handlers;
 use crate::machine::{Access, Machine, Registers, ThreadParts};
 use crate::memory::PAGE;
 use crate::pmap;
@@ -92,12 +90,12 @@ impl<M: Machine> Server<M> {
                 self.answer_result(reply, request, &answer);
             }
             ThreadRequest::ThreadSetExceptionPorts(c) => {
-                let answer = self.set_thread_exception_ports(caller, id, c);
-                self.answer_result(reply, request, &answer);
+                let wire::ThreadSetExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = *c;
+                let answer = self.set_handlers(caller, Whose::Thread(id), NewHandler { mask, port, behavior, flavor });
+                self.answer_result(reply, request, &answer.map(|()| wire::ThreadSetExceptionPortsReply {}));
             }
             ThreadRequest::ThreadGetExceptionPorts(c) => {
-                let list = self.threads.get(id).map(|thread| thread.exception.list(&mut self.ports, c.exception_mask));
-                let answer = self.give_handlers(caller, list.unwrap_or_default());
+                let answer = self.list_handlers(caller, Whose::Thread(id), c.exception_mask);
                 let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::ThreadGetExceptionPortsReply {
                     masks,
                     ports,
@@ -107,7 +105,14 @@ impl<M: Machine> Server<M> {
                 self.answer_result(reply, request, &answer);
             }
             ThreadRequest::ThreadSwapExceptionPorts(c) => {
-                let answer = self.swap_thread_exception_ports(caller, id, c);
+                let wire::ThreadSwapExceptionPorts { exception_mask: mask, new_port: port, behavior, flavor } = *c;
+                let answer = self.swap_handlers(caller, Whose::Thread(id), NewHandler { mask, port, behavior, flavor });
+                let answer = answer.map(|[masks, ports, behaviors, flavors]| wire::ThreadSwapExceptionPortsReply {
+                    masks,
+                    ports,
+                    behaviors,
+                    flavors,
+                });
                 self.answer_result(reply, request, &answer);
             }
             ThreadRequest::ThreadSetName(c) => {
@@ -327,44 +332,6 @@ impl<M: Machine> Server<M> {
         };
         thread.exception.set_special(&mut self.ports, right);
         Ok(wire::ThreadSetSpecialPortReply {})
-    }
-
-    /// Checks: those of [`handlers::check`]; a send right can be had from the port, else INVALID_CAPABILITY.
-    fn set_thread_exception_ports(
-        &mut self,
-        caller: Caller,
-        id: ThreadId,
-        call: &wire::ThreadSetExceptionPorts,
-    ) -> Result<wire::ThreadSetExceptionPortsReply, KernReturn> {
-        let has_port = call.new_port != PortName::NULL;
-        let form = handlers::check(call.exception_mask, has_port, call.behavior, call.flavor)?;
-        let right = self.copied_right(caller, call.new_port)?;
-        if let Some(thread) = self.threads.get_mut(id) {
-            thread.exception.set(&mut self.ports, call.exception_mask, &right, form);
-        }
-        self.ports.release(right);
-        Ok(wire::ThreadSetExceptionPortsReply {})
-    }
-
-    /// Checks: as [`Self::set_thread_exception_ports`]; the caller has room for the rights, else NO_SPACE, and then the
-    /// handlers are set all the same.
-    fn swap_thread_exception_ports(
-        &mut self,
-        caller: Caller,
-        id: ThreadId,
-        call: &wire::ThreadSwapExceptionPorts,
-    ) -> Result<wire::ThreadSwapExceptionPortsReply, KernReturn> {
-        let wire::ThreadSwapExceptionPorts { exception_mask, new_port, behavior, flavor } = *call;
-        let form = handlers::check(exception_mask, new_port != PortName::NULL, behavior, flavor)?;
-        let right = self.copied_right(caller, new_port)?;
-        let mut list = Vec::new();
-        if let Some(thread) = self.threads.get_mut(id) {
-            list = thread.exception.list(&mut self.ports, exception_mask);
-            thread.exception.set(&mut self.ports, exception_mask, &right, form);
-        }
-        self.ports.release(right);
-        let [masks, ports, behaviors, flavors] = self.give_handlers(caller, list)?;
-        Ok(wire::ThreadSwapExceptionPortsReply { masks, ports, behaviors, flavors })
     }
 
     /// Describes a thread, by GNU's id.

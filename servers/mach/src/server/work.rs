@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use mach_protocol::host::{VmWireAllReply, VmWireReply};
+use mach_protocol::memory_object::VmObjectSyncReply;
 use mach_protocol::table::{is_gnu_id, pack_reply};
 use mach_protocol::vm as wire;
 use mach_protocol::vm::VmRequest;
@@ -12,6 +13,7 @@ use vm::{Family, Holes, MapArgs, MapId, Operation, RemapArgs, Step, WriteSource}
 
 use super::lists::ReadListWork;
 use super::operation::{Op, Progress, Work};
+use super::pages::PagesWork;
 use super::{Caller, Server};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
@@ -36,8 +38,11 @@ pub(super) enum VmWork {
     /// What was made is wired; then comes the answer.
     WireNew(vm::WireNew, Box<Words>),
     Msync(vm::Msync),
+    ObjectSync(vm::ObjectSync),
     MachineAttribute(vm::MachineAttribute, u32),
     BehaviorSet(vm::BehaviorSet),
+    CacheStatistics(vm::CacheStatistics),
+    Pages(Box<PagesWork>),
 }
 
 /// An operation of the virtual memory that is a call, with the answer that its outcome makes.
@@ -88,6 +93,14 @@ answers! {
     vm::BehaviorSet: () => VmBehaviorSetReply {};
 }
 
+impl Answers for vm::ObjectSync {
+    type Reply = VmObjectSyncReply;
+
+    fn reply((): ()) -> VmObjectSyncReply {
+        VmObjectSyncReply {}
+    }
+}
+
 impl Answers for vm::Wire {
     type Reply = VmWireReply;
 
@@ -130,11 +143,18 @@ impl VmWork {
                 step => progress(step, |()| VmWireReply {}),
             },
             Self::Msync(op) => answered(op, vm, hw),
+            Self::ObjectSync(op) => answered(op, vm, hw),
             Self::MachineAttribute(op, value) => {
                 let value = *value;
                 progress(op.step(vm, hw), |()| wire::VmMachineAttributeReply { value })
             }
             Self::BehaviorSet(op) => answered(op, vm, hw),
+            Self::CacheStatistics(op) => {
+                let usage = hw.memory.usage();
+                let kernel = usage.tables + usage.threads + usage.notifications;
+                progress(op.step(vm, hw), |counts| cache_statistics(&counts, kernel))
+            }
+            Self::Pages(work) => work.step(vm, hw),
         }
     }
 
@@ -155,8 +175,11 @@ impl VmWork {
             Self::WireAll(op) => op.cancel(vm),
             Self::WireNew(op, _) => op.cancel(vm),
             Self::Msync(op) => op.cancel(vm),
+            Self::ObjectSync(op) => op.cancel(vm),
             Self::MachineAttribute(op, _) => op.cancel(vm),
             Self::BehaviorSet(op) => op.cancel(vm),
+            Self::CacheStatistics(op) => op.cancel(vm),
+            Self::Pages(work) => work.cancel(vm),
         };
         cancelled == vm::Cancel::Dropped
     }
@@ -199,6 +222,23 @@ fn progress<T, R: Wire>(step: Step<T>, reply: impl FnOnce(T) -> R) -> Progress {
         Step::Done(outcome) => Progress::Done(pack_reply(&outcome.map(reply))),
         Step::Wait(on) => Progress::WaitVm(on),
         Step::Again => Progress::Again,
+    }
+}
+
+/// What `vm_cache_statistics` answers; `kernel` is the number of pages of kernel objects.
+const fn cache_statistics(counts: &vm::CacheCounts, kernel: u32) -> wire::VmCacheStatisticsReply {
+    wire::VmCacheStatisticsReply {
+        cache_object_count: counts.cached_objects as u32,
+        cache_count: counts.cached_pages as u32,
+        active_tmp_count: counts.active_temporary as u32,
+        inactive_tmp_count: counts.inactive_temporary as u32,
+        active_perm_count: counts.active_permanent as u32,
+        inactive_perm_count: counts.inactive_permanent as u32,
+        dirty_count: counts.dirty as u32,
+        laundry_count: counts.laundry as u32,
+        writeback_count: 0,
+        slab_count: kernel,
+        slab_reclaim_count: 0,
     }
 }
 
@@ -357,6 +397,9 @@ impl<M: Machine> Server<M> {
                     .limits(target)
                     .map(|limits| wire::VmGetSizeLimitReply { current_limit: limits.current, max_limit: limits.max });
                 self.answer_result(caller.thread, request, &answer);
+            }
+            VmRequest::VmCacheStatistics(_) => {
+                self.perform_work(caller, request, VmWork::CacheStatistics(vm::CacheStatistics::new(target)));
             }
             VmRequest::VmStatistics(_) => {
                 let answer = self.statistics(target);

@@ -17,7 +17,7 @@ use mach_sys::cap::{
     AsidControl, AsidPool, CNode, Endpoint, Frame, Notification, PageTable, Reply, SchedContext, SchedControl, Tcb,
     Untyped, VSpace,
 };
-use mach_sys::{Cap, CapRights, Error, Message, ObjectType, Received, VmAttributes, debug};
+use mach_sys::{Cap, CapRights, Error, Message, ObjectType, Received, VmAttributes, clock, debug};
 
 use super::bring_up::{CNODE, VSPACE, place_of};
 use super::{ENDPOINT, heap, window};
@@ -47,6 +47,8 @@ pub(super) struct System {
     answer: Option<(Slot, u64)>,
     /// Its words.
     words: Vec<u64, KEPT_WORDS>,
+    /// When the server was started, if there is a clock.
+    start: Option<clock::Moment>,
 }
 
 /// Words of an answer that can be kept for the next receive; a longer one is sent at once.
@@ -75,7 +77,7 @@ pub(super) fn stop(why: fmt::Arguments<'_>) -> ! {
 
 impl System {
     pub(super) fn new() -> Self {
-        Self { answer: None, words: Vec::new() }
+        Self { answer: None, words: Vec::new(), start: clock::now() }
     }
 
     /// Receives the next message; `reply` then holds its sender.
@@ -215,6 +217,10 @@ impl Machine for System {
 
     fn zero(&mut self, unit: Unit, offset: usize, len: usize) {
         window::zero(unit, offset, len);
+    }
+
+    fn uptime_ns(&self) -> Option<u64> {
+        Some(clock::now()?.nanoseconds_since(self.start?))
     }
 
     fn physical_address(&self, frame: Slot) -> Result<u64, Refused> {

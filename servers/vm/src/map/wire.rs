@@ -12,7 +12,8 @@ use mach_protocol::{KernResult, KernReturn};
 use super::region::Host;
 use crate::fault::plan::By;
 use crate::fault::resume::Access;
-use crate::range::{self, Range};
+use crate::page::PageState;
+use crate::range::{self, Range, trunc};
 use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn, Wake};
 use crate::types::{Family, FrameId, MapId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
@@ -69,6 +70,24 @@ impl Vm {
         let backing = entry.backing?;
         let page = self.objects.get(backing.object)?.pages.get(&(backing.offset + (address - start)))?;
         self.pages.get(*page).filter(|page| page.wired > 0)?.state.frame()
+    }
+
+    /// The frame of the page that a read of this address would find, if it is resident.
+    #[must_use]
+    pub fn resident_frame(&self, map: MapId, address: u64) -> Option<FrameId> {
+        let (start, entry) = self.maps.get(map)?.entries.lookup(address)?;
+        let backing = entry.backing?;
+        let (mut id, mut offset) = (backing.object, backing.offset + (trunc(address) - start));
+        loop {
+            let object = self.objects.get(id)?;
+            match object.pages.get(&offset).and_then(|page| self.pages.get(*page)) {
+                Some(page) if page.state != PageState::Absent => return page.state.frame(),
+                None if object.paged.contains(offset) => return None,
+                _ => {}
+            }
+            let shadow = object.shadow?;
+            (id, offset) = (shadow.object, offset.wrapping_add(shadow.offset));
+        }
     }
 
     /// Bytes that would be wired if a range were.

@@ -234,6 +234,92 @@ fn i12_05_to_07_msync() {
     }
 }
 
+fn object_of(t: &mut Managed, address: u64) -> Option<ObjectId> {
+    t.b.world.vm.region(Some(t.b.me), address).expect("a region").object_name
+}
+
+#[test]
+fn i12_object_sync_returns_and_flushes_as_it_is_told() {
+    for (flush, returns, wanted, stays) in [
+        (false, false, vec![], true),
+        (false, true, vec![Heard::Return(P, vec![9], true, true)], true),
+        (true, true, vec![Heard::Return(P, vec![9], true, false)], false),
+        (true, false, vec![], false),
+    ] {
+        let (mut t, a, assoc) = Managed::ready(3);
+        t.fill(assoc, a, &[1, 2, 3]);
+        t.b.store(a + P, 9);
+        t.b.store(a + 2 * P, 8);
+        let object = object_of(&mut t, a);
+        let how = SyncHow { flush, returns, waits: false };
+        assert_eq!(t.b.world.run(ObjectSync::new(object, P, P, how)), Ok(()));
+        assert_eq!(t.heard(), wanted, "{how:?}");
+        assert_eq!((t.b.load(a), t.b.load(a + 2 * P)), (1, 8), "only the range is treated");
+        if stays {
+            assert_eq!(t.b.load(a + P), 9);
+        } else {
+            let _fault = t.fault(a + P, Prot::READ);
+        }
+    }
+}
+
+#[test]
+fn i12_object_sync_checks_its_arguments() {
+    let (mut t, a, assoc) = Managed::ready(2);
+    t.fill(assoc, a, &[1, 2]);
+    t.b.store(a, 9);
+    let object = object_of(&mut t, a);
+    let how = SyncHow { returns: true, ..SyncHow::default() };
+    let mut sync = |object, offset, size| code(t.b.world.run(ObjectSync::new(object, offset, size, how)));
+    assert_eq!(sync(None, 0, P), 4);
+    assert_eq!(sync(object, 1, P), 4);
+    assert_eq!(sync(object, 0, 0), 0);
+    assert_eq!(sync(object, u64::MAX - P + 1, u64::MAX), 0, "there is no page");
+    assert_eq!(t.heard(), []);
+    assert_eq!(code(t.b.world.run(ObjectSync::new(object, 0, u64::MAX, how))), 0);
+    assert_eq!(t.heard(), [Heard::Return(0, vec![9], true, true)]);
+}
+
+#[test]
+fn i12_object_sync_of_anonymous_memory_keeps_it() {
+    let (mut b, a) = Bench::with_pages(2);
+    b.number(a, 2);
+    let object = b.world.vm.region(Some(b.me), a).expect("a region").object_name;
+    let how = SyncHow { flush: true, returns: false, waits: true };
+    assert_eq!(b.world.run(ObjectSync::new(object, 0, 2 * P, how)), Ok(()));
+    assert!(b.holds(a, 1) && b.holds(a + P, 2));
+    b.world.assert_valid();
+}
+
+#[test]
+fn i12_object_sync_waits_for_the_manager_if_it_is_told_to() {
+    for synchronizes in [false, true] {
+        for dies in [false, true] {
+            let (mut t, assoc, a) = told_of_msync();
+            t.b.world.vm.set_synchronizes(assoc, synchronizes).unwrap();
+            let object = object_of(&mut t, a);
+            let how = SyncHow { flush: false, returns: true, waits: true };
+            let mut sync = t.begin(ObjectSync::new(object, 0, 2 * P, how));
+            let returned = Heard::Return(P, vec![9], true, true);
+            match synchronizes {
+                true => assert_eq!(t.heard(), [returned, Heard::Synchronize(0, 2 * P)]),
+                false => assert_eq!(t.heard(), [returned]),
+            }
+            let World { vm, machine, .. } = &mut t.b.world;
+            if dies {
+                assert_eq!(vm.manager_died(machine, O), Some(assoc));
+            } else if synchronizes {
+                vm.synchronized(machine, assoc, 0, 2 * P, Ok(())).unwrap();
+            } else {
+                machine.returns_taken.insert(assoc, 1);
+                vm.room(machine, assoc);
+            }
+            let wanted = if dies { Err(KernReturn::MEMORY_ERROR) } else { Ok(()) };
+            assert_eq!(t.resume(&mut sync), Some(wanted));
+        }
+    }
+}
+
 #[test]
 fn i12_08_msync_with_a_hole() {
     let (mut t, a, assoc) = Managed::ready(3);

@@ -1,5 +1,6 @@
 //! Tests of the whole crate on the model machine.
 
+mod a18_counts;
 mod ahead;
 mod bench;
 

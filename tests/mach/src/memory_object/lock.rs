@@ -7,7 +7,7 @@ use libmach::host::mach_host_self;
 use libmach::memory_object::{CopyStrategy, ShouldReturn, memory_object_lock_request};
 use libmach::port::mach_port_deallocate;
 use libmach::thread::spawn;
-use libmach::vm::{self, VmProt};
+use libmach::vm::{self, ObjectSync, VmProt};
 
 use super::{Access, Manager, WRITES, filled, one_of, send_once_unused};
 use crate::pressure::evict_everything;
@@ -29,6 +29,10 @@ pub(super) const CASES: &[Case] = &[
     ("memory_object.imo.36", a_wired_page_is_not_flushed),
     ("memory_object.imo.37", many_pages_each_once),
     ("memory_object.imo.38", an_unknown_lock),
+    ("vm_object_sync.returns", syncing_an_object_by_its_name),
+    ("vm_object_sync.flushes", flushing_an_object_by_its_name),
+    ("vm_object_sync.waits", syncing_waits_for_the_manager),
+    ("vm_object_sync.codes", codes_of_object_sync),
 ];
 
 const PAGE: (u64, u64) = (0, P);
@@ -219,5 +223,65 @@ fn an_unknown_lock() -> Outcome {
     send_once_unused(manager.reply_port())?;
     manager.nothing()?;
     reads(region.address(), 9)?;
+    manager.finish_dirty(region, 1)
+}
+
+/// The name of the object behind an address; the caller deallocates it.
+fn name_at(address: u64) -> Result<libmach::PortName, alloc::string::String> {
+    Ok(ok("vm_region", vm::gnu_vm_region(me(), address))?.object_name)
+}
+
+fn syncing_an_object_by_its_name() -> Outcome {
+    let (manager, region) = written()?;
+    let name = name_at(region.address())?;
+    same("the name that the manager was told", manager.name(), name)?;
+    let how = ObjectSync { returns: true, ..ObjectSync::default() };
+    ok("vm_object_sync", vm::vm_object_sync(name, 0, P, how))?;
+    manager.one_back(0, 9, true, true)?;
+    ok("vm_object_sync of clean pages", vm::vm_object_sync(name, 0, P, how))?;
+    manager.nothing()?;
+    reads(region.address(), 9)?;
+    ok("deallocate the name", mach_port_deallocate(me(), name))?;
+    manager.finish(region)
+}
+
+fn flushing_an_object_by_its_name() -> Outcome {
+    let (manager, region) = written()?;
+    let name = manager.name();
+    ok("vm_object_sync", vm::vm_object_sync(name, 0, P, ObjectSync { flush: true, ..ObjectSync::default() }))?;
+    manager.nothing()?;
+    let access = Access::read(region.address())?;
+    same("access", VmProt::READ, manager.request(0)?)?;
+    manager.supply(0, 4)?;
+    access.gives(4)?;
+    manager.finish(region)
+}
+
+fn syncing_waits_for_the_manager() -> Outcome {
+    let (manager, region) = written()?;
+    let name = manager.name();
+    let how = ObjectSync { flush: true, returns: true, waits: true };
+    let syncing = ok("spawn", spawn(move || vm::vm_object_sync(name, 0, P, how)))?;
+    libmach::thread::sleep(60);
+    holds("it waits until the manager has the data", !syncing.is_finished())?;
+    manager.one_back(0, 9, true, false)?;
+    ok("vm_object_sync", ok("join", syncing.join())?)?;
+    manager.finish(region)
+}
+
+fn codes_of_object_sync() -> Outcome {
+    let (manager, region) = written()?;
+    let how = ObjectSync { flush: true, ..ObjectSync::default() };
+    let sync = |name, offset| vm::vm_object_sync(name, offset, P, how);
+    fails("null", KernReturn::SEND_INVALID_DEST, sync(libmach::PortName::NULL, 0))?;
+    fails("a task", KernReturn::INVALID_ARGUMENT, sync(me(), 0))?;
+    fails("a control port", KernReturn::INVALID_ARGUMENT, sync(manager.control(), 0))?;
+    fails("an offset in a page", KernReturn::INVALID_ARGUMENT, sync(manager.name(), 1))?;
+    reads(region.address(), 9)?;
+    let anonymous = crate::support::numbered(1)?;
+    let name = name_at(anonymous.address())?;
+    ok("anonymous memory", sync(name, 0))?;
+    reads(anonymous.address(), 1)?;
+    ok("deallocate the name", mach_port_deallocate(me(), name))?;
     manager.finish_dirty(region, 1)
 }

@@ -47,6 +47,58 @@ fn ipt_34_bytes_arrive_with_their_length() {
 }
 
 #[test]
+fn ipt_52_a_protected_payload_is_delivered_in_place_of_the_name() {
+    let (mut p, s) = one();
+    let n = p.new_port(s);
+    let payload = 0x0123_4567_89ab_cdef;
+    let rpc = || MsgRequest::Rpc(send(n, COPY_SEND, 7, MsgOption::empty()), receive(n, 4096, MsgOption::empty()));
+    let header = |p: &mut Ports| run(p, s, rpc()).ok().and_then(|(_, message)| message).expect("received").header;
+    assert_eq!(p.set_payload(s, n, Some(payload)), Ok(()));
+    let with = header(&mut p);
+    assert_eq!((with.payload, with.local.name, with.local.disposition.0), (Some(payload), NULL, 23));
+    assert_eq!(p.set_payload(s, n, Some(0)), Ok(()));
+    assert_eq!(header(&mut p).payload, Some(0));
+    assert_eq!(p.set_payload(s, n, None), Ok(()));
+    let without = header(&mut p);
+    assert_eq!((without.payload, without.local.name, without.local.disposition.0), (None, n, u32::from(MOVE_SEND)));
+    p.assert_valid();
+}
+
+#[test]
+fn mach_port_3221_3222_need_a_receive_right() {
+    let (mut p, s) = one();
+    let other = p.create_space();
+    let n = p.new_port(s);
+    let sender = p.share(s, n, other);
+    for payload in [Some(1), None] {
+        assert_eq!(p.set_payload(other, Name(999), payload), Err(K::INVALID_NAME));
+        assert_eq!(p.set_payload(other, sender, payload), Err(K::INVALID_RIGHT));
+    }
+    assert_eq!(p.set_payload(s, n, None), Ok(()), "there is none to be cleared");
+}
+
+#[test]
+fn a_payload_goes_with_the_receive_right() {
+    let (mut p, s) = one();
+    let other = p.create_space();
+    let (n, home) = (p.new_port(s), p.new_port(s));
+    assert_eq!(p.set_payload(s, n, Some(5)), Ok(()));
+    let right = p.extract_right(s, n, MOVE_RECEIVE).expect("the receive right");
+    let there = p.copy_out(other, right).expect("room");
+    assert_eq!(p.post(s, n, COPY_SEND, 1, &[]), Ok(Sent::Done));
+    let got = p.get(other, there).expect("there");
+    assert_eq!((got.payload, got.local, got.local_disposition), (None, there, MOVE_SEND));
+    // The same in a message, and even if it comes back to who had set it.
+    assert_eq!(p.set_payload(other, there, Some(6)), Ok(()));
+    let to_home = p.share(s, home, other);
+    assert_eq!(p.post(other, to_home, COPY_SEND, 2, &[(there, MOVE_RECEIVE)]), Ok(Sent::Done));
+    assert_eq!(p.get(s, home).map(|got| got.rights[0].name), Some(n));
+    assert_eq!(p.post(s, n, COPY_SEND, 3, &[]), Ok(Sent::Done));
+    assert_eq!(p.get(s, n).and_then(|got| got.payload), None);
+    p.assert_valid();
+}
+
+#[test]
 fn ipt_36_poll_on_a_full_queue() {
     let (mut p, s) = one();
     let n = p.new_port(s);

@@ -3,6 +3,7 @@
 extern crate std;
 
 mod flavors;
+mod host;
 mod hostile;
 mod maps;
 mod tasks;

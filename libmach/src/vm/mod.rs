@@ -5,14 +5,20 @@
 //! something that is no task), the arguments, the map, the resources; a call that fails has changed nothing,
 //! but for copies that meet a page which cannot be had.
 
+mod object;
+mod physical;
+
+pub use object::{ObjectSync, vm_object_sync};
+pub use physical::vm_pages_phys;
+
 pub use mach_protocol::host::{VM_WIRE_CURRENT, VM_WIRE_FUTURE};
 use mach_protocol::host::{VmSetSizeLimit, VmWire, VmWireAll};
 use mach_protocol::vm as proto;
 pub use mach_protocol::vm::{
     MATTR_CACHE, MATTR_VAL_CACHE_FLUSH, MATTR_VAL_CACHE_SYNC, MATTR_VAL_DCACHE_FLUSH, MATTR_VAL_ICACHE_FLUSH,
     READ_LIST_MAX, VM_REGION_BASIC_INFO_64, VM_REGION_BASIC_INFO_64_COUNT, VM_REGION_EXTENDED_INFO,
-    VM_REGION_EXTENDED_INFO_COUNT, VM_REGION_SUBMAP_INFO_COUNT_64, VmBehavior, VmFlags, VmInherit, VmProt,
-    VmRegionReply, VmStatisticsReply, VmSync,
+    VM_REGION_EXTENDED_INFO_COUNT, VM_REGION_SUBMAP_INFO_COUNT_64, VmBehavior, VmCacheStatisticsReply, VmFlags,
+    VmInherit, VmProt, VmRegionReply, VmStatisticsReply, VmSync,
 };
 
 use crate::rpc::{call, call_by_id};
@@ -525,4 +531,13 @@ pub fn gnu_vm_deallocate(target: PortName, address: u64, size: u64) -> Result<()
 /// A.18: `INVALID_ARGUMENT` if the target is no task.
 pub fn vm_statistics(target: PortName) -> Result<VmStatisticsReply> {
     call(target, &proto::VmStatistics {})
+}
+
+/// Counts what is kept in memory, of the whole system.
+///
+/// # Errors
+///
+/// A.18: `INVALID_ARGUMENT` if the target is no task.
+pub fn vm_cache_statistics(target: PortName) -> Result<VmCacheStatisticsReply> {
+    call(target, &proto::VmCacheStatistics {})
 }

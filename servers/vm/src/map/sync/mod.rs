@@ -1,12 +1,17 @@
 //! `vm_msync`: what a range of memory objects has changed goes to their managers.
 
+pub(crate) mod object;
+mod part;
+
+use core::ops::ControlFlow;
+
 use mach_protocol::{KernResult, KernReturn};
 
-use crate::association::{Flush, Returns, Sweep, Swept, Synchronized};
-use crate::object::{Object, Source};
+use self::part::Part;
+use crate::association::{Flush, Returns, Sweep};
 use crate::range::{self, Range};
-use crate::step::{Budget, Cancel, Env, Operation, Step, WaitOn};
-use crate::types::{AssocId, Family, MapId, ObjectId};
+use crate::step::{Budget, Cancel, Env, Operation, Step};
+use crate::types::{Family, MapId};
 use crate::vm::Vm;
 
 /// `VM_SYNC_ASYNCHRONOUS`
@@ -19,18 +24,6 @@ const INVALIDATE: u32 = 4;
 const KILLPAGES: u32 = 8;
 /// `VM_SYNC_CONTIGUOUS`
 const CONTIGUOUS: u32 = 0x20;
-
-/// What is being done to the part of an object behind one entry.
-#[derive(Debug)]
-enum Part {
-    Sweeping(Sweep, AssocId),
-    /// Until the manager can be told that somebody waits.
-    Telling(AssocId, ObjectId, Range),
-    /// Until it has answered that.
-    Told(AssocId, ObjectId, u64),
-    /// Until the manager has taken this many data_returns.
-    Taking(AssocId, ObjectId, u64),
-}
 
 #[derive(Debug)]
 struct Work {
@@ -109,8 +102,8 @@ impl Msync {
 
     /// Whoever was told that this call waits need not hurry any more.
     fn forget(&mut self, vm: &mut Vm) {
-        if let Some(Work { part: Some(Part::Told(assoc, _, ticket)), .. }) = self.work {
-            vm.abandon_synchronize(assoc, ticket);
+        if let Some(part) = self.work.as_ref().and_then(|work| work.part.as_ref()) {
+            part.forget(vm);
         }
     }
 
@@ -142,12 +135,6 @@ impl Work {
     }
 }
 
-/// Whether an association ended other than by the last unmapping: then what was to be returned has gone nowhere.
-fn is_lost(vm: &Vm, assoc: AssocId, object: ObjectId) -> bool {
-    let is_gone = |object: &Object| matches!(object.source, Source::Gone(_));
-    vm.associations.get(assoc).is_none() && vm.objects.get(object).is_some_and(is_gone)
-}
-
 impl Operation for Msync {
     type Out = ();
 
@@ -170,74 +157,17 @@ impl Operation for Msync {
         }
         let mut budget = Budget::step();
         loop {
-            match &mut work.part {
-                None => {
-                    if !budget.take(1) {
-                        return Step::Again;
-                    }
-                    if work.next_part(vm, action, kills) {
-                        continue;
-                    }
-                    let is_whole = !work.has_hole || self.flags & CONTIGUOUS == 0;
-                    return if is_whole { Step::Done(Ok(())) } else { KernReturn::INVALID_ADDRESS.into() };
-                }
-                Some(Part::Sweeping(sweep, assoc)) => {
-                    let (assoc, object, range) = (*assoc, sweep.object, sweep.range);
-                    if is_lost(vm, assoc, object) {
-                        return KernReturn::MEMORY_ERROR.into();
-                    }
-                    match sweep.step(vm, env, &mut budget) {
-                        Swept::Again => return Step::Again,
-                        Swept::Wait(what) => return Step::Wait(what),
-                        Swept::Done => {}
-                    }
-                    work.part = vm.associations.get(assoc).filter(|_| waits).map(|record| {
-                        if record.synchronizes && !record.is_terminating() {
-                            Part::Telling(assoc, object, range)
-                        } else {
-                            Part::Taking(assoc, object, record.returns)
-                        }
-                    });
-                }
-                Some(Part::Telling(assoc, object, range)) => {
-                    let (assoc, object, range) = (*assoc, *object, *range);
-                    if is_lost(vm, assoc, object) {
-                        return KernReturn::MEMORY_ERROR.into();
-                    }
-                    if vm.associations.get(assoc).is_none_or(|record| record.is_terminating()) {
-                        work.part = None;
-                        continue;
-                    }
-                    match vm.request_synchronize(env, assoc, range, flags) {
-                        Ok(ticket) => work.part = Some(Part::Told(assoc, object, ticket)),
-                        Err(what) => return Step::Wait(what),
-                    }
-                }
-                Some(Part::Told(assoc, object, ticket)) => {
-                    let (assoc, object, ticket) = (*assoc, *object, *ticket);
-                    if is_lost(vm, assoc, object) {
-                        return KernReturn::MEMORY_ERROR.into();
-                    }
-                    if vm.associations.get(assoc).is_some() {
-                        match vm.look_at_synchronize(assoc, ticket) {
-                            Synchronized::Pending => return Step::Wait(WaitOn::Manager(assoc)),
-                            Synchronized::Answered(Ok(())) => {}
-                            Synchronized::Answered(Err(error)) => return error.into(),
-                        }
-                    }
-                    work.part = None;
-                }
-                Some(Part::Taking(assoc, object, returns)) => {
-                    let (assoc, object) = (*assoc, *object);
-                    if is_lost(vm, assoc, object) {
-                        return KernReturn::MEMORY_ERROR.into();
-                    }
-                    if vm.associations.get(assoc).is_some() && env.returns_taken(assoc) < *returns {
-                        vm.await_room(env, assoc);
-                        return Step::Wait(WaitOn::Room(assoc));
-                    }
-                    work.part = None;
-                }
+            if let ControlFlow::Break(step) =
+                part::advance(&mut work.part, vm, env, &mut budget, waits.then_some(flags))
+            {
+                return step;
+            }
+            if !budget.take(1) {
+                return Step::Again;
+            }
+            if !work.next_part(vm, action, kills) {
+                let is_whole = !work.has_hole || self.flags & CONTIGUOUS == 0;
+                return if is_whole { Step::Done(Ok(())) } else { KernReturn::INVALID_ADDRESS.into() };
             }
         }
     }
