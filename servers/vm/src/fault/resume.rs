@@ -9,7 +9,7 @@ use crate::page::PageState;
 use crate::pmap::{Fill, Shortage};
 use crate::range::trunc;
 use crate::step::{Budget, Cancel, Env, FrameFor, Operation, Step, WaitOn};
-use crate::types::{FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
+use crate::types::{FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot, SpaceId};
 use crate::vm::Vm;
 
 /// How many pages a shortage takes from managed objects at a time.
@@ -73,7 +73,8 @@ impl Vm {
                     (filled, _) => filled.map(drop),
                 },
                 Plan::CopyUp { below, from, object, offset, prot } => {
-                    match (self.copy_up(env, (map, address), (below, from), object, offset), prot) {
+                    let place = (self.space_of(map), address);
+                    match (self.copy_up(env, place, (below, from), (object, offset)), prot) {
                         (Ok((page, frame)), Some(prot)) => return Access::Frame { page, frame, prot },
                         (copied, _) => copied.map(drop),
                     }
@@ -213,17 +214,15 @@ impl Vm {
     ///
     /// Two frames hold the same bytes then, and it does not matter which of them is whose. Where nobody but the task that
     /// wants to write has the old one mapped, that is the one it gets: then its mapping is widened, not replaced.
-    fn copy_up<E: Env>(
+    pub(super) fn copy_up<E: Env>(
         &mut self,
         env: &mut E,
-        (map, address): (MapId, u64),
+        (space, address): (Option<SpaceId>, u64),
         (below, from): (PageId, FrameId),
-        object: ObjectId,
-        offset: u64,
+        (object, offset): (ObjectId, u64),
     ) -> Result<(PageId, FrameId), Shortage> {
         let copy = env.allocate_frame(Fill::Any)?;
         env.copy_frame(from, copy);
-        let space = self.space_of(map);
         let is_own = space.is_some_and(|space| env.is_only_mapped_at(from, space, address));
         let frame = if is_own && self.trade_frame(below, copy) { from } else { copy };
         let page = self.insert_page(object, offset, PageState::Dirty { frame });
@@ -286,7 +285,7 @@ impl Operation for Fault {
 
     fn step<E: Env>(&mut self, vm: &mut Vm, env: &mut E) -> Step<()> {
         let is_first = !core::mem::replace(&mut self.is_counted, true);
-        if let Some(step) = vm.touch_fresh(env, (self.map, self.address), self.access, is_first) {
+        if let Some(step) = vm.serve_shortly(env, (self.map, self.address), self.access, is_first) {
             return step;
         }
         vm.counters.faults += u64::from(is_first);

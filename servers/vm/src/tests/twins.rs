@@ -75,6 +75,8 @@ enum What {
     PageOut(usize),
     /// So many requests for memory go well, and then one does not.
     Refuse(u32),
+    /// The same in the first step of a fault alone: the next serves it.
+    Repeat(u32),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -92,9 +94,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(What::Keep),
         2 => (0..60_usize).prop_map(What::PageOut),
         1 => (0..40_u32).prop_map(What::Refuse),
+        3 => (0..3_u32).prop_map(What::Repeat),
     ];
     let any = (0..8_u8).prop_map(Prot::from_bits_retain);
-    let prot = prop_oneof![8 => Just(Prot::DEFAULT), 4 => Just(Prot::READ), 1 => Just(Prot::WRITE), 2 => any];
+    let prot = prop_oneof![8 => Just(Prot::DEFAULT), 4 => Just(Prot::READ), 4 => Just(Prot::WRITE), 2 => any];
     let parts = (what, 0..TASKS, 0..PAGES, prop_oneof![Just(1), 1..40_u64, Just(PAGES)], prot);
     parts.prop_map(|(what, task, page, pages, prot)| Event { what, task, page, pages: pages.min(PAGES - page), prot })
 }
@@ -160,6 +163,16 @@ impl Twin {
                 let refused = world.access(task, at, Prot::WRITE).map(|_| ());
                 world.machine.fail_in = None;
                 refused
+            }
+            What::Repeat(after) => {
+                let mut fault = Fault::new(task, at, Prot::WRITE);
+                world.machine.fail_in = Some(after);
+                let step = world.step(&mut fault);
+                world.machine.fail_in = None;
+                match step {
+                    Step::Done(outcome) => outcome,
+                    Step::Again | Step::Wait(_) => world.run(fault),
+                }
             }
         }
     }
