@@ -145,23 +145,22 @@ impl<M: Machine> Pmap for Hardware<M> {
 }
 
 impl<M: Machine> Hardware<M> {
-    /// Notes that the server is about to write to a frame.
-    fn touch(&mut self, frame: FrameId) {
-        self.memory.forget_zeroed(unit(frame));
+    /// Notes that the server is about to write to a frame. Answers whether it was known to be all zero.
+    #[inline]
+    fn touch(&mut self, frame: FrameId) -> bool {
         self.pmaps.contents_changed(unit(frame));
+        self.memory.forget_zeroed(unit(frame))
     }
 }
 
 impl<M: Machine> FramePool for Hardware<M> {
     fn allocate_frame(&mut self, fill: Fill) -> Result<FrameId, Shortage> {
         let taken = self.memory.take_frame(&mut self.machine, self.need).ok_or(Shortage)?;
-        let frame = FrameId(taken.0);
-        let is_ready = fill == Fill::Any || self.memory.is_zeroed(taken);
-        self.touch(frame);
-        if !is_ready {
+        let was_zeroed = self.touch(FrameId(taken.0));
+        if fill == Fill::Zero && !was_zeroed {
             self.machine.zero(taken, 0, PAGE as usize);
         }
-        Ok(frame)
+        Ok(FrameId(taken.0))
     }
 
     fn free_frame(&mut self, frame: FrameId) {

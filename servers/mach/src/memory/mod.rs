@@ -281,7 +281,7 @@ impl Memory {
         Usage { slots: self.slots.used() - self.usage.replies, ..self.usage }
     }
 
-    /// Takes a frame. Its contents are whatever it held before, unless [`is_zeroed`](Self::is_zeroed) says so.
+    /// Takes a frame. Its contents are whatever it held before, unless [`forget_zeroed`](Self::forget_zeroed) says so.
     pub fn take_frame(&mut self, machine: &mut impl Machine, need: Need) -> Option<Unit> {
         let is_beyond = self.is_beyond(need);
         if is_beyond && self.allowance == 0 {
@@ -302,17 +302,13 @@ impl Memory {
         }
     }
 
-    /// Whether a frame is known to be all zero.
-    #[must_use]
-    pub fn is_zeroed(&self, unit: Unit) -> bool {
-        self.zeroed.get(unit.chunk().0 as usize).is_some_and(|bits| bits & 1 << unit.place() != 0)
-    }
-
-    /// Notes that a frame is about to hold something else than zeros (MEM-2).
-    pub fn forget_zeroed(&mut self, unit: Unit) {
-        if let Some(bits) = self.zeroed.get_mut(unit.chunk().0 as usize) {
-            *bits &= !(1 << unit.place());
-        }
+    /// Notes that a frame is about to hold something else than zeros (MEM-2). Answers whether it was known to be all zero.
+    #[inline]
+    pub fn forget_zeroed(&mut self, unit: Unit) -> bool {
+        let Some(bits) = self.zeroed.get_mut(unit.chunk().0 as usize) else { return false };
+        let was_zeroed = *bits & 1 << unit.place() != 0;
+        *bits &= !(1 << unit.place());
+        was_zeroed
     }
 
     /// Makes a page table or a root table.

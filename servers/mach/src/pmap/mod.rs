@@ -137,6 +137,34 @@ impl Pmaps {
         access: Access,
     ) -> Result<(), Shortage> {
         let page = page_of(address);
+        // Mostly the tables are there, and nothing is mapped at the address and the frame nowhere, or they are each other's.
+        if let Some(Some(space)) = self.spaces.get_mut(id.0 as usize)
+            && let Some(place) = space.tables.place(page * PAGE)
+        {
+            let root = space.root.slot(memory);
+            match place.old() {
+                None => {
+                    if let Some(frame) = self.places.unmapped(unit) {
+                        let slot = memory.layout().second(unit);
+                        machine.map_frame(slot, root, page * PAGE, access).map_err(|_| Shortage)?;
+                        place.fill(unit, slot, access);
+                        let is_stale = frame.is_stale();
+                        if access.execute && is_stale {
+                            machine.unify(slot);
+                        }
+                        frame.map_at(id, page, access.write || (is_stale && !access.execute));
+                        return Ok(());
+                    }
+                }
+                Some(old) if old.unit == unit => {
+                    machine.map_frame(old.slot, root, page * PAGE, access).map_err(|_| Shortage)?;
+                    place.fill(unit, old.slot, access);
+                    self.note_access(machine, unit, old.slot, access);
+                    return Ok(());
+                }
+                Some(_) => {}
+            }
+        }
         let (ready, old) = self.space(id).ok_or(Shortage)?.tables.look(page * PAGE);
         if let Some(old) = old.filter(|old| old.unit != unit) {
             self.forget(machine, memory, id, page, old);
@@ -234,6 +262,13 @@ impl Pmaps {
         allowed: Access,
         (limit, others): (usize, Others),
     ) -> (u64, usize) {
+        // One page makes no table go.
+        if end.checked_sub(start) == Some(PAGE) {
+            let found = self.space(id).and_then(|space| space.tables.get(start)).copied();
+            let page = page_of(start);
+            let is_changed = found.is_some_and(|found| self.narrow(memory, machine, id, page, found, allowed));
+            return (end, usize::from(is_changed));
+        }
         let (mut at, mut changed, mut seen) = (start, 0, 0);
         // Up to here pages are looked at one by one.
         let mut singly = start;
@@ -349,14 +384,20 @@ impl Pmaps {
         let (address, root) = (page * PAGE, space.root.slot(memory));
         machine.map_frame(mapping.slot, root, address, mapping.access).map_err(|_| Shortage)?;
         space.tables.record(address, mapping);
-        if mapping.access.execute && self.places.is_stale(mapping.unit) {
-            machine.unify(mapping.slot);
-            self.places.set_stale(mapping.unit, false);
-        }
-        if mapping.access.write {
-            self.places.set_stale(mapping.unit, true);
-        }
+        self.note_access(machine, mapping.unit, mapping.slot, mapping.access);
         Ok(())
+    }
+
+    /// Makes instruction fetch see what was written to a frame that is mapped for it, and notes that it may be written to.
+    #[inline]
+    fn note_access(&mut self, machine: &mut impl Machine, unit: Unit, slot: Slot, access: Access) {
+        if access.execute && self.places.is_stale(unit) {
+            machine.unify(slot);
+            self.places.set_stale(unit, false);
+        }
+        if access.write {
+            self.places.set_stale(unit, true);
+        }
     }
 
     /// Reduces a mapping to the rights in `allowed`. Answers whether that changed anything.

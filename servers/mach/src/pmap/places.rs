@@ -24,6 +24,22 @@ struct Frame {
 
 const STALE: u64 = 1 << 63;
 
+/// A frame whose second capability is unused.
+pub(super) struct Unmapped<'a>(&'a mut Frame);
+
+impl Unmapped<'_> {
+    /// Whether instructions fetched from the frame may be old ones.
+    pub(super) fn is_stale(&self) -> bool {
+        self.0.page & STALE != 0
+    }
+
+    /// Records the frame's first place, and whether instructions fetched from it may be old ones.
+    #[inline]
+    pub(super) fn map_at(self, space: SpaceId, page: u64, is_stale: bool) {
+        *self.0 = Frame { page: page | if is_stale { STALE } else { 0 }, space: space.0, ..*self.0 };
+    }
+}
+
 /// The places of all frames.
 #[derive(Debug)]
 pub(super) struct Places {
@@ -40,6 +56,12 @@ impl Places {
     /// Whether the frame's second capability is unused.
     pub(super) fn is_unmapped(&self, unit: Unit) -> bool {
         self.frame(unit).is_some_and(|frame| frame.space == NOWHERE)
+    }
+
+    /// A frame whose second capability is unused.
+    #[inline]
+    pub(super) fn unmapped(&mut self, unit: Unit) -> Option<Unmapped<'_>> {
+        self.frames.get_mut(unit.0 as usize).filter(|frame| frame.space == NOWHERE).map(Unmapped)
     }
 
     /// Records a place; `first` if the frame's second capability makes it.

@@ -93,6 +93,20 @@ impl Lowest {
         }
     }
 
+    /// Records a mapping that was carried out, in place of another.
+    #[inline]
+    fn record(&mut self, address: u64, mapping: Mapping) {
+        let (group, place) = split(address);
+        let Some(group) = self.groups.get_mut(group) else { return };
+        let group = group.get_or_insert_with(|| Box::new(Group { used: 0, places: [None; GROUP] }));
+        group.used |= 1 << place;
+        let old = group.places.get_mut(place).and_then(|old| old.replace(mapping));
+        if let Some(old) = old {
+            self.count(&old, -1);
+        }
+        self.count(&mapping, 1);
+    }
+
     /// The first page from `address` on, in the groups up to `end` or the end of the table.
     fn next(&self, address: u64, end: u64) -> Option<(u64, &Mapping)> {
         let (first, place) = split(address);
@@ -106,6 +120,27 @@ impl Lowest {
             let mapping = group.places.get(place)?.as_ref()?;
             Some((base + (number * GROUP + place) as u64 * PAGE, mapping))
         })
+    }
+}
+
+/// The place of a page, in a table that stands.
+pub(super) struct Place<'a> {
+    table: &'a mut Lowest,
+    address: u64,
+}
+
+impl Place<'_> {
+    /// What is recorded of the page.
+    #[inline]
+    pub(super) fn old(&self) -> Option<Mapping> {
+        self.table.get(self.address).copied()
+    }
+
+    /// Records a mapping of the page, which was carried out.
+    #[inline]
+    pub(super) fn fill(self, unit: Unit, slot: Slot, access: Access) {
+        let life = self.table.life;
+        self.table.record(self.address, Mapping { unit, slot, access, life });
     }
 }
 
@@ -171,16 +206,16 @@ impl Tables {
     /// Records a mapping that was carried out, in place of another.
     #[inline]
     pub(super) fn record(&mut self, address: u64, mapping: Mapping) {
-        let Some(table) = self.lowest_mut(address) else { return };
-        let (group, place) = split(address);
-        let Some(group) = table.groups.get_mut(group) else { return };
-        let group = group.get_or_insert_with(|| Box::new(Group { used: 0, places: [None; GROUP] }));
-        group.used |= 1 << place;
-        let old = group.places.get_mut(place).and_then(|old| old.replace(mapping));
-        if let Some(old) = old {
-            table.count(&old, -1);
+        if let Some(table) = self.lowest_mut(address) {
+            table.record(address, mapping);
         }
-        table.count(&mapping, 1);
+    }
+
+    /// The place of a page, if its lowest table stands.
+    #[inline]
+    pub(super) fn place(&mut self, address: u64) -> Option<Place<'_>> {
+        let table = self.lowest_mut(address).filter(|table| !table.is_away)?;
+        Some(Place { table, address })
     }
 
     /// Forgets the mapping of a page. Answers how many its table has left.

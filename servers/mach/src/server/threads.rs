@@ -213,10 +213,9 @@ impl<M: Machine> Server<M> {
         let need = self.tasks.get(task)?.need();
         let hw = &mut self.hw;
         let frame = hw.memory.take_frame(&mut hw.machine, need)?;
-        if !hw.memory.is_zeroed(frame) {
+        if !hw.memory.forget_zeroed(frame) {
             hw.machine.zero(frame, 0, PAGE as usize);
         }
-        hw.memory.forget_zeroed(frame);
         let Some(address) = self.tasks.get_mut(task).and_then(|task| task.take_buffer()) else {
             self.hw.memory.put_frame(frame);
             return None;
