@@ -22,7 +22,7 @@ impl<M: Machine> Server<M> {
         match Badge::unpack(badge) {
             Some(Badge::Ticker) => self.tick(),
             Some(Badge::Call(id)) if self.block(id) => self.call(id, label, words),
-            Some(Badge::Fault(id)) if self.block(id) => self.fault(id, label, words),
+            Some(Badge::Fault(id)) if self.fault(id, label, words) => {}
             // A badge that names no thread (BADGE-1): whoever sent it gets an answer that says nothing.
             Some(Badge::Call(_) | Badge::Fault(_)) | None => self.hw.machine.reply(self.spare, 0, &[]),
         }
@@ -31,7 +31,7 @@ impl<M: Machine> Server<M> {
     }
 
     /// The sender of a message is blocked on the spare from now on: the two exchange reply objects (REPLY-1).
-    fn block(&mut self, id: ThreadId) -> bool {
+    pub(super) fn block(&mut self, id: ThreadId) -> bool {
         let Some(thread) = self.threads.get_mut(id) else { return false };
         core::mem::swap(&mut thread.reply, &mut self.spare);
         (thread.is_blocked, thread.is_held) = (true, false);

@@ -26,35 +26,52 @@ use crate::exception::{Exception, Fault};
 use crate::handlers::Form;
 use crate::machine::Machine;
 use crate::port::{Data, Message, Object, ObjectKind, PortId, Right, Sent};
+use crate::task::TaskId;
 use crate::thread::ThreadId;
 use crate::thread::{Raised, Stage};
 
 impl<M: Machine> Server<M> {
-    /// A thread faulted.
-    pub(super) fn fault(&mut self, thread: ThreadId, label: u64, words: &[u64]) {
-        let Some(task) = self.threads.get(thread).and_then(|thread| self.tasks.get(thread.task)) else { return };
+    /// A thread faulted. `false`: there is no such thread.
+    #[inline]
+    pub(super) fn fault(&mut self, id: ThreadId, label: u64, words: &[u64]) -> bool {
+        let Some(thread) = self.threads.get(id) else { return false };
+        let Some(task) = self.tasks.get(thread.task) else { return self.block(id) };
         if task.end.is_some() {
-            return;
+            return self.block(id);
         }
+        let is_free = !thread.is_held && thread.may_run(Some(task));
+        let (task, map) = (thread.task, task.map);
         match Fault::read(label, words) {
-            Fault::Page(exception) => {
-                let map = task.map;
-                self.page_fault(thread, map, exception);
+            Fault::Page(exception) => self.page_fault((id, task), map, exception, is_free),
+            Fault::Raise(exception) => {
+                self.block(id);
+                self.raise(id, exception, Stage::Thread);
             }
-            Fault::Raise(exception) => self.raise(thread, exception, Stage::Thread),
         }
+        true
     }
 
     /// A thread touched a page of its task's map that is not mapped so.
-    fn page_fault(&mut self, thread: ThreadId, map: vm::MapId, exception: Exception) {
+    ///
+    /// Mostly that is over at once. Then a thread that `is_free` to run is answered on the spare, which is nobody else's
+    /// (REPLY-1), and never counts as blocked.
+    #[inline]
+    fn page_fault(&mut self, (id, task): (ThreadId, TaskId), map: vm::MapId, exception: Exception, is_free: bool) {
         if !self.ops.has_room() {
-            return self.refuse(Some(thread), 0);
+            self.block(id);
+            return self.refuse(Some(id), 0);
         }
-        self.set_need(Some(thread));
+        self.set_need_of(task);
         let mut fault = vm::Fault::new(map, exception.subcode, exception.access);
-        match self.advance_fault(Some(thread), &mut fault, exception) {
+        let step = fault.step(&mut self.vm, &mut self.hw);
+        if is_free && step == Step::Done(Ok(())) {
+            self.hw.machine.reply(self.spare, 0, &[]);
+            return self.look_for_chores();
+        }
+        self.block(id);
+        match self.after_fault(Some(id), step, exception) {
             Progress::Done(_) | Progress::Silent => self.look_for_chores(),
-            progress => self.begin_kept(Op::new(Some(thread), 0, Work::Fault(fault, exception)), &progress),
+            progress => self.begin_kept(Op::new(Some(id), 0, Work::Fault(fault, exception)), &progress),
         }
     }
 
@@ -65,7 +82,13 @@ impl<M: Machine> Server<M> {
         fault: &mut vm::Fault,
         exception: Exception,
     ) -> Progress {
-        let outcome = match fault.step(&mut self.vm, &mut self.hw) {
+        let step = fault.step(&mut self.vm, &mut self.hw);
+        self.after_fault(thread, step, exception)
+    }
+
+    /// Answers the thread whose page fault is over, or raises what it was.
+    fn after_fault(&mut self, thread: Option<ThreadId>, step: Step<()>, exception: Exception) -> Progress {
+        let outcome = match step {
             Step::Again => return Progress::Again,
             Step::Wait(on) => return Progress::WaitVm(on),
             Step::Done(outcome) => outcome,
