@@ -461,8 +461,8 @@ impl<M: Machine> Server<M> {
 
     /// The map of the task that an object is.
     fn map_of(&self, object: Option<Object>) -> Option<vm::MapId> {
-        let task = self.task_of(object)?;
-        self.tasks.get(task).map(|task| task.map)
+        let object = object.filter(|object| object.kind == ObjectKind::Task)?;
+        self.tasks.get(TaskId::from_word(object.id)).map(|task| task.map)
     }
 
     /// The map of the task that a name stands for.

@@ -68,8 +68,36 @@ impl Protect {
         self.family == Family::Xnu && self.prot & COPY != 0
     }
 
+    /// Sets what an entry allows. Returns whether it allows less than before.
+    #[inline]
+    fn set(&self, entry: &mut Entry, prot: Prot) -> bool {
+        let old = entry.attributes.prot;
+        if self.set_maximum {
+            entry.attributes.max = prot;
+            entry.attributes.prot &= prot;
+        } else {
+            entry.attributes.prot = prot;
+        }
+        !entry.attributes.prot.contains(old)
+    }
+
     /// Changes the entries, or none of them. Returns whether mappings must lose rights.
     fn change(&self, vm: &mut Vm, id: MapId, range: Range, prot: Prot) -> KernResult<bool> {
+        let map = vm.maps.get_mut(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
+        // Mostly it is one entry, all of it, and nothing but what it allows now: there is nothing to cut then.
+        if !self.set_maximum
+            && !self.wants_copy()
+            && let Some((start, entry)) = map.entries.lookup_mut(range.start)
+            && (start, entry.end) == (range.start, range.end)
+        {
+            if !entry.attributes.max.contains(prot) {
+                return Err(KernReturn::PROTECTION_FAILURE);
+            }
+            let is_lowered = self.set(entry, prot);
+            vm.join_at(id, range.start);
+            vm.join_at(id, range.end);
+            return Ok(is_lowered);
+        }
         let map = vm.maps.get(id).ok_or(KernReturn::INVALID_ARGUMENT)?;
         if !map.entries.is_covered(range) {
             return Err(KernReturn::INVALID_ADDRESS);
@@ -94,17 +122,10 @@ impl Protect {
         let mut is_lowered = false;
         let (mut out, mut back) = (0, 0);
         map.entries.change_overlapping(range, |start, entry| {
-            let old = entry.attributes;
             let was_counted = entry.is_counted();
             entry.attributes.max |= added;
-            if self.set_maximum {
-                entry.attributes.max = prot;
-                entry.attributes.prot &= prot;
-            } else {
-                entry.attributes.prot = prot;
-            }
             // What was made private loses WRITE until it is copied.
-            is_lowered |= is_copy || !entry.attributes.prot.contains(old.prot);
+            is_lowered |= self.set(entry, prot) || is_copy;
             match (was_counted, entry.is_counted()) {
                 (true, false) => out += entry.end - start,
                 (false, true) => back += entry.end - start,
