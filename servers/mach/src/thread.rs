@@ -10,7 +10,7 @@
 //! in `withheld` until it may run. Invariants: **THREAD-1** `is_held` and `is_blocked` are never both set.
 //! **REPLY-1** every reply object is the spare of the receive, or a thread's, or in the pool; a thread that is blocked
 //! is held by its own. When a message arrives on the spare, the sender's own is free (it was running) and becomes the
-//! spare.
+//! spare; a fault that is over at once is answered on the spare, which stays that.
 
 use alloc::vec::Vec;
 
