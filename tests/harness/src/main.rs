@@ -25,6 +25,7 @@ mod check;
 mod cli;
 #[cfg(test)]
 mod conformance;
+mod contradiction;
 mod cpio;
 mod create;
 mod damage;

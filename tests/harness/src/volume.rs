@@ -1,5 +1,6 @@
 //! Volumes of test suites: made by the host's tools before a run, and read by them after it.
 
+use crate::contradiction::Contradiction;
 use crate::disk::Faults;
 use crate::{cargo, paths};
 use anyhow::{Context, Result, bail};
@@ -39,6 +40,9 @@ pub(crate) struct Volume {
     /// What the run changes.
     #[serde(default)]
     changes: Vec<Change>,
+    /// What contradicts itself on it; then the run must not change a byte of the volume.
+    #[serde(default)]
+    damage: Vec<Contradiction>,
 }
 
 /// A file of a volume: so many bytes, all of them told by that number, or a program.
@@ -110,6 +114,12 @@ impl Volume {
                 tool("mattrib", &["+r", "-i", "IMAGE", &target], &path, &[])?;
             }
         }
+        if !self.damage.is_empty() {
+            let mut volume = fs::read(&path)?;
+            self.damage.iter().try_for_each(|damage| damage.apply(&mut volume))?;
+            fs::write(&path, &volume)?;
+            fs::write(path.with_extension("before"), volume)?;
+        }
         if self.partition {
             let volume = fs::read(&path)?;
             fs::write(&path, [partitioned(self.start(), volume.len()), volume].concat())?;
@@ -133,6 +143,13 @@ impl Volume {
         if self.partition {
             let disk = fs::read(image)?;
             fs::write(image, disk.get(self.start()..).unwrap_or_default())?;
+        }
+        if !self.damage.is_empty() {
+            let before = image.with_extension("before");
+            if let Some(at) = difference(&fs::read(image)?, &fs::read(&before)?) {
+                bail!("the damaged volume {} was changed, from byte {at} on", image.display());
+            }
+            return Ok([image, &before].into_iter().try_for_each(fs::remove_file)?);
         }
         tool("fsck.fat", &["-n", "IMAGE"], image, &[])?;
         let wanted = self.files.iter().map(|file| Ok((file.name.clone(), file.contents()?)));
@@ -264,6 +281,23 @@ mod tests {
         let image = volume.make("volume-test-change").expect("is made");
         let error = volume.check(&image, "").expect_err("was not changed").to_string();
         assert!(error.contains("from byte 4095 on"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_volume_is_spoilt_and_must_not_be_changed() {
+        let files = "files = [{ name = \"FILE.BIN\", bytes = 9000 }]";
+        let damage = "damage = [{ what = \"circle\", name = \"FILE.BIN\" }]";
+        let volume: Volume = toml::from_str(&format!("fat = 16\n{files}\n{damage}")).expect("is right");
+        let image = volume.make("volume-test-damage").expect("is made");
+        tool("fsck.fat", &["-n", "IMAGE"], &image, &[]).expect_err("is spoilt");
+        let mut bytes = fs::read(&image).expect("is there");
+        bytes[77_777] ^= 1;
+        fs::write(&image, &bytes).expect("is written");
+        let error = volume.check(&image, "").expect_err("was changed").to_string();
+        assert!(error.contains("from byte 77777 on"), "{error}");
+        bytes[77_777] ^= 1;
+        fs::write(&image, &bytes).expect("is written");
+        volume.check(&image, "").expect("is as before");
     }
 
     #[test]
