@@ -81,6 +81,21 @@ impl InitialCSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::Machine;
+    use sel4_abi::object::SLOT_BITS;
+
+    #[test]
+    fn a_full_cnode_has_no_slot() {
+        let mut m = Machine::new(17);
+        let slots = m.take(5 + SLOT_BITS).place_slots(&mut m.kernel).unwrap();
+        let mut cspace = InitialCSpace::new(&m.kernel, slots).unwrap();
+        while cspace.next() < cspace.len() {
+            assert_eq!(cspace.push(&m.kernel, Cap::Domain), Ok(()));
+        }
+        let before = m.snapshot();
+        assert_eq!(cspace.push(&m.kernel, Cap::Domain), Err(BootError::NoSlot));
+        assert!(before == m.snapshot() && cspace.next() == 32, "nothing is written beyond");
+    }
 
     #[test]
     fn the_cnode_grows_with_the_image() {

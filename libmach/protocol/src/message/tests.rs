@@ -112,3 +112,25 @@ fn more_rights_or_bytes_than_fit_are_malformed() {
     assert!(MsgRequest::unpack(MACH_MSG_SEND, &with(halves(u32::MAX, u32::MAX))).is_err());
     assert!(MsgRequest::unpack(MACH_MSG_SEND, &with(halves(914 - 2, 0))).is_ok());
 }
+
+#[test]
+fn a_request_of_another_id_is_malformed() {
+    let send =
+        MsgSend { message: PortMessage::new(1), option: MsgOption::empty(), timeout_ms: 0, notify: PortName::NULL };
+    let words = MsgRequest::Send(send).pack();
+    for id in [0, MACH_MSG_SEND + 100, u32::MAX] {
+        assert_eq!(MsgRequest::unpack(id, words.as_slice()), Err(Malformed), "{id}");
+    }
+}
+
+#[test]
+fn a_reply_is_refused_by_its_label() {
+    let words = MsgReply { code: KernReturn::SUCCESS, message: None }.pack();
+    let unpack = |label, words: &[u64]| MsgReply::unpack(MACH_MSG_SEND, label, words);
+    let label = u64::from(MACH_MSG_SEND) + 100;
+    assert_eq!(unpack(3, words.as_slice()), Err(KernReturn::SEND_INVALID_DEST), "the kernel refused the call");
+    for other in [label - 1, label + 1, label | 1 << 32] {
+        assert_eq!(unpack(other, words.as_slice()), Err(KernReturn::MIG_REPLY_MISMATCH), "{other}");
+    }
+    assert_eq!(unpack(label, &[]), Err(KernReturn::MIG_TYPE_ERROR));
+}

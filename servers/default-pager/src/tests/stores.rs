@@ -282,6 +282,11 @@ fn delete_err02_it_is_being_deleted() {
     assert_eq!(world.delete(first), Err(KernReturn::FAILURE));
     assert_eq!(world.settle(), [first]);
     world.page_in(object, 20);
+    // One without segments, of which no area says that it is being removed.
+    let empty = world.store();
+    assert_eq!(world.delete(empty), Ok(()));
+    assert_eq!(world.delete(empty), Err(KernReturn::FAILURE));
+    assert_eq!(world.settle(), [empty]);
 }
 
 #[test]

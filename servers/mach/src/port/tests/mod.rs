@@ -217,6 +217,11 @@ fn ipt_11_to_18_refusals_and_names() {
     assert_eq!(p.post(s, Name(1000), COPY_SEND, 5, &[]), Ok(Sent::Done));
     assert_eq!(p.rename(s, Name(1000), Name(1001)), Ok(()));
     assert_eq!(p.port_type(s, Name(1000)), Err(K::INVALID_NAME));
+    for name in [NULL, DEAD] {
+        assert_eq!(p.rename(s, Name(1001), name), Err(K::INVALID_VALUE), "{name:?}");
+    }
+    assert_eq!(p.rename(s, Name(1001), n), Err(K::NAME_EXISTS));
+    assert_eq!(p.rename(s, Name(1000), Name(1002)), Err(K::INVALID_NAME));
     assert_eq!(p.get(s, Name(1001)).map(|m| (m.id, m.local)), Some((5, Name(1001))));
     assert_eq!(p.set_limit(s, n, QUEUE_LIMIT_MAX + 1), Err(K::INVALID_VALUE));
     assert_eq!(p.set_limit(s, n, u32::MAX), Err(K::INVALID_VALUE));
