@@ -90,6 +90,12 @@ impl<'a> Reader<'a> {
         Ok(first)
     }
 
+    /// Whether all words were read.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Succeeds if all words were read.
     ///
     /// # Errors

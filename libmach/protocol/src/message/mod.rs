@@ -24,7 +24,7 @@
 //! | … | the data, the last word filled up with zeros | |
 //!
 //! Request 7121: MR0 port to receive from, MR1 options and time limit, MR2 data bytes accepted and port for
-//! notifications.
+//! notifications; then, if there is one, a [`Landing`]: MR3 its address, MR4 its bytes.
 //!
 //! Replies: MR0 is the `mach_msg_return_t`. If a message was received, or comes back to its sender (D.6,
 //! send 5), it follows: MR1 bits and id, MR2 remote and local port, MR3 sequence number, MR4 bytes and rights, then
@@ -35,7 +35,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use request::{MsgReceive, MsgReply, MsgRequest, MsgSend};
+pub use request::{Landing, MsgReceive, MsgReply, MsgRequest, MsgSend};
 
 use smallvec::SmallVec;
 

@@ -43,6 +43,18 @@ pub struct MsgReceive {
     pub timeout_ms: u32,
     /// Bytes of data that the caller has room for.
     pub size: u32,
+    /// Where memory that comes with the message is copied to.
+    pub landing: Landing,
+}
+
+/// A place in the receiver's memory for what comes with a message, if it fits there: whole pages. The memory itself goes.
+/// Otherwise it is mapped where there is room, as always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Landing {
+    /// Where it begins.
+    pub address: u64,
+    /// How many bytes; 0 for no such place.
+    pub size: u64,
 }
 
 impl MsgRequest {
@@ -95,12 +107,20 @@ impl MsgReceive {
         words.push(u64::from(self.name.0));
         words.push(halves(self.option.bits(), self.timeout_ms));
         words.push(halves(self.size, 0));
+        if self.landing.size > 0 {
+            words.push(self.landing.address);
+            words.push(self.landing.size);
+        }
     }
 
     pub(crate) fn unpack(name: PortName, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (option, timeout_ms) = split(reader.word()?);
         let (size, _) = split(reader.word()?);
-        Ok(Self { name, option: MsgOption::from_bits_retain(option), timeout_ms, size })
+        let landing = match reader.is_empty() {
+            true => Landing::default(),
+            false => Landing { address: reader.word()?, size: reader.word()? },
+        };
+        Ok(Self { name, option: MsgOption::from_bits_retain(option), timeout_ms, size, landing })
     }
 }
 
@@ -128,7 +148,7 @@ impl MsgSend {
         message.header.local = CarriedRight { name: PortName(local), disposition: Disposition(bits >> 8 & 0xff) };
         message.unpack_body(reader)?;
         let send = Self { message, option, timeout_ms, notify: PortName(notify) };
-        Ok((send, MsgReceive { name: PortName(receive_name), option, timeout_ms, size }))
+        Ok((send, MsgReceive { name: PortName(receive_name), option, timeout_ms, size, landing: Landing::default() }))
     }
 }
 

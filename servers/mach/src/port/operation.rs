@@ -14,7 +14,9 @@
 
 use alloc::boxed::Box;
 
-use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
+use mach_protocol::message::{
+    CarriedRight, Landing, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage,
+};
 use mach_protocol::port::Disposition as WireDisposition;
 use smallvec::SmallVec;
 
@@ -153,6 +155,11 @@ impl MessageOperation {
                 Progress::Done(MsgReply { code: KernReturn::RCV_TOO_LARGE, message: Some(header) })
             }
         }
+    }
+
+    /// Where the caller wants the memory that comes with a message.
+    pub fn landing(&self) -> Landing {
+        self.receive.map_or(Landing::default(), |receive| receive.landing)
     }
 
     /// Whether what it waits for, or will wait for next, is a message to receive.

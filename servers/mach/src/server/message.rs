@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 
 use mach_protocol::memory_object::SupplyAndReceiveReply;
-use mach_protocol::message::{MsgReply, MsgRequest};
+use mach_protocol::message::{Landing, MsgReply, MsgRequest};
 use mach_protocol::wire::Words;
 use vm::{Operation, Step};
 
@@ -113,6 +113,10 @@ impl<M: Machine> Server<M> {
                 port::Progress::Attach(number) => {
                     self.ops.set_deadline(id, None);
                     let data = self.hw.managers.take_data(number);
+                    let data = match data.ok_or(None).and_then(|data| self.land(work, data).map_err(Some)) {
+                        Ok(reply) => return Progress::Done(work.pack(reply)),
+                        Err(data) => data,
+                    };
                     work.attaching = data.map(|data| Box::new((number, vm::MapReturned::new(work.map, data))));
                     return self.attach(work);
                 }
@@ -127,6 +131,15 @@ impl<M: Machine> Server<M> {
                 }
             }
         }
+    }
+
+    /// Copies the memory that came with a message to where the receiver wants it, and then delivers the message. Gives the
+    /// memory back if it wants it nowhere, or it does not fit there.
+    fn land(&mut self, work: &mut MsgWork, data: vm::ReturnedData) -> Result<MsgReply, vm::ReturnedData> {
+        let Landing { address, size } = work.operation.landing();
+        let Some(end) = address.checked_add(size).filter(|_| size > 0) else { return Err(data) };
+        self.vm.land_returned(&mut self.hw, work.map, vm::Range { start: address, end }, data)?;
+        Ok(work.operation.attached(&mut self.ports, Some(address)))
     }
 
     /// Gives the memory that came with a message a place in the receiver, and then delivers the message.

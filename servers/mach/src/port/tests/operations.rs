@@ -15,7 +15,7 @@ fn send(to: Name, disposition: u8, id: i32, option: MsgOption) -> MsgSend {
 }
 
 fn receive(name: Name, size: u32, option: MsgOption) -> MsgReceive {
-    MsgReceive { name, option, timeout_ms: 0, size }
+    MsgReceive { name, option, timeout_ms: 0, size, ..MsgReceive::default() }
 }
 
 fn run(
