@@ -42,6 +42,11 @@ impl Words {
         }
     }
 
+    /// Adds words, as far as they fit.
+    pub fn extend(&mut self, words: &[u64]) {
+        self.words.extend_from_slice(words.get(..self.room()).unwrap_or(words));
+    }
+
     /// Words that can still be added.
     #[must_use]
     pub fn room(&self) -> usize {

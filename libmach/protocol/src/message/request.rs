@@ -1,7 +1,8 @@
 //! What `mach_msg` is asked and what it answers, as they travel.
 
 use super::{
-    CarriedRight, FROM_SERVER, MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MsgOption, PortMessage, halves, split,
+    CarriedRight, FROM_SERVER, MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MsgHeader, MsgOption, PortMessage,
+    halves, pack_body, split,
 };
 use crate::port::Disposition;
 use crate::table::{LAST_KERNEL_ERROR, REPLY_OFFSET};
@@ -172,15 +173,34 @@ impl MsgReply {
 
     /// Adds the words of the reply.
     pub(crate) fn pack_into(&self, words: &mut Words) {
-        words.push(i64::from(self.code.0) as u64);
-        if let Some(message) = &self.message {
-            let header = &message.header;
-            words.push(halves(message.bits(), header.id as u32));
-            let (local, high) = header.payload.map_or((header.local.name.0, 0), split);
-            words.push(halves(header.remote.name.0, local));
-            words.push(halves(header.seqno, high));
-            message.pack_body(words);
+        match &self.message {
+            None => Self::pack_code(words, self.code),
+            Some(message) => {
+                let data = (message.data_words(), message.data_len());
+                Self::pack_message(words, self.code, &message.header, message.rights().iter().copied(), data);
+            }
         }
+    }
+
+    /// Adds the words of a reply without a message.
+    pub fn pack_code(words: &mut Words, code: KernReturn) {
+        words.push(i64::from(code.0) as u64);
+    }
+
+    /// Adds the words of a reply with the message that has this header, these rights and data, of so many bytes.
+    pub fn pack_message(
+        words: &mut Words,
+        code: KernReturn,
+        header: &MsgHeader,
+        rights: impl ExactSizeIterator<Item = CarriedRight>,
+        (data, bytes): (&[u64], usize),
+    ) {
+        Self::pack_code(words, code);
+        words.push(halves(header.bits(rights.len()), header.id as u32));
+        let (local, high) = header.payload.map_or((header.local.name.0, 0), split);
+        words.push(halves(header.remote.name.0, local));
+        words.push(halves(header.seqno, high));
+        pack_body(words, rights, data, bytes);
     }
 
     /// Reads the reply with this label to the request with this id.

@@ -34,6 +34,13 @@ struct Task {
     unasked: u32,
 }
 
+impl Task {
+    /// Whether its queues take a message of any size.
+    const fn has_room(&self) -> bool {
+        self.messages < TASK_MESSAGES && self.pages + MESSAGE_PAGES <= TASK_PAGES
+    }
+}
+
 /// The counts. Accounts that hold nothing do not exist.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
@@ -92,14 +99,23 @@ impl Accounts {
 
     /// Whether a task's queues take a message of any size.
     pub(super) fn task_has_room(&self, task: Option<SpaceId>) -> bool {
-        task.and_then(|task| self.tasks.get(task))
-            .is_none_or(|task| task.messages < TASK_MESSAGES && task.pages + MESSAGE_PAGES <= TASK_PAGES)
+        task.and_then(|task| self.tasks.get(task)).is_none_or(Task::has_room)
+    }
+
+    /// Both at once.
+    pub(super) fn both_have_room(&self, task: Option<SpaceId>) -> bool {
+        let Some(task) = task.and_then(|task| self.tasks.get(task)) else { return self.pages_fit(0) };
+        task.has_room() && self.pages_fit(task.pages)
     }
 
     /// Whether there may be more pages in messages to a memory manager. Half of them are for those who have none, so that
     /// who does not receive takes nothing from who does.
     pub(super) fn pages_have_room(&self, task: Option<SpaceId>) -> bool {
-        let own = task.and_then(|task| self.tasks.get(task)).map_or(0, |task| task.pages);
+        self.pages_fit(task.and_then(|task| self.tasks.get(task)).map_or(0, |task| task.pages))
+    }
+
+    /// The same for one that has so many.
+    fn pages_fit(&self, own: u32) -> bool {
         let most = if own == 0 { self.most_pages } else { self.most_pages / 2 };
         self.pages + MESSAGE_PAGES <= most
     }

@@ -17,7 +17,8 @@
 //!
 //! A task is the one that receives on the object port when a message is posted. Invariants: **MAN-1** a record exists
 //! from `init` until the control port is handed over or destroyed. **MAN-2** an account's counts are the sums over `queued`.
-//! **MAN-3** `deadlines` has exactly the records that are waited for and have a limit. **MAN-4** the place for
+//! **MAN-3** a record that is waited for and has a limit is in `deadlines`, once, for its own deadline or an earlier one, and
+//! counted in `limited`; what else is there is found to have none when its time comes. **MAN-4** the place for
 //! `terminate` is kept: a queue without room for anything else still takes it.
 
 mod account;
@@ -84,6 +85,8 @@ struct Record {
     limit_ms: u32,
     is_waited_for: bool,
     deadline: Option<u64>,
+    /// When it is looked at, if it is among those with a deadline.
+    listed: Option<u64>,
     returns_taken: u64,
     /// Pages that came unasked and were not used yet.
     unasked: u32,
@@ -125,6 +128,8 @@ pub struct Managers {
     queued: Arena<Queued>,
     outbox: VecDeque<Told>,
     deadlines: BTreeSet<(u64, AssocId)>,
+    /// Records with a deadline.
+    limited: usize,
     /// A port of the server's that stands for nothing yet: the object port of the next copy.
     unclaimed: Option<PortId>,
     /// The task that receives for the default pager.
@@ -202,8 +207,9 @@ impl Managers {
         {
             self.by_port.remove(port_of(manager));
         }
-        if let Some(deadline) = record.deadline {
-            self.deadlines.remove(&(deadline, assoc));
+        self.limited -= usize::from(record.deadline.is_some());
+        if let Some(listed) = record.listed {
+            self.deadlines.remove(&(listed, assoc));
         }
         Some((record.ports, record.last_words))
     }
@@ -342,8 +348,11 @@ impl Managers {
         // The end of an association is near: what is told no more needs no room.
         self.records.get(assoc).is_none_or(|record| {
             let queued = record.manager.map_or(0, |manager| self.accounts.port_messages(manager));
-            let has_pages = record.is_paging || self.accounts.pages_have_room(record.payer);
-            queued + 1 < PORT_MESSAGES && self.accounts.task_has_room(record.payer) && has_pages
+            let has_room = match record.is_paging {
+                true => self.accounts.task_has_room(record.payer),
+                false => self.accounts.both_have_room(record.payer),
+            };
+            queued + 1 < PORT_MESSAGES && has_room
         })
     }
 
@@ -382,26 +391,44 @@ impl Managers {
 
     fn rearm(&mut self, assoc: AssocId, clock: Clock) {
         let Some(record) = self.records.get_mut(assoc) else { return };
-        if let Some(old) = record.deadline.take() {
-            self.deadlines.remove(&(old, assoc));
+        let was_limited = record.deadline.is_some();
+        record.deadline = (record.is_waited_for && record.limit_ms > 0).then(|| clock.after_ms(record.limit_ms));
+        self.limited = self.limited + usize::from(record.deadline.is_some()) - usize::from(was_limited);
+        // A record that is looked at too early is put back then.
+        let Some(deadline) = record.deadline.filter(|deadline| record.listed.is_none_or(|listed| *deadline < listed))
+        else {
+            return;
+        };
+        if let Some(listed) = record.listed.replace(deadline) {
+            self.deadlines.remove(&(listed, assoc));
         }
-        if record.is_waited_for && record.limit_ms > 0 {
-            let deadline = clock.after_ms(record.limit_ms);
-            record.deadline = Some(deadline);
-            self.deadlines.insert((deadline, assoc));
-        }
+        self.deadlines.insert((deadline, assoc));
     }
 
     /// Whether some manager has a time limit just now.
     #[must_use]
-    pub fn has_deadline(&self) -> bool {
-        !self.deadlines.is_empty()
+    pub const fn has_deadline(&self) -> bool {
+        self.limited > 0
     }
 
     /// A manager whose time is over. Its time starts anew.
     pub fn next_overdue(&mut self, clock: Clock) -> Option<AssocId> {
-        let (_, assoc) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= clock.now())?;
-        self.rearm(assoc, clock);
-        Some(assoc)
+        loop {
+            let (listed, assoc) = *self.deadlines.first().filter(|(listed, _)| *listed <= clock.now())?;
+            self.deadlines.remove(&(listed, assoc));
+            let Some(record) = self.records.get_mut(assoc) else { continue };
+            record.listed = None;
+            match record.deadline {
+                None => {}
+                Some(deadline) if deadline > clock.now() => {
+                    record.listed = Some(deadline);
+                    self.deadlines.insert((deadline, assoc));
+                }
+                Some(_) => {
+                    self.rearm(assoc, clock);
+                    return Some(assoc);
+                }
+            }
+        }
     }
 }

@@ -89,6 +89,7 @@ impl Record {
             limit_ms,
             is_waited_for: false,
             deadline: None,
+            listed: None,
             returns_taken: 0,
             unasked: 0,
             last_words: Vec::new(),
