@@ -100,10 +100,10 @@ impl World {
             Some(start) => {
                 let place = Range { start, end: start + size };
                 let landed = self.vm.land_returned(&mut self.machine, map, place, pages.data);
-                landed.map(|()| start).map_err(|data| {
+                if landed.is_err() {
                     self.run(Deallocate::new(Some(map), start, size, Holes::Allowed)).expect("the pager's memory");
-                    data
-                })
+                }
+                landed.map(|()| start)
             }
             None => Err(pages.data),
         };
