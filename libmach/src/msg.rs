@@ -3,8 +3,8 @@
 //! the limit comes from, and what longer data do.
 
 pub use mach_protocol::message::{
-    CarriedRight, Full, MAX_DATA_BYTES, MAX_RIGHTS, MsgHeader, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend,
-    PortMessage,
+    CarriedRight, Full, Landing, MAX_DATA_BYTES, MAX_RIGHTS, MsgHeader, MsgOption, MsgReceive, MsgReply, MsgRequest,
+    MsgSend, PortMessage,
 };
 
 use mach_protocol::memory_object::Upcall;
@@ -211,6 +211,7 @@ pub(crate) fn incoming(name: PortName, timeout: Timeout) -> MsgReceive {
         option: timeout.option(MsgOption::RCV_TIMEOUT),
         timeout_ms: timeout.millis(),
         size: MAX_DATA_BYTES as u32,
+        landing: Landing::default(),
     }
 }
 

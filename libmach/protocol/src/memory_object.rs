@@ -499,7 +499,8 @@ pub const SUPPLY_AND_RECEIVE: u32 = 7161;
 /// A data_supply that is followed by a receive, in one call: the answer to one request, and the wait for the next.
 ///
 /// Request, by message register: 0 the control port; 1 … 8 the arguments of [`MemoryObjectDataSupply`]; 9 the port or
-/// port set to receive from; 10 options (low half) and time limit; 11 bytes of data accepted. Reply: 0 the
+/// port set to receive from; 10 options (low half) and time limit; 11 bytes of data accepted; 12 and 13 a
+/// [`Landing`](crate::message::Landing), if there is one. Reply: 0 the
 /// return code of the supply, 1 … the reply of a receive. The receive takes place whatever became of the supply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SupplyAndReceive {
@@ -594,7 +595,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{MsgOption, PortMessage};
+    use crate::message::{Landing, MsgOption, PortMessage};
     use crate::wire::MAX_WORDS;
 
     #[test]
@@ -645,6 +646,7 @@ mod tests {
                 option: MsgOption::from_bits_retain(names[4]),
                 timeout_ms: names[5],
                 size: names[6],
+                landing: if flags[0] { Landing { address: words[3], size: words[4].max(1) } } else { Landing::default() },
             };
             let request = SupplyAndReceive { control: PortName(names[7]), supply, receive };
             prop_assert_eq!(SupplyAndReceive::unpack(request.pack().as_slice()), Ok(request));

@@ -42,6 +42,11 @@ impl Words {
         }
     }
 
+    /// Adds words, as far as they fit.
+    pub fn extend(&mut self, words: &[u64]) {
+        self.words.extend_from_slice(words.get(..self.room()).unwrap_or(words));
+    }
+
     /// Words that can still be added.
     #[must_use]
     pub fn room(&self) -> usize {
@@ -88,6 +93,12 @@ impl<'a> Reader<'a> {
         let (first, rest) = self.rest.split_at_checked(count).ok_or(Malformed)?;
         self.rest = rest;
         Ok(first)
+    }
+
+    /// Whether all words were read.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// Succeeds if all words were read.

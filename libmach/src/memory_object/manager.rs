@@ -10,7 +10,7 @@ use super::{
     memory_object_get_attributes, memory_object_lock_request, memory_object_ready, memory_object_set_deadline,
     memory_object_synchronize_completed, memory_object_synchronize_failed, memory_object_want_synchronize,
 };
-use crate::msg::NO_ROOM;
+use crate::msg::{Landing, NO_ROOM};
 use crate::port::Disposition;
 use crate::vm::VmProt;
 use crate::{KernReturn, PortName, Region, Result};
@@ -147,6 +147,19 @@ pub struct Returned {
     pub offset: u64,
     /// The pages.
     pub data: Region,
+    /// Whether somebody wrote to them; if not, they are precious.
+    pub dirty: bool,
+    /// Whether the server still has them.
+    pub kernel_copy: bool,
+}
+
+/// Pages that came back, at the place that was named for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// Where in the object.
+    pub offset: u64,
+    /// How many bytes.
+    pub size: u64,
     /// Whether somebody wrote to them; if not, they are precious.
     pub dirty: bool,
     /// Whether the server still has them.
@@ -353,6 +366,18 @@ pub trait MemoryManager {
     /// Pages came back: store them, if they are dirty or precious. There is no acknowledgement.
     fn data_return(&mut self, object: &Object, returned: Returned) {
         let _ = (object, returned);
+    }
+
+    /// Where the pages of the next data_return may be copied to, if they fit there: memory of the task's own, which is best
+    /// wired. [`MemoryManager::data_landed`] is called then. For a manager that looks at the pages once, and soon, that is
+    /// cheaper than memory that is mapped for it and deallocated again. Asked before each message is received.
+    fn landing(&mut self) -> Landing {
+        Landing::default()
+    }
+
+    /// Pages came back, and are where [`MemoryManager::landing`] said last.
+    fn data_landed(&mut self, object: &Object, landed: Landed) {
+        let _ = (object, landed);
     }
 
     /// Pages came back, and this task's map has no room for them. They wait in the queue, and nothing behind them is

@@ -36,7 +36,7 @@ pub use mach_protocol::private::{PagingSpace, ServerUsageReply};
 use mach_protocol::wire::Words;
 
 pub use doorbell::{Doorbell, Heard, Ring, port_doorbell, port_ring};
-pub use manager::{After, Answer, Attributes, Init, MemoryManager, Object, Returned, Supply, Synchronized};
+pub use manager::{After, Answer, Attributes, Init, Landed, MemoryManager, Object, Returned, Supply, Synchronized};
 pub use pages::{ByPage, Page, Pages};
 pub use server::{Served, Server};
 

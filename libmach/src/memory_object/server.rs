@@ -22,13 +22,15 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
-use mach_protocol::memory_object::{Create, MemoryObjectDataSupply, Upcall};
+use mach_protocol::memory_object::{Create, DataReturn, MemoryObjectDataSupply, Upcall};
 
 use super::manager::forget_if_taken;
 use super::surplus::Surplus;
-use super::{After, Answer, Doorbell, Init, MemoryManager, Object, Returned, Synchronized};
+use super::{After, Answer, Doorbell, Init, Landed, MemoryManager, Object, Returned, Synchronized};
 use super::{memory_object_data_error, port_doorbell, supply_and_receive, supply_request, with_receive};
-use crate::msg::{self, MsgRequest, NO_ROOM, PortMessage, Timeout, mach_msg_destroy};
+use crate::msg::{
+    self, Landing, MsgReceive, MsgRequest, NO_ROOM, PortMessage, Timeout, destroy_right, mach_msg_destroy,
+};
 use crate::port::{Disposition, Right, mach_port_allocate, mach_port_destroy, notify};
 use crate::port::{mach_port_insert_right, mach_port_move_member, mach_port_request_notification};
 use crate::task::mach_task_self;
@@ -72,6 +74,8 @@ pub struct Server<M> {
     pending: Option<Pending>,
     surplus: Surplus,
     dropped: u64,
+    /// Where the pages of the next message may be.
+    landing: Landing,
 }
 
 impl<M: MemoryManager> Server<M> {
@@ -84,7 +88,17 @@ impl<M: MemoryManager> Server<M> {
         let set = mach_port_allocate(mach_task_self(), Right::PORT_SET)?;
         let (objects, creations) = (BTreeMap::new(), PortName::NULL);
         let surplus = Surplus::default();
-        Ok(Self { manager, objects, set, other_ports: 0, creations, pending: None, surplus, dropped: 0 })
+        Ok(Self {
+            manager,
+            objects,
+            set,
+            other_ports: 0,
+            creations,
+            pending: None,
+            surplus,
+            dropped: 0,
+            landing: Landing::default(),
+        })
     }
 
     /// Makes an object. Its port can be given to clients by its name, copying the send right. The tag comes back in
@@ -229,7 +243,8 @@ impl<M: MemoryManager> Server<M> {
 
     /// The next message, by the call that also gives what was promised last.
     fn receive(&mut self, timeout: Timeout) -> Result<PortMessage> {
-        let receive = msg::incoming(self.set, timeout);
+        self.landing = self.manager.landing();
+        let receive = MsgReceive { landing: self.landing, ..msg::incoming(self.set, timeout) };
         let received = match self.pending.take() {
             Some(Pending { control, supply, moved }) => {
                 let answered = supply_and_receive(&with_receive(control, supply, receive));
@@ -260,6 +275,7 @@ impl<M: MemoryManager> Server<M> {
         let Some(object) = self.objects.get(&port).copied() else {
             return match creation(&message).filter(|_| port == self.creations) {
                 Some(create) => self.create(create, &message),
+                None if self.brings_landed(&message) => self.drop_message(&message),
                 None => Served::Other(Box::new(message)),
             };
         };
@@ -271,13 +287,31 @@ impl<M: MemoryManager> Server<M> {
         }
         let upcall = Upcall::from_words(message.header.id, message.data_words())
             .filter(|upcall| message.header.is_from_server && is_about(&object, upcall, &message));
-        let Some(upcall) = upcall else {
-            mach_msg_destroy(&message);
-            self.dropped += 1;
-            return Served::Dropped;
-        };
+        let Some(upcall) = upcall else { return self.drop_message(&message) };
         self.dispatch(object, upcall, &message);
         Served::Manager
+    }
+
+    /// Whether what came back is where the manager wanted it.
+    fn has_landed(&self, data: &DataReturn) -> bool {
+        self.landing.size > 0 && data.data == self.landing.address
+    }
+
+    /// Whether the memory that came with a message is the manager's own.
+    fn brings_landed(&self, message: &PortMessage) -> bool {
+        let upcall = Upcall::from_words(message.header.id, message.data_words());
+        message.header.is_from_server && matches!(upcall, Some(Upcall::DataReturn(data)) if self.has_landed(&data))
+    }
+
+    /// Destroys a message with what came with it.
+    fn drop_message(&mut self, message: &PortMessage) -> Served {
+        if self.brings_landed(message) {
+            message.rights().iter().for_each(destroy_right);
+        } else {
+            mach_msg_destroy(message);
+        }
+        self.dropped += 1;
+        Served::Dropped
     }
 
     fn dispatch(&mut self, object: Object, upcall: Upcall, message: &PortMessage) {
@@ -292,6 +326,10 @@ impl<M: MemoryManager> Server<M> {
             Upcall::DataUnlock(unlock) => {
                 let access = VmProt::from_bits_retain(unlock.desired_access);
                 self.manager.data_unlock(&object, unlock.offset, unlock.length, access);
+            }
+            Upcall::DataReturn(data) if self.has_landed(&data) => {
+                let DataReturn { offset, size, dirty, kernel_copy, .. } = data;
+                self.manager.data_landed(&object, Landed { offset, size, dirty, kernel_copy });
             }
             Upcall::DataReturn(data) => {
                 let (dirty, kernel_copy) = (data.dirty, data.kernel_copy);

@@ -11,10 +11,11 @@
 //! | [`error`] | what the kernel answers when it refuses |
 //! | [`memory`] | loads that may fault |
 //! | [`clock`] | the processor's counter, if the kernel lets user code read it |
+//! | [`sums`] | what a checksum of a page is made of |
 //! | [`bootinfo`] | what the kernel tells the first task |
 //! | [`debug`] | the kernel's console, and the ways to end a run |
 //!
-//! `unsafe` is in `arch` (the `svc` instruction, the thread register), in [`ipc_buffer`] (the buffer's
+//! `unsafe` is in `arch` (the `svc` instruction, the thread register, vector registers), in [`ipc_buffer`] (the buffer's
 //! memory) and in [`bootinfo`] (the kernel's pages), and nowhere else.
 #![cfg_attr(not(test), no_std)]
 
@@ -35,6 +36,7 @@ pub mod error;
 pub mod ipc_buffer;
 pub mod memory;
 pub mod message;
+pub mod sums;
 
 pub use cap::Cap;
 pub use error::{Error, Result};

@@ -12,6 +12,7 @@
 extern crate alloc;
 
 mod id;
+mod map;
 mod pages;
 mod set;
 mod sorted;
@@ -20,6 +21,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use id::{GENERATION_BITS, Id, MAX_GENERATION};
+pub use map::IdMap;
 pub use pages::{Filled, PageMap};
 pub use set::PageSet;
 pub use sorted::SortedMap;

@@ -103,6 +103,32 @@ impl Pages {
         was
     }
 
+    /// Sets what is held of pages in a row. `was` hears of each that held something.
+    pub fn set_run(&mut self, first: u64, held: &[Held], mut was: impl FnMut(Held)) {
+        let (mut page, mut rest) = (first, held);
+        while !rest.is_empty() {
+            let (number, place) = (page / CLUSTER, (page % CLUSTER) as usize);
+            let (part, later) = rest.split_at(rest.len().min(CLUSTER as usize - place));
+            (page, rest) = (page + part.len() as u64, later);
+            let is_nothing = part.iter().all(|held| *held == Held::Nothing);
+            let cluster = match self.clusters.get_mut(&number) {
+                Some(cluster) => cluster,
+                None if is_nothing => continue,
+                None => self.clusters.entry(number).or_default(),
+            };
+            for (packed, held) in cluster.pages.iter_mut().skip(place).zip(part) {
+                let old = core::mem::replace(packed, Packed::new(*held)).get();
+                cluster.count = cluster.count + u8::from(*held != Held::Nothing) - u8::from(old != Held::Nothing);
+                if old != Held::Nothing {
+                    was(old);
+                }
+            }
+            if cluster.count == 0 {
+                self.clusters.remove(&number);
+            }
+        }
+    }
+
     /// All pages that hold something, from one on, in order.
     pub fn from(&self, page: u64) -> impl Iterator<Item = (u64, Held)> + '_ {
         let clusters = self.clusters.range(page / CLUSTER..);
@@ -129,6 +155,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_run_is_set_as_its_pages_are(
+            steps in proptest::collection::vec((0..80_u64, proptest::collection::vec(any_held(), 0..40)), 0..50),
+        ) {
+            let (mut pages, mut singly) = (Pages::default(), Pages::default());
+            for (first, held) in steps {
+                let mut was = Vec::new();
+                pages.set_run(first, &held, |old| was.push(old));
+                let old = (first..).zip(&held).map(|(page, held)| singly.set(page, *held));
+                prop_assert_eq!(was, old.filter(|old| *old != Held::Nothing).collect::<Vec<_>>());
+                prop_assert!(pages.from(0).eq(singly.from(0)));
+                prop_assert_eq!(pages.clusters.len(), singly.clusters.len());
+            }
+        }
+
         #[test]
         fn agrees_with_a_map(steps in proptest::collection::vec((0..80_u64, any_held()), 0..200), from in 0..80_u64) {
             let (mut pages, mut model) = (Pages::default(), BTreeMap::new());

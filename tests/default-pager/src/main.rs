@@ -19,6 +19,7 @@ mod areas;
 mod corrupt;
 mod dies;
 mod objects;
+mod sums;
 mod support;
 mod two;
 
@@ -41,7 +42,7 @@ fn main() -> i32 {
         Some("two") => &[two::WELL],
         Some("two-failing") => &[two::FAILING],
         Some("two-dying") => &[two::DYING],
-        _ => &[objects::CASES, areas::CASES],
+        _ => &[objects::CASES, areas::CASES, sums::CASES],
     };
     let mut failed = 0;
     for (name, run) in cases.iter().copied().flatten() {

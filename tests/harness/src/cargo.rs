@@ -13,6 +13,9 @@ use std::process::{Command, Stdio};
 pub(crate) const PRIVILEGED: &str = "aarch64-unknown-none-softfloat";
 /// Target of user programs.
 pub(crate) const USER: &str = "aarch64-unknown-none";
+/// The flag for what never runs without its MMU and has no device's memory but by volatile accesses: an access to memory may be
+/// unaligned, as `mem-routines` relies on too. The targets forbid that, and then each copy of more than 32 bytes is a call.
+const UNALIGNED: &str = "-Ctarget-feature=-strict-align";
 
 /// Executables by the names of their binary or example targets.
 pub(crate) type Executables = BTreeMap<String, PathBuf>;
@@ -22,12 +25,19 @@ pub(crate) type Executables = BTreeMap<String, PathBuf>;
 pub(crate) struct Build<'a> {
     target: Option<&'a str>,
     arguments: Vec<String>,
+    /// It is for user mode.
+    is_user: bool,
 }
 
 impl<'a> Build<'a> {
     /// Builds for `target`, optimised.
     pub(crate) fn release(target: &'a str) -> Self {
-        Self { target: Some(target), arguments: vec!["--release".into()] }
+        Self { target: Some(target), arguments: vec!["--release".into()], is_user: target == USER }
+    }
+
+    /// Says that it is for user mode, whatever the target.
+    pub(crate) fn in_user_mode(self) -> Self {
+        Self { is_user: true, ..self }
     }
 
     /// Adds the binaries of a package of this workspace.
@@ -62,6 +72,11 @@ impl<'a> Build<'a> {
         command.args(["--quiet", "--message-format=json"]).args(&self.arguments);
         if let Some(target) = self.target {
             command.args(["--target", target]);
+            if self.is_user {
+                let name = format!("CARGO_TARGET_{}_RUSTFLAGS", target.replace('-', "_").to_uppercase());
+                let flags = env::var(&name).unwrap_or_default();
+                command.env(name, format!("{flags} {UNALIGNED}"));
+            }
         }
         let mut child = command.stdout(Stdio::piped()).spawn().context("cargo cannot be run")?;
         let messages = child.stdout.take().context("cargo has no output")?;

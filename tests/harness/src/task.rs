@@ -141,7 +141,7 @@ impl System {
         }
         let mut executables = build.run()?;
         // Everybody calls it: without floating point, the kernel need not exchange those registers each time.
-        executables.extend(Build::release(cargo::PRIVILEGED).package(MACH).run()?);
+        executables.extend(Build::release(cargo::PRIVILEGED).in_user_mode().package(MACH).run()?);
         let programs = tasks.iter().map(|task| program(task, &executables)).collect::<Result<_>>()?;
         Ok(Self { executables, programs })
     }

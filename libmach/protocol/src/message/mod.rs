@@ -24,7 +24,7 @@
 //! | … | the data, the last word filled up with zeros | |
 //!
 //! Request 7121: MR0 port to receive from, MR1 options and time limit, MR2 data bytes accepted and port for
-//! notifications.
+//! notifications; then, if there is one, a [`Landing`]: MR3 its address, MR4 its bytes.
 //!
 //! Replies: MR0 is the `mach_msg_return_t`. If a message was received, or comes back to its sender (D.6,
 //! send 5), it follows: MR1 bits and id, MR2 remote and local port, MR3 sequence number, MR4 bytes and rights, then
@@ -35,7 +35,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use request::{MsgReceive, MsgReply, MsgRequest, MsgSend};
+pub use request::{Landing, MsgReceive, MsgReply, MsgRequest, MsgSend};
 
 use smallvec::SmallVec;
 
@@ -238,18 +238,11 @@ impl PortMessage {
 
     /// The word of bits: dispositions of the header's rights, whether the body has rights, who made the message.
     const fn bits(&self) -> u32 {
-        let complex = if self.right_count > 0 { MACH_MSGH_BITS_COMPLEX } else { 0 };
-        let from_server = if self.header.is_from_server { FROM_SERVER } else { 0 };
-        (self.header.remote.disposition.0 & 0xff)
-            | (self.header.local.disposition.0 & 0xff) << 8
-            | complex
-            | from_server
+        self.header.bits(self.right_count)
     }
 
     fn pack_body(&self, words: &mut Words) {
-        words.push(halves(self.bytes as u32, self.right_count as u32));
-        self.rights().iter().for_each(|right| words.push(halves(right.name.0, right.disposition.0)));
-        self.data_words().iter().for_each(|word| words.push(*word));
+        pack_body(words, self.rights().iter().copied(), self.data_words(), self.bytes);
     }
 
     fn unpack_body(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
@@ -268,6 +261,22 @@ impl PortMessage {
         self.bytes = bytes;
         Ok(())
     }
+}
+
+impl MsgHeader {
+    /// The bits of a message with so many rights in its body.
+    const fn bits(&self, rights: usize) -> u32 {
+        let complex = if rights > 0 { MACH_MSGH_BITS_COMPLEX } else { 0 };
+        let from_server = if self.is_from_server { FROM_SERVER } else { 0 };
+        (self.remote.disposition.0 & 0xff) | (self.local.disposition.0 & 0xff) << 8 | complex | from_server
+    }
+}
+
+/// Adds the words behind the head of a message.
+fn pack_body(words: &mut Words, rights: impl ExactSizeIterator<Item = CarriedRight>, data: &[u64], bytes: usize) {
+    words.push(halves(bytes as u32, rights.len() as u32));
+    rights.for_each(|right| words.push(halves(right.name.0, right.disposition.0)));
+    words.extend(data);
 }
 
 const fn halves(low: u32, high: u32) -> u64 {

@@ -1,7 +1,8 @@
 //! What `mach_msg` is asked and what it answers, as they travel.
 
 use super::{
-    CarriedRight, FROM_SERVER, MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MsgOption, PortMessage, halves, split,
+    CarriedRight, FROM_SERVER, MACH_MSG_RECEIVE, MACH_MSG_RPC, MACH_MSG_SEND, MsgHeader, MsgOption, PortMessage,
+    halves, pack_body, split,
 };
 use crate::port::Disposition;
 use crate::table::{LAST_KERNEL_ERROR, REPLY_OFFSET};
@@ -43,6 +44,18 @@ pub struct MsgReceive {
     pub timeout_ms: u32,
     /// Bytes of data that the caller has room for.
     pub size: u32,
+    /// Where memory that comes with the message is copied to.
+    pub landing: Landing,
+}
+
+/// A place in the receiver's memory for what comes with a message, if it fits there: whole pages. The memory itself goes.
+/// Otherwise it is mapped where there is room, as always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Landing {
+    /// Where it begins.
+    pub address: u64,
+    /// How many bytes; 0 for no such place.
+    pub size: u64,
 }
 
 impl MsgRequest {
@@ -95,12 +108,20 @@ impl MsgReceive {
         words.push(u64::from(self.name.0));
         words.push(halves(self.option.bits(), self.timeout_ms));
         words.push(halves(self.size, 0));
+        if self.landing.size > 0 {
+            words.push(self.landing.address);
+            words.push(self.landing.size);
+        }
     }
 
     pub(crate) fn unpack(name: PortName, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (option, timeout_ms) = split(reader.word()?);
         let (size, _) = split(reader.word()?);
-        Ok(Self { name, option: MsgOption::from_bits_retain(option), timeout_ms, size })
+        let landing = match reader.is_empty() {
+            true => Landing::default(),
+            false => Landing { address: reader.word()?, size: reader.word()? },
+        };
+        Ok(Self { name, option: MsgOption::from_bits_retain(option), timeout_ms, size, landing })
     }
 }
 
@@ -128,7 +149,7 @@ impl MsgSend {
         message.header.local = CarriedRight { name: PortName(local), disposition: Disposition(bits >> 8 & 0xff) };
         message.unpack_body(reader)?;
         let send = Self { message, option, timeout_ms, notify: PortName(notify) };
-        Ok((send, MsgReceive { name: PortName(receive_name), option, timeout_ms, size }))
+        Ok((send, MsgReceive { name: PortName(receive_name), option, timeout_ms, size, landing: Landing::default() }))
     }
 }
 
@@ -152,15 +173,34 @@ impl MsgReply {
 
     /// Adds the words of the reply.
     pub(crate) fn pack_into(&self, words: &mut Words) {
-        words.push(i64::from(self.code.0) as u64);
-        if let Some(message) = &self.message {
-            let header = &message.header;
-            words.push(halves(message.bits(), header.id as u32));
-            let (local, high) = header.payload.map_or((header.local.name.0, 0), split);
-            words.push(halves(header.remote.name.0, local));
-            words.push(halves(header.seqno, high));
-            message.pack_body(words);
+        match &self.message {
+            None => Self::pack_code(words, self.code),
+            Some(message) => {
+                let data = (message.data_words(), message.data_len());
+                Self::pack_message(words, self.code, &message.header, message.rights().iter().copied(), data);
+            }
         }
+    }
+
+    /// Adds the words of a reply without a message.
+    pub fn pack_code(words: &mut Words, code: KernReturn) {
+        words.push(i64::from(code.0) as u64);
+    }
+
+    /// Adds the words of a reply with the message that has this header, these rights and data, of so many bytes.
+    pub fn pack_message(
+        words: &mut Words,
+        code: KernReturn,
+        header: &MsgHeader,
+        rights: impl ExactSizeIterator<Item = CarriedRight>,
+        (data, bytes): (&[u64], usize),
+    ) {
+        Self::pack_code(words, code);
+        words.push(halves(header.bits(rights.len()), header.id as u32));
+        let (local, high) = header.payload.map_or((header.local.name.0, 0), split);
+        words.push(halves(header.remote.name.0, local));
+        words.push(halves(header.seqno, high));
+        pack_body(words, rights, data, bytes);
     }
 
     /// Reads the reply with this label to the request with this id.

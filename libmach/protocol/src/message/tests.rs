@@ -33,8 +33,11 @@ proptest! {
                           name in any::<u32>(), size in any::<u32>(), notify in any::<u32>()) {
         let option = MsgOption::from_bits_retain(option);
         let send = MsgSend { message, option, timeout_ms, notify: PortName(notify) };
-        let receive = MsgReceive { name: PortName(name), option, timeout_ms, size };
-        for request in [MsgRequest::Send(send.clone()), MsgRequest::Receive(receive), MsgRequest::Rpc(send, receive)] {
+        let receive = MsgReceive { name: PortName(name), option, timeout_ms, size, landing: Landing::default() };
+        let landing = Landing { address: u64::from(name), size: u64::from(size).max(1) };
+        let landed = MsgRequest::Receive(MsgReceive { landing, ..receive });
+        let rpc = MsgRequest::Rpc(send.clone(), receive);
+        for request in [MsgRequest::Send(send), landed, MsgRequest::Receive(receive), rpc] {
             let words = request.pack();
             prop_assert!(words.as_slice().len() <= MAX_WORDS);
             prop_assert_eq!(MsgRequest::unpack(request.id(), words.as_slice()), Ok(request));

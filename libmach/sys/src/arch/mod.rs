@@ -14,6 +14,7 @@
 //! | [`start_instruction_counter`], [`instructions`] | the processor's counter of instructions  |
 //! | [`semihosting_call`]       | a request to the emulator or the debugger                   |
 //! | [`halt`]                   | gives up the processor for good                             |
+//! | [`sum`], [`copy_and_sum`]  | sums of memory, in vector registers where there are any     |
 //!
 //! The host version exists so that servers can be compiled and tested on a workstation: there every
 //! capability is an empty slot.
@@ -26,6 +27,17 @@ mod imp;
 #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
 #[path = "host.rs"]
 mod imp;
+
+#[cfg(all(target_arch = "aarch64", target_os = "none", target_feature = "neon"))]
+#[path = "neon.rs"]
+#[expect(unsafe_code, reason = "memory that others write is read into vector registers by instructions alone")]
+mod vectors;
+
+#[cfg(not(all(target_arch = "aarch64", target_os = "none", target_feature = "neon")))]
+#[path = "scalar.rs"]
+mod vectors;
+
+pub(crate) use vectors::{copy_and_sum, sum};
 
 pub(crate) use imp::{
     call, clock, counter_frequency, debug_cap_identify, debug_name_thread, debug_put_char, halt, instructions,

@@ -249,6 +249,15 @@ impl<D: Pages> Core<D> {
         self.objects.get_mut(&object).map_or(Held::Nothing, |object| object.pages.set(page, held))
     }
 
+    /// Sets what is held of pages in a row, and lets the slots go that they had.
+    fn set_run(&mut self, object: ObjectId, first: u64, held: &[Held]) {
+        let mut old = Vec::new();
+        if let Some(object) = self.objects.get_mut(&object) {
+            object.pages.set_run(first, held, |held| old.push(held));
+        }
+        old.into_iter().for_each(|held| self.release(held));
+    }
+
     /// Lets the slot of a page go that is held no more (CORE-3).
     fn release(&mut self, held: Held) {
         if let Held::Stored(place, _) = held {

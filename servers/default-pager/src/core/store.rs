@@ -3,9 +3,12 @@
 use super::areas::Room;
 use super::io::{Flight, Kind};
 use super::{Core, MAX_RETURN, Return};
-use crate::held::{Held, Place};
+use crate::held::{CLUSTER, Held, Place};
 use crate::sum;
 use crate::world::{Pages, World};
+
+/// A cluster of which nothing is held.
+const NOTHING: [Held; CLUSTER as usize] = [Held::Nothing; CLUSTER as usize];
 
 impl<D: Pages> Core<D> {
     /// Stores a part of the oldest pages that wait. Answers whether anything was done.
@@ -18,9 +21,12 @@ impl<D: Pages> Core<D> {
             return true;
         }
         // What is held of these pages is older than what came.
-        for index in (done..count).filter(|index| !waiting.is_old(*index)) {
-            let held = self.set_held(object, page + index, Held::Nothing);
-            self.release(held);
+        let mut from = done;
+        while from < count {
+            let is_new = |index: &u64| !waiting.is_old(*index);
+            let run = (from..count.min(from + CLUSTER)).take_while(is_new).count();
+            self.set_run(object, page + from, NOTHING.get(..run).unwrap_or_default());
+            from += (run as u64).max(1);
         }
         match self.room() {
             Room::Later => {
@@ -45,14 +51,16 @@ impl<D: Pages> Core<D> {
                 let run = self.area_mut(at.area).and_then(|area| area.slots.take(left.min(area.cluster)));
                 let Some(run) = run else { return true };
                 let mut flight = Flight::new(Kind::Write, at, run.first, (object, page + done), run.count);
-                for index in 0..run.count {
+                let mut stored = NOTHING;
+                for (index, held) in (0..run.count).zip(&mut stored) {
                     let (from, to) = (waiting.data.words(done + u64::from(index)), world.buffer(at.plus(index)));
                     let page = page + done + u64::from(index);
                     let sum = sum::copy(object, page, from, to);
                     let place = Place { area: at.area, slot: run.first + index };
-                    self.set_held(object, page, Held::Stored(place, sum));
+                    *held = Held::Stored(place, sum);
                     flight.set_sum(index, sum);
                 }
+                self.set_run(object, page + done, stored.get(..run.count as usize).unwrap_or_default());
                 self.start(world, flight);
                 let done = done + u64::from(run.count);
                 if done < count {

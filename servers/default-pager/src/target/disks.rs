@@ -18,6 +18,8 @@ use libmach::{KernReturn, PortName, Region};
 use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::private::PagingSpace;
 
+use super::landing::Landed;
+
 const WORDS_A_PAGE: usize = PAGE_SIZE as usize / 8;
 /// The fewest buffers of an area: with fewer, reading and writing wait for each other.
 const FEWEST_BUFFERS: usize = 2;
@@ -75,16 +77,48 @@ fn page_in_data(at: At) -> u64 {
 }
 
 /// Pages that the Mach server returned.
-pub(crate) struct Returned(pub(crate) Region);
+pub(crate) enum Returned {
+    /// As memory of their own.
+    Mapped(Region),
+    /// In a place that was free for them.
+    Landed(Landed),
+}
 
 impl Pages for Returned {
     fn count(&self) -> u64 {
-        self.0.size() / PAGE_SIZE
+        match self {
+            Self::Mapped(region) => region.size() / PAGE_SIZE,
+            Self::Landed(landed) => landed.count,
+        }
     }
 
     fn words(&self, page: u64) -> &[AtomicU64] {
-        let first = page as usize * WORDS_A_PAGE;
-        self.0.words().get(first..first + WORDS_A_PAGE).unwrap_or_default()
+        let (words, first) = match self {
+            Self::Mapped(region) => (region.words(), page),
+            Self::Landed(landed) => (landed.zone.memory.words(), landed.first_page() + page),
+        };
+        let first = first as usize * WORDS_A_PAGE;
+        words.get(first..first + WORDS_A_PAGE).unwrap_or_default()
+    }
+}
+
+impl Returned {
+    fn address(&self) -> u64 {
+        match self {
+            Self::Mapped(region) => region.address(),
+            Self::Landed(landed) => landed.zone.memory.address() + landed.first_page() * PAGE_SIZE,
+        }
+    }
+
+    /// What supplies the first so many bytes that are left, which are at this address.
+    fn supply_first(&mut self, address: u64, size: u64) -> Supply {
+        match self {
+            Self::Mapped(rest) => {
+                let later = rest.split_off(size);
+                Supply::region(core::mem::replace(rest, later))
+            }
+            Self::Landed(_) => Supply::copy_at(address, size),
+        }
     }
 }
 
@@ -170,23 +204,21 @@ impl World for Disks {
     }
 
     fn supply_returned(&mut self, object: ObjectId, page: u64, (data, index): (&Returned, u64), keep: Keep) {
-        let supply = Supply::copy_at(data.0.address() + index * PAGE_SIZE, PAGE_SIZE);
+        let supply = Supply::copy_at(data.address() + index * PAGE_SIZE, PAGE_SIZE);
         self.give(object, page, 1, if keep == Keep::Precious { supply.precious() } else { supply });
     }
 
-    fn give_back(&mut self, object: ObjectId, page: u64, data: Returned, from: u64, old: u64) -> u64 {
+    fn give_back(&mut self, object: ObjectId, page: u64, mut data: Returned, from: u64, old: u64) -> u64 {
         let Some(object) = self.objects.get(&object) else { return u64::MAX };
-        let mut rest = data.0;
+        let (count, address) = (data.count(), data.address());
         let (mut at, mut refused) = (0, 0);
-        while rest.size() > 0 {
+        while at < count {
             // Pages in a row that go the same way.
             let is_kept = |index: u64| index >= from && old & 1 << index == 0;
-            let left = rest.size() / PAGE_SIZE;
-            let count = (at..at + left).take_while(|index| is_kept(*index) == is_kept(at)).count() as u64;
-            let later = rest.split_off(count * PAGE_SIZE);
-            let part = core::mem::replace(&mut rest, later);
+            let count = (at..count).take_while(|index| is_kept(*index) == is_kept(at)).count() as u64;
+            let supply = data.supply_first(address + at * PAGE_SIZE, count * PAGE_SIZE);
             // Anonymous memory always takes them, unless it is gone.
-            if is_kept(at) && object.supply((page + at) * PAGE_SIZE, Supply::region(part).precious()).is_err() {
+            if is_kept(at) && object.supply((page + at) * PAGE_SIZE, supply.precious()).is_err() {
                 refused |= (at..at + count).fold(0, |bits, index| bits | 1 << index);
             }
             at += count;

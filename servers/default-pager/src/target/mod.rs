@@ -2,4 +2,5 @@
 
 pub(crate) mod calls;
 pub(crate) mod disks;
+pub(crate) mod landing;
 pub(crate) mod server;

@@ -1,6 +1,7 @@
 //! The loop: messages of the Mach server, ends of transfers, requests of other tasks.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -10,8 +11,10 @@ use default_pager::triggers::Triggers;
 use default_pager::world::{ObjectId, Removal};
 use libmach::block::{self, DiskInfo};
 use libmach::host::vm_set_default_memory_manager;
-use libmach::memory_object::{After, Answer, Attributes, Heard, Init, MemoryManager, Object, Returned, Served, Server};
-use libmach::msg::{CarriedRight, PortMessage, Timeout};
+use libmach::memory_object::{
+    After, Answer, Attributes, Heard, Init, Landed, MemoryManager, Object, Returned, Served, Server,
+};
+use libmach::msg::{CarriedRight, Landing, PortMessage, Timeout};
 use libmach::port::ReceivePort;
 use libmach::thread::sleep;
 use libmach::vm::{PAGE_SIZE, VmProt, wire_task};
@@ -20,6 +23,7 @@ use mach_protocol::boot::HOST_PRIV;
 use mach_protocol::default_pager::DEFAULT_PAGER;
 
 use super::disks::Disks;
+use super::landing::Zone;
 
 /// Messages that are served before the disks are looked at again.
 const MESSAGES: usize = 16;
@@ -45,6 +49,8 @@ pub(crate) struct Pager {
     pub(crate) core: Core<super::disks::Returned>,
     pub(crate) stores: Stores,
     pub(crate) disks: Disks,
+    /// Where returned pages land.
+    zone: Option<Rc<Zone>>,
     /// The ports of stores.
     pub(crate) ports: BTreeMap<StoreId, PortName>,
     /// Objects that anybody may map.
@@ -85,12 +91,22 @@ impl MemoryManager for Pager {
 
     fn data_return(&mut self, object: &Object, returned: Returned) {
         let page = returned.offset / PAGE_SIZE;
-        self.core.data_return(&mut self.disks, object.tag(), page, super::disks::Returned(returned.data));
+        self.core.data_return(&mut self.disks, object.tag(), page, super::disks::Returned::Mapped(returned.data));
+    }
+
+    fn landing(&mut self) -> Landing {
+        self.zone.as_ref().map_or(Landing::default(), |zone| zone.next())
+    }
+
+    fn data_landed(&mut self, object: &Object, landed: Landed) {
+        let Some(zone) = &self.zone else { return };
+        let data = super::disks::Returned::Landed(zone.land(landed.size));
+        self.core.data_return(&mut self.disks, object.tag(), landed.offset / PAGE_SIZE, data);
     }
 
     fn data_initialize(&mut self, object: &Object, data: Returned) {
         let page = data.offset / PAGE_SIZE;
-        self.core.data_initialize(&mut self.disks, object.tag(), page, super::disks::Returned(data.data));
+        self.core.data_initialize(&mut self.disks, object.tag(), page, super::disks::Returned::Mapped(data.data));
     }
 
     fn terminate(&mut self, object: &Object) -> After {
@@ -147,7 +163,7 @@ pub(crate) fn main() -> Result<(), Problem> {
     let port = ReceivePort::new()?;
     let about = ReceivePort::new()?;
     let ports = Ports { own: port.name(), public: about.name() };
-    let mut server = Server::new(Pager::default())?;
+    let mut server = Server::new(Pager { zone: Some(Zone::new()?), ..Pager::default() })?;
     server.serve_creations(port.name())?;
     server.add_port(about.name())?;
     server.manager().disks.set = server.set();

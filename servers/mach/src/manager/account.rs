@@ -1,11 +1,10 @@
 //! What is queued for whom.
 
-use alloc::collections::BTreeMap;
-
+use arena::IdMap;
 use vm::ManagerId;
 
-use super::{ALL_REQUESTS, TASK_MESSAGES, TASK_PAGES, TASK_REQUESTS};
-use crate::port::SpaceId;
+use super::{ALL_REQUESTS, TASK_MESSAGES, TASK_PAGES, TASK_REQUESTS, port_of};
+use crate::port::{Port, Space, SpaceId};
 
 /// Pages that one message brings at the most.
 const MESSAGE_PAGES: u32 = 32;
@@ -35,11 +34,18 @@ struct Task {
     unasked: u32,
 }
 
+impl Task {
+    /// Whether its queues take a message of any size.
+    const fn has_room(&self) -> bool {
+        self.messages < TASK_MESSAGES && self.pages + MESSAGE_PAGES <= TASK_PAGES
+    }
+}
+
 /// The counts. Accounts that hold nothing do not exist.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    ports: BTreeMap<ManagerId, u32>,
-    tasks: BTreeMap<SpaceId, Task>,
+    ports: IdMap<Port, u32>,
+    tasks: IdMap<Space, Task>,
     /// The sum over all tasks.
     requests: u32,
     /// Pages in messages to all tasks.
@@ -50,11 +56,14 @@ pub(super) struct Accounts {
 
 impl Accounts {
     pub(super) fn add(&mut self, charge: &Charge) {
-        if let Some(port) = charge.port {
-            *self.ports.entry(port).or_default() += 1;
+        if let Some(port) = charge.port
+            && let Some(messages) = self.ports.get_or_insert_with(port_of(port), u32::default)
+        {
+            *messages += 1;
         }
-        if let Some(task) = charge.task {
-            let task = self.tasks.entry(task).or_default();
+        if let Some(task) = charge.task
+            && let Some(task) = self.tasks.get_or_insert_with(task, Task::default)
+        {
             task.messages += 1;
             task.pages += charge.pages;
             self.pages += if charge.is_paging { 0 } else { charge.pages };
@@ -63,11 +72,11 @@ impl Accounts {
 
     pub(super) fn subtract(&mut self, charge: &Charge) {
         if let Some(port) = charge.port
-            && let Some(messages) = self.ports.get_mut(&port)
+            && let Some(messages) = self.ports.get_mut(port_of(port))
         {
             *messages -= 1;
             if *messages == 0 {
-                self.ports.remove(&port);
+                self.ports.remove(port_of(port));
             }
         }
         if let Some(task) = charge.task {
@@ -80,7 +89,7 @@ impl Accounts {
     }
 
     pub(super) fn port_messages(&self, port: ManagerId) -> u32 {
-        self.ports.get(&port).copied().unwrap_or_default()
+        self.ports.get(port_of(port)).copied().unwrap_or_default()
     }
 
     /// Sets how many pages may be in messages to all tasks but the default pager.
@@ -90,22 +99,32 @@ impl Accounts {
 
     /// Whether a task's queues take a message of any size.
     pub(super) fn task_has_room(&self, task: Option<SpaceId>) -> bool {
-        task.and_then(|task| self.tasks.get(&task))
-            .is_none_or(|task| task.messages < TASK_MESSAGES && task.pages + MESSAGE_PAGES <= TASK_PAGES)
+        task.and_then(|task| self.tasks.get(task)).is_none_or(Task::has_room)
+    }
+
+    /// Both at once.
+    pub(super) fn both_have_room(&self, task: Option<SpaceId>) -> bool {
+        let Some(task) = task.and_then(|task| self.tasks.get(task)) else { return self.pages_fit(0) };
+        task.has_room() && self.pages_fit(task.pages)
     }
 
     /// Whether there may be more pages in messages to a memory manager. Half of them are for those who have none, so that
     /// who does not receive takes nothing from who does.
     pub(super) fn pages_have_room(&self, task: Option<SpaceId>) -> bool {
-        let own = task.and_then(|task| self.tasks.get(&task)).map_or(0, |task| task.pages);
+        self.pages_fit(task.and_then(|task| self.tasks.get(task)).map_or(0, |task| task.pages))
+    }
+
+    /// The same for one that has so many.
+    fn pages_fit(&self, own: u32) -> bool {
         let most = if own == 0 { self.most_pages } else { self.most_pages / 2 };
         self.pages + MESSAGE_PAGES <= most
     }
 
     /// An association's messages go to another task from now on, and what it supplied unasked counts there.
     pub(super) fn move_association(&mut self, from: Option<SpaceId>, to: Option<SpaceId>, unasked: u32) {
-        if let Some(to) = to {
-            let task = self.tasks.entry(to).or_default();
+        if let Some(to) = to
+            && let Some(task) = self.tasks.get_or_insert_with(to, Task::default)
+        {
             task.associations += 1;
             task.unasked += unasked;
         }
@@ -119,7 +138,7 @@ impl Accounts {
 
     /// Pages that a task supplied unasked and nobody used yet.
     pub(super) fn unasked(&self, task: Option<SpaceId>) -> u32 {
-        task.and_then(|task| self.tasks.get(&task)).map_or(0, |task| task.unasked)
+        task.and_then(|task| self.tasks.get(task)).map_or(0, |task| task.unasked)
     }
 
     pub(super) fn count_unasked(&mut self, task: Option<SpaceId>, is_more: bool) {
@@ -128,16 +147,18 @@ impl Accounts {
     }
 
     pub(super) fn has_association(&self, task: SpaceId) -> bool {
-        self.tasks.get(&task).is_some_and(|task| task.associations > 0)
+        self.tasks.get(task).is_some_and(|task| task.associations > 0)
     }
 
     pub(super) fn begin_request(&mut self, task: SpaceId) -> bool {
-        let of_task = self.tasks.get(&task).map_or(0, |task| task.requests);
+        let of_task = self.tasks.get(task).map_or(0, |task| task.requests);
         if of_task >= TASK_REQUESTS || self.requests >= ALL_REQUESTS {
             return false;
         }
         self.requests += 1;
-        self.tasks.entry(task).or_default().requests += 1;
+        if let Some(task) = self.tasks.get_or_insert_with(task, Task::default) {
+            task.requests += 1;
+        }
         true
     }
 
@@ -147,10 +168,10 @@ impl Accounts {
     }
 
     fn change(&mut self, task: SpaceId, change: impl FnOnce(&mut Task)) {
-        let Some(account) = self.tasks.get_mut(&task) else { return };
+        let Some(account) = self.tasks.get_mut(task) else { return };
         change(account);
         if *account == Task::default() {
-            self.tasks.remove(&task);
+            self.tasks.remove(task);
         }
     }
 

@@ -17,7 +17,8 @@
 //!
 //! A task is the one that receives on the object port when a message is posted. Invariants: **MAN-1** a record exists
 //! from `init` until the control port is handed over or destroyed. **MAN-2** an account's counts are the sums over `queued`.
-//! **MAN-3** `deadlines` has exactly the records that are waited for and have a limit. **MAN-4** the place for
+//! **MAN-3** a record that is waited for and has a limit is in `deadlines`, once, for its own deadline or an earlier one, and
+//! counted in `limited`; what else is there is found to have none when its time comes. **MAN-4** the place for
 //! `terminate` is kept: a queue without room for anything else still takes it.
 
 mod account;
@@ -25,13 +26,15 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use vm::{AssocId, ManagerId, ObjectId, ReturnedData};
+use arena::{Arena, Id, IdMap};
+use smallvec::SmallVec;
+use vm::{AssocId, Association, ManagerId, ObjectId, ReturnedData};
 
 use crate::clock::Clock;
-use crate::port::{Message, PortId, Right, SpaceId};
+use crate::port::{Message, Port, PortId, Right, SpaceId};
 use account::Accounts;
 pub use account::Charge;
 pub use outbox::Told;
@@ -82,6 +85,8 @@ struct Record {
     limit_ms: u32,
     is_waited_for: bool,
     deadline: Option<u64>,
+    /// When it is looked at, if it is among those with a deadline.
+    listed: Option<u64>,
     returns_taken: u64,
     /// Pages that came unasked and were not used yet.
     unasked: u32,
@@ -102,22 +107,29 @@ struct Queued {
 #[derive(Debug, Default)]
 pub struct Left {
     /// Associations that have room now and may have waited for it.
-    pub room: Vec<AssocId>,
+    pub room: SmallVec<[AssocId; 1]>,
     /// Data that nobody took.
     pub data: Option<ReturnedData>,
+}
+
+/// The port that a manager is.
+const fn port_of(manager: ManagerId) -> PortId {
+    PortId::from_word(manager.0)
 }
 
 /// All managers.
 #[derive(Debug, Default)]
 pub struct Managers {
-    records: BTreeMap<AssocId, Record>,
+    records: IdMap<Association, Record>,
     /// The latest association of each object port that has one.
-    by_port: BTreeMap<ManagerId, AssocId>,
+    by_port: IdMap<Port, AssocId>,
     accounts: Accounts,
-    queued: BTreeMap<u64, Queued>,
-    last_number: u64,
+    /// Messages by their numbers.
+    queued: Arena<Queued>,
     outbox: VecDeque<Told>,
     deadlines: BTreeSet<(u64, AssocId)>,
+    /// Records with a deadline.
+    limited: usize,
     /// A port of the server's that stands for nothing yet: the object port of the next copy.
     unclaimed: Option<PortId>,
     /// The task that receives for the default pager.
@@ -157,53 +169,54 @@ impl Managers {
     /// room.
     #[must_use]
     pub fn may_map(&self, manager: ManagerId, receiver: Option<SpaceId>) -> bool {
-        match self.by_port.get(&manager) {
+        match self.by_port.get(port_of(manager)) {
             // What is paged out is mapped through its object only.
-            Some(assoc) => self.records.get(assoc).is_some_and(|record| !record.is_paging),
+            Some(assoc) => self.records.get(*assoc).is_some_and(|record| !record.is_paging),
             None => self.accounts.task_has_room(receiver),
         }
     }
 
     /// Names the port that was made for an association with the default pager.
     pub fn set_port(&mut self, assoc: AssocId, manager: ManagerId) {
-        if let Some(record) = self.records.get_mut(&assoc) {
+        if let Some(record) = self.records.get_mut(assoc) {
             record.manager = Some(manager);
-            self.by_port.insert(manager, assoc);
+            self.by_port.insert(port_of(manager), assoc);
         }
     }
 
     /// The object port of an association, and its ports once `init` is posted.
     #[must_use]
     pub fn ports(&self, assoc: AssocId) -> Option<(PortId, Option<&AssocPorts>)> {
-        let record = self.records.get(&assoc)?;
+        let record = self.records.get(assoc)?;
         Some((PortId::from_word(record.manager?.0), record.ports.as_ref()))
     }
 
     /// Notes the ports that were made for an association.
     pub fn set_ports(&mut self, assoc: AssocId, ports: AssocPorts) {
-        if let Some(record) = self.records.get_mut(&assoc) {
+        if let Some(record) = self.records.get_mut(assoc) {
             record.ports = Some(ports);
         }
     }
 
     /// Forgets an association: its ports, and what was to be said after its end.
     pub fn remove(&mut self, assoc: AssocId) -> Option<(Option<AssocPorts>, Vec<Message>)> {
-        let record = self.records.remove(&assoc)?;
+        let record = self.records.remove(assoc)?;
         self.accounts.move_association(record.payer, None, record.unasked);
         if let Some(manager) = record.manager
-            && self.by_port.get(&manager) == Some(&assoc)
+            && self.by_port.get(port_of(manager)) == Some(&assoc)
         {
-            self.by_port.remove(&manager);
+            self.by_port.remove(port_of(manager));
         }
-        if let Some(deadline) = record.deadline {
-            self.deadlines.remove(&(deadline, assoc));
+        self.limited -= usize::from(record.deadline.is_some());
+        if let Some(listed) = record.listed {
+            self.deadlines.remove(&(listed, assoc));
         }
         Some((record.ports, record.last_words))
     }
 
     /// Keeps a message until the association is over. Gives it back if it is.
     pub fn say_last(&mut self, assoc: AssocId, message: Message) -> Option<Message> {
-        match self.records.get_mut(&assoc) {
+        match self.records.get_mut(assoc) {
             Some(record) => {
                 record.last_words.push(message);
                 None
@@ -215,12 +228,12 @@ impl Managers {
     /// The association of a memory object's port.
     #[must_use]
     pub fn find(&self, manager: ManagerId) -> Option<AssocId> {
-        self.by_port.get(&manager).copied()
+        self.by_port.get(port_of(manager)).copied()
     }
 
     /// Charges for a message that will be posted; answers its number.
     fn charge(&mut self, assoc: AssocId, data: Option<ReturnedData>) -> u64 {
-        let record = self.records.get(&assoc);
+        let record = self.records.get(assoc);
         let pages = data.as_ref().map_or(0, |data| (data.size() / vm::PAGE_SIZE) as u32);
         let charge = Charge {
             port: record.and_then(|record| record.manager),
@@ -240,22 +253,22 @@ impl Managers {
 
     fn enter(&mut self, message: Queued) -> u64 {
         self.accounts.add(&message.charge);
-        self.last_number += 1;
-        self.queued.insert(self.last_number, message);
-        self.last_number
+        self.queued.insert(message).to_word()
     }
 
     /// A message is posted to a port on which this task receives: it pays.
     pub fn address(&mut self, assoc: AssocId, number: u64, receiver: Option<SpaceId>) {
         // A port that is on its way to the default pager.
-        let kept = self.records.get(&assoc).filter(|record| record.is_paging).and_then(|record| record.payer);
+        let kept = self.records.get(assoc).filter(|record| record.is_paging).and_then(|record| record.payer);
         let receiver = receiver.or(kept);
-        if let Some(message) = self.queued.get_mut(&number).filter(|message| message.charge.task != receiver) {
+        if let Some(message) =
+            self.queued.get_mut(Id::from_word(number)).filter(|message| message.charge.task != receiver)
+        {
             self.accounts.subtract(&message.charge);
             message.charge.task = receiver;
             self.accounts.add(&message.charge);
         }
-        if let Some(record) = self.records.get_mut(&assoc).filter(|record| record.payer != receiver) {
+        if let Some(record) = self.records.get_mut(assoc).filter(|record| record.payer != receiver) {
             let former = core::mem::replace(&mut record.payer, receiver);
             self.accounts.move_association(former, receiver, record.unasked);
         }
@@ -269,12 +282,12 @@ impl Managers {
 
     /// Whether the task that serves an association may supply one more page unasked.
     fn takes_unasked(&self, assoc: AssocId) -> bool {
-        self.records.get(&assoc).is_none_or(|record| self.accounts.unasked(record.payer) < TASK_UNASKED)
+        self.records.get(assoc).is_none_or(|record| self.accounts.unasked(record.payer) < TASK_UNASKED)
     }
 
     /// Counts one more, or one less.
     fn count_unasked(&mut self, assoc: AssocId, is_more: bool) {
-        if let Some(record) = self.records.get_mut(&assoc) {
+        if let Some(record) = self.records.get_mut(assoc) {
             record.unasked = if is_more { record.unasked + 1 } else { record.unasked - 1 };
             self.accounts.count_unasked(record.payer, is_more);
         }
@@ -282,7 +295,7 @@ impl Managers {
 
     /// Gives back the data of a message that could not be delivered. Gives it back if the message is gone.
     pub fn return_data(&mut self, number: u64, data: ReturnedData) -> Option<ReturnedData> {
-        match self.queued.get_mut(&number) {
+        match self.queued.get_mut(Id::from_word(number)) {
             Some(message) => {
                 message.data = Some(data);
                 None
@@ -293,13 +306,13 @@ impl Managers {
 
     /// Takes the data of a message that is being received.
     pub fn take_data(&mut self, number: u64) -> Option<ReturnedData> {
-        self.queued.get_mut(&number)?.data.take()
+        self.queued.get_mut(Id::from_word(number))?.data.take()
     }
 
     /// A message was received.
     pub fn delivered(&mut self, number: u64) -> Left {
-        let Some(message) = self.queued.remove(&number) else { return Left::default() };
-        if let Some(record) = message.returns.and_then(|assoc| self.records.get_mut(&assoc)) {
+        let Some(message) = self.queued.remove(Id::from_word(number)) else { return Left::default() };
+        if let Some(record) = message.returns.and_then(|assoc| self.records.get_mut(assoc)) {
             record.returns_taken += 1;
         }
         self.left(message)
@@ -307,7 +320,7 @@ impl Managers {
 
     /// A message was destroyed, and nobody received it.
     pub fn destroyed(&mut self, number: u64) -> Left {
-        self.queued.remove(&number).map(|message| self.left(message)).unwrap_or_default()
+        self.queued.remove(Id::from_word(number)).map(|message| self.left(message)).unwrap_or_default()
     }
 
     fn left(&mut self, message: Queued) -> Left {
@@ -315,16 +328,16 @@ impl Managers {
         let was_full = !self.accounts.task_has_room(charge.task);
         let was_crowded = charge.pages > 0 && !self.accounts.pages_have_room(charge.task);
         self.accounts.subtract(&charge);
-        let own = charge.port.and_then(|port| self.by_port.get(&port)).copied();
-        let mut room: Vec<AssocId> = own.filter(|assoc| self.has_room(*assoc)).into_iter().collect();
+        let own = charge.port.and_then(|port| self.by_port.get(port_of(port))).copied();
+        let mut room: SmallVec<[AssocId; 1]> = own.filter(|assoc| self.has_room(*assoc)).into_iter().collect();
         if was_full {
             let others =
                 self.records.iter().filter(|(_, record)| record.payer.is_some() && record.payer == charge.task);
-            room.extend(others.map(|(assoc, _)| *assoc).filter(|assoc| self.has_room(*assoc)));
+            room.extend(others.map(|(assoc, _)| assoc).filter(|assoc| self.has_room(*assoc)));
         } else if was_crowded {
             // Anybody's manager may have waited for that.
             let all = self.records.iter().filter(|(_, record)| !record.is_paging);
-            room.extend(all.map(|(assoc, _)| *assoc).filter(|assoc| self.has_room(*assoc)));
+            room.extend(all.map(|(assoc, _)| assoc).filter(|assoc| self.has_room(*assoc)));
         }
         Left { room, data }
     }
@@ -333,10 +346,13 @@ impl Managers {
     #[must_use]
     pub fn has_room(&self, assoc: AssocId) -> bool {
         // The end of an association is near: what is told no more needs no room.
-        self.records.get(&assoc).is_none_or(|record| {
+        self.records.get(assoc).is_none_or(|record| {
             let queued = record.manager.map_or(0, |manager| self.accounts.port_messages(manager));
-            let has_pages = record.is_paging || self.accounts.pages_have_room(record.payer);
-            queued + 1 < PORT_MESSAGES && self.accounts.task_has_room(record.payer) && has_pages
+            let has_room = match record.is_paging {
+                true => self.accounts.task_has_room(record.payer),
+                false => self.accounts.both_have_room(record.payer),
+            };
+            queued + 1 < PORT_MESSAGES && has_room
         })
     }
 
@@ -358,7 +374,7 @@ impl Managers {
 
     /// Sets how long a manager may be silent, in milliseconds; 0 for ever. `false`: there is no such association.
     pub fn set_limit(&mut self, assoc: AssocId, limit_ms: u32, clock: Clock) -> bool {
-        let Some(record) = self.records.get_mut(&assoc) else { return false };
+        let Some(record) = self.records.get_mut(assoc) else { return false };
         record.limit_ms = limit_ms;
         self.rearm(assoc, clock);
         true
@@ -367,34 +383,52 @@ impl Managers {
     /// Somebody waits for a manager from now on, or nobody does any more. Told anew when the manager gave an answer that
     /// somebody waited for, and others still wait: its time starts anew. Nothing else that it does buys it time.
     pub fn waiting(&mut self, assoc: AssocId, is_waiting: bool, clock: Clock) {
-        if let Some(record) = self.records.get_mut(&assoc) {
+        if let Some(record) = self.records.get_mut(assoc) {
             record.is_waited_for = is_waiting;
         }
         self.rearm(assoc, clock);
     }
 
     fn rearm(&mut self, assoc: AssocId, clock: Clock) {
-        let Some(record) = self.records.get_mut(&assoc) else { return };
-        if let Some(old) = record.deadline.take() {
-            self.deadlines.remove(&(old, assoc));
+        let Some(record) = self.records.get_mut(assoc) else { return };
+        let was_limited = record.deadline.is_some();
+        record.deadline = (record.is_waited_for && record.limit_ms > 0).then(|| clock.after_ms(record.limit_ms));
+        self.limited = self.limited + usize::from(record.deadline.is_some()) - usize::from(was_limited);
+        // A record that is looked at too early is put back then.
+        let Some(deadline) = record.deadline.filter(|deadline| record.listed.is_none_or(|listed| *deadline < listed))
+        else {
+            return;
+        };
+        if let Some(listed) = record.listed.replace(deadline) {
+            self.deadlines.remove(&(listed, assoc));
         }
-        if record.is_waited_for && record.limit_ms > 0 {
-            let deadline = clock.after_ms(record.limit_ms);
-            record.deadline = Some(deadline);
-            self.deadlines.insert((deadline, assoc));
-        }
+        self.deadlines.insert((deadline, assoc));
     }
 
     /// Whether some manager has a time limit just now.
     #[must_use]
-    pub fn has_deadline(&self) -> bool {
-        !self.deadlines.is_empty()
+    pub const fn has_deadline(&self) -> bool {
+        self.limited > 0
     }
 
     /// A manager whose time is over. Its time starts anew.
     pub fn next_overdue(&mut self, clock: Clock) -> Option<AssocId> {
-        let (_, assoc) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= clock.now())?;
-        self.rearm(assoc, clock);
-        Some(assoc)
+        loop {
+            let (listed, assoc) = *self.deadlines.first().filter(|(listed, _)| *listed <= clock.now())?;
+            self.deadlines.remove(&(listed, assoc));
+            let Some(record) = self.records.get_mut(assoc) else { continue };
+            record.listed = None;
+            match record.deadline {
+                None => {}
+                Some(deadline) if deadline > clock.now() => {
+                    record.listed = Some(deadline);
+                    self.deadlines.insert((deadline, assoc));
+                }
+                Some(_) => {
+                    self.rearm(assoc, clock);
+                    return Some(assoc);
+                }
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use vm::{AssocId, ManagerId, Prot, ReturnedData, ReturnedPages};
 
 use alloc::vec::Vec;
 
-use super::{Managers, PORT_MESSAGES, Record};
+use super::{Managers, PORT_MESSAGES, Record, port_of};
 use crate::hardware::Hardware;
 use crate::machine::Machine;
 use crate::port::PortId;
@@ -45,7 +45,7 @@ impl Managers {
             return Err(KernReturn::RESOURCE_SHORTAGE);
         }
         self.records.insert(assoc, Record { manager: Some(manager), ..Record::new(MANAGER_DEADLINE_MS) });
-        self.by_port.insert(manager, assoc);
+        self.by_port.insert(port_of(manager), assoc);
         let number = self.charge(assoc, None);
         self.outbox.push_back(Told::Init(assoc, number));
         Ok(())
@@ -89,6 +89,7 @@ impl Record {
             limit_ms,
             is_waited_for: false,
             deadline: None,
+            listed: None,
             returns_taken: 0,
             unasked: 0,
             last_words: Vec::new(),
@@ -146,7 +147,7 @@ impl<M: Machine> vm::Pager for Hardware<M> {
     }
 
     fn returns_taken(&self, assoc: AssocId) -> u64 {
-        self.managers.records.get(&assoc).map_or(u64::MAX, |record| record.returns_taken)
+        self.managers.records.get(assoc).map_or(u64::MAX, |record| record.returns_taken)
     }
 
     fn synchronize(&mut self, assoc: AssocId, offset: u64, length: u64, flags: u32) {

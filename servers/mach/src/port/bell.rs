@@ -97,9 +97,11 @@ impl Ports {
     /// A message is about to be appended to the queue of a port: rings, if the queue was empty.
     pub(super) fn ring_if_empty(&mut self, port: PortId) {
         let Some(p) = self.ports.get(port).filter(|p| p.queue.is_empty()) else { return };
-        self.events.extend(p.bells.iter().copied().map(Event::Ring));
-        if let Some(set) = p.set.and_then(|set| self.sets.get(set)) {
-            self.events.extend(set.bells.iter().copied().map(Event::Ring));
+        let set = p.set.and_then(|set| self.sets.get(set));
+        for bells in [Some(&p.bells), set.map(|set| &set.bells)].into_iter().flatten() {
+            if !bells.is_empty() {
+                self.events.extend(bells.iter().copied().map(Event::Ring));
+            }
         }
     }
 

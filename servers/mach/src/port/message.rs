@@ -179,18 +179,10 @@ pub struct Delivered {
     pub local_disposition: u8,
     /// The port's payload.
     pub payload: Option<u64>,
-    /// Message id.
-    pub id: i32,
-    /// Sequence number.
-    pub sequence: u32,
-    /// Data.
-    pub words: Data,
-    /// Bytes of data.
-    pub bytes: usize,
     /// Rights in the body.
     pub rights: DeliveredRights,
-    /// Who made it.
-    pub origin: Origin,
+    /// The rest of the message, which has no rights any more.
+    pub message: Box<Message>,
 }
 
 impl Ports {
@@ -527,23 +519,12 @@ impl Ports {
         match self.copy_out(space, reply) {
             Ok(name) => remote.name = name,
             Err(_) => {
-                let id = message.id;
-                let (sequence, origin) = (message.sequence, message.origin);
-                self.destroy_message(*message);
-                let trouble = Some(HEADER_NO_SPACE);
-                return Delivered {
-                    trouble,
-                    remote,
-                    local,
-                    local_disposition,
-                    payload,
-                    id,
-                    sequence,
-                    words: Data::new(),
-                    bytes: 0,
-                    rights: DeliveredRights::new(),
-                    origin,
-                };
+                // What it would have brought is destroyed.
+                (message.words, message.bytes) = (Data::new(), 0);
+                let rights = core::mem::take(&mut message.rights);
+                rights.into_iter().for_each(|right| self.release(right));
+                let (trouble, rights) = (Some(HEADER_NO_SPACE), DeliveredRights::new());
+                return Delivered { trouble, remote, local, local_disposition, payload, rights, message };
             }
         }
         let mut rights = DeliveredRights::new();
@@ -555,14 +536,15 @@ impl Ports {
             });
             rights.push(DeliveredRight { name, disposition });
         }
-        let Message { id, sequence, words, bytes, origin, .. } = *message;
-        Delivered { trouble, remote, local, local_disposition, payload, id, sequence, words, bytes, rights, origin }
+        Delivered { trouble, remote, local, local_disposition, payload, rights, message }
     }
 
     /// Gives a message back to its sender, whose send timed out or was interrupted: the pseudo-receive of D.6.
     /// Destination and reply are not swapped.
-    pub fn give_back(&mut self, space: SpaceId, message: Message) -> Delivered {
-        let Message { destination, reply, id, words, bytes, rights, origin, .. } = message;
+    pub fn give_back(&mut self, space: SpaceId, mut message: Box<Message>) -> Delivered {
+        message.sequence = 0;
+        let destination = core::mem::replace(&mut message.destination, Right::Null);
+        let (reply, rights) = (message.take_reply(), core::mem::take(&mut message.rights));
         let mut trouble = None;
         let mut out = |ports: &mut Self, right: Right| {
             let disposition = if right == Right::Null { 0 } else { right.received_disposition() };
@@ -575,19 +557,8 @@ impl Ports {
         let remote = out(self, destination);
         let back = out(self, reply);
         let rights = rights.into_iter().map(|right| out(self, right)).collect();
-        Delivered {
-            trouble,
-            remote,
-            local: back.name,
-            local_disposition: back.disposition,
-            payload: None,
-            id,
-            sequence: 0,
-            words,
-            bytes,
-            rights,
-            origin,
-        }
+        let (local, local_disposition) = (back.name, back.disposition);
+        Delivered { trouble, remote, local, local_disposition, payload: None, rights, message }
     }
 
     /// Uses up the right that addressed a message, now that it is received.

@@ -58,7 +58,7 @@ pub use message::{
     Sent,
 };
 pub use notify::{Notification, RequestKind};
-pub use operation::{MessageOperation, Progress};
+pub use operation::{MessageOperation, Progress, Reply, With};
 pub use right::{Disposition, Right, RightKind};
 pub use space::{NameType, ReceiveStatus};
 

@@ -14,8 +14,9 @@
 
 use alloc::boxed::Box;
 
-use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
+use mach_protocol::message::{CarriedRight, Landing, MsgHeader, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend};
 use mach_protocol::port::Disposition as WireDisposition;
+use mach_protocol::wire::Words;
 use smallvec::SmallVec;
 
 use super::{
@@ -43,7 +44,7 @@ pub struct MessageOperation {
 #[derive(Debug)]
 pub enum Progress {
     /// The call is over.
-    Done(MsgReply),
+    Done(Reply),
     /// Step again when the waiter is woken; call [`MessageOperation::time_out`] after so many milliseconds, if any.
     Wait(Option<u32>),
     /// The message is a call on an object of the server's. Serve or destroy it, then step again.
@@ -51,6 +52,60 @@ pub enum Progress {
     /// A message with this mark was received that brings memory: give the memory a place in the receiver, then call
     /// [`MessageOperation::attached`].
     Attach(u64),
+}
+
+/// What `mach_msg` answers.
+#[derive(Debug)]
+pub struct Reply {
+    /// The `mach_msg_return_t`.
+    pub code: KernReturn,
+    /// What comes with it.
+    pub message: With,
+}
+
+/// What comes with the code of a `mach_msg`.
+#[derive(Debug)]
+pub enum With {
+    /// Nothing.
+    Nothing,
+    /// The message that was received, or comes back.
+    Message(Delivered),
+    /// The header of one that was too large.
+    Header(MsgHeader),
+}
+
+impl Reply {
+    const fn code(code: KernReturn) -> Self {
+        Self { code, message: With::Nothing }
+    }
+
+    fn of(delivered: Delivered) -> Self {
+        Self { code: delivered.trouble.unwrap_or(KernReturn::SUCCESS), message: With::Message(delivered) }
+    }
+
+    /// Adds the words of the answer.
+    pub fn pack_into(&self, words: &mut Words) {
+        let delivered = match &self.message {
+            With::Nothing => return MsgReply::pack_code(words, self.code),
+            With::Header(header) => return MsgReply::pack_message(words, self.code, header, [].into_iter(), (&[], 0)),
+            With::Message(delivered) => delivered,
+        };
+        let Delivered { remote, local, local_disposition, payload, rights, message, .. } = delivered;
+        let header = MsgHeader {
+            remote: carried(remote),
+            local: CarriedRight { name: *local, disposition: WireDisposition(u32::from(*local_disposition)) },
+            payload: *payload,
+            id: message.id,
+            seqno: message.sequence,
+            is_from_server: message.origin == Origin::Server,
+        };
+        let data = (message.words.as_slice(), message.bytes);
+        MsgReply::pack_message(words, self.code, &header, rights.iter().map(carried), data);
+    }
+}
+
+fn carried(right: &DeliveredRight) -> CarriedRight {
+    CarriedRight { name: right.name, disposition: WireDisposition(u32::from(right.disposition)) }
 }
 
 impl MessageOperation {
@@ -109,17 +164,16 @@ impl MessageOperation {
 
     /// The memory that came with the message is at this address of the receiver's; `None`: there was no room for it, so the
     /// message waits as if it had not been received, and the receive fails.
-    pub fn attached(&mut self, ports: &mut Ports, address: Option<u64>) -> MsgReply {
+    pub fn attached(&mut self, ports: &mut Ports, address: Option<u64>) -> Reply {
         let Phase::Attaching { mut message, port } = core::mem::replace(&mut self.phase, Phase::Over) else {
-            return MsgReply { code: KernReturn::FAILURE, message: None };
+            return Reply::code(KernReturn::FAILURE);
         };
         if address.is_none() {
             ports.put_back(port, message);
-            return MsgReply { code: BODY_NO_ROOM, message: None };
+            return Reply::code(BODY_NO_ROOM);
         }
         message.place_memory(address);
-        let delivered = ports.deliver(self.space, message, port);
-        MsgReply { code: delivered.trouble.unwrap_or(KernReturn::SUCCESS), message: Some(to_wire(&delivered)) }
+        Reply::of(ports.deliver(self.space, message, port))
     }
 
     fn step_receive(&mut self, ports: &mut Ports, receive: MsgReceive) -> Progress {
@@ -138,8 +192,7 @@ impl MessageOperation {
                         self.phase = Phase::Attaching { message, port };
                         return Progress::Attach(mark.number);
                     }
-                    let delivered = ports.deliver(self.space, message, port);
-                    return done_with(delivered.trouble.unwrap_or(KernReturn::SUCCESS), &delivered);
+                    return Progress::Done(Reply::of(ports.deliver(self.space, message, port)));
                 }
                 if receive.option.contains(MsgOption::RCV_LARGE) {
                     ports.put_back(port, message);
@@ -147,12 +200,16 @@ impl MessageOperation {
                 }
                 let (id, sequence) = (message.id, message.sequence);
                 ports.destroy_message(*message);
-                let mut header = PortMessage::new(id);
-                header.header.seqno = sequence;
-                header.header.local.name = receive.name;
-                Progress::Done(MsgReply { code: KernReturn::RCV_TOO_LARGE, message: Some(header) })
+                let local = CarriedRight { name: receive.name, ..CarriedRight::default() };
+                let header = MsgHeader { id, seqno: sequence, local, ..MsgHeader::default() };
+                Progress::Done(Reply { code: KernReturn::RCV_TOO_LARGE, message: With::Header(header) })
             }
         }
+    }
+
+    /// Where the caller wants the memory that comes with a message.
+    pub fn landing(&self) -> Landing {
+        self.receive.map_or(Landing::default(), |receive| receive.landing)
     }
 
     /// Whether what it waits for, or will wait for next, is a message to receive.
@@ -161,19 +218,19 @@ impl MessageOperation {
     }
 
     /// The time limit given by [`Progress::Wait`] is over.
-    pub fn time_out(&mut self, ports: &mut Ports) -> MsgReply {
+    pub fn time_out(&mut self, ports: &mut Ports) -> Reply {
         self.give_up(ports, KernReturn::SEND_TIMED_OUT, KernReturn::RCV_TIMED_OUT)
     }
 
     /// The thread was aborted while it waited.
-    pub fn interrupt(&mut self, ports: &mut Ports) -> MsgReply {
+    pub fn interrupt(&mut self, ports: &mut Ports) -> Reply {
         self.give_up(ports, KernReturn::SEND_INTERRUPTED, KernReturn::RCV_INTERRUPTED)
     }
 
     /// The port that it receives on died or was moved: [`super::Event::ReceiveFails`].
-    pub fn receive_failed(&mut self, code: KernReturn) -> MsgReply {
+    pub fn receive_failed(&mut self, code: KernReturn) -> Reply {
         self.phase = Phase::Over;
-        MsgReply { code, message: None }
+        Reply::code(code)
     }
 
     /// Nobody wants the answer any more: what it would have sent is destroyed, what it would have received waits again.
@@ -186,7 +243,7 @@ impl MessageOperation {
         }
     }
 
-    fn give_up(&mut self, ports: &mut Ports, sending: KernReturn, receiving: KernReturn) -> MsgReply {
+    fn give_up(&mut self, ports: &mut Ports, sending: KernReturn, receiving: KernReturn) -> Reply {
         self.leave_queues(ports);
         let progress = match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Sending { message, .. } => self.return_message(ports, message, sending),
@@ -198,7 +255,7 @@ impl MessageOperation {
         };
         match progress {
             Progress::Done(reply) => reply,
-            _ => MsgReply { code: receiving, message: None },
+            _ => Reply::code(receiving),
         }
     }
 
@@ -215,8 +272,8 @@ impl MessageOperation {
     }
 
     fn return_message(&self, ports: &mut Ports, message: Box<Message>, code: KernReturn) -> Progress {
-        let back = ports.give_back(self.space, *message);
-        done_with(code, &back)
+        let message = With::Message(ports.give_back(self.space, message));
+        Progress::Done(Reply { code, message })
     }
 }
 
@@ -238,27 +295,5 @@ fn copy_in(ports: &mut Ports, space: SpaceId, send: &MsgSend) -> Result<Message,
 }
 
 fn done(code: KernReturn) -> Progress {
-    Progress::Done(MsgReply { code, message: None })
-}
-
-fn done_with(code: KernReturn, delivered: &Delivered) -> Progress {
-    Progress::Done(MsgReply { code, message: Some(to_wire(delivered)) })
-}
-
-fn to_wire(delivered: &Delivered) -> PortMessage {
-    let right =
-        |r: &DeliveredRight| CarriedRight { name: r.name, disposition: WireDisposition(u32::from(r.disposition)) };
-    let mut message = PortMessage::with_words(delivered.id, &delivered.words);
-    message.truncate(delivered.bytes);
-    message.header.remote = right(&delivered.remote);
-    message.header.local =
-        CarriedRight { name: delivered.local, disposition: WireDisposition(u32::from(delivered.local_disposition)) };
-    message.header.payload = delivered.payload;
-    message.header.seqno = delivered.sequence;
-    message.header.is_from_server = delivered.origin == Origin::Server;
-    for r in &delivered.rights {
-        // What was copied in together fits together.
-        let _ = message.push_right(right(r));
-    }
-    message
+    Progress::Done(Reply::code(code))
 }

@@ -120,13 +120,39 @@ impl Ports {
     /// Lets a right go, and everything that hangs on it: a receive right kills its port, the last send right
     /// may fire a no-senders notification, a send-once right is answered by message 71.
     pub fn release(&mut self, right: Right) {
-        self.doom(right);
-        self.release_doomed();
+        if !self.is_released(&right) {
+            self.doom(right);
+            self.release_doomed();
+        }
+    }
+
+    /// Lets a right go on which nothing hangs. `false`: something does, and nothing was done.
+    #[inline]
+    fn is_released(&mut self, right: &Right) -> bool {
+        match right {
+            Right::Null | Right::Dead => true,
+            Right::Send(port) => match self.ports.get_mut(*port) {
+                Some(p) if p.send_rights > 1 => {
+                    p.send_rights -= 1;
+                    true
+                }
+                Some(_) => false,
+                None => true,
+            },
+            Right::SendOnce(_) | Right::Receive(_) => false,
+        }
     }
 
     /// Releases rights until none is left. Released rights add the rights in their messages to the list, so
     /// chains of ports in messages cost no stack.
+    #[inline]
     pub(super) fn release_doomed(&mut self) {
+        if !self.doomed.is_empty() {
+            self.release_all_doomed();
+        }
+    }
+
+    fn release_all_doomed(&mut self) {
         while let Some(doomed) = self.doomed.pop() {
             match doomed {
                 Doomed::Right(right) => self.release_one(right),

@@ -2,7 +2,7 @@
 
 use super::right::Disposition;
 use super::table::Entry;
-use super::{DEAD, Doomed, KernReturn, NULL, Name, Ports, REFERENCES_MAX, Receiver, Right, SEND_ONCE_MAX, SpaceId};
+use super::{DEAD, KernReturn, NULL, Name, Ports, REFERENCES_MAX, Receiver, Right, SEND_ONCE_MAX, SpaceId};
 
 impl Ports {
     /// `mach_port_insert_right` (3215): puts a right, taken from the caller already, under a name of the space.
@@ -117,10 +117,11 @@ impl Ports {
             Right::Send(port) => match s.table.get_mut(name) {
                 Some(Entry::Port { send, .. }) => {
                     // The entry counts once for the port, however many references it has (PORT-2).
-                    if *send > 0 {
-                        self.doomed.push(Doomed::Right(Right::Send(port)));
-                    }
+                    let is_counted = *send > 0;
                     *send = (*send + 1).min(REFERENCES_MAX);
+                    if is_counted {
+                        self.release_send(port);
+                    }
                 }
                 _ => s.table.insert(name, Entry::Port { port, receive: false, send: 1, request: None }),
             },

@@ -3,9 +3,8 @@
 
 use alloc::boxed::Box;
 
-use mach_protocol::memory_object::SupplyAndReceiveReply;
-use mach_protocol::message::{MsgReply, MsgRequest};
-use mach_protocol::wire::Words;
+use mach_protocol::message::{Landing, MsgRequest};
+use mach_protocol::wire::{Wire, Words};
 use vm::{Operation, Step};
 
 use super::operation::{Op, Progress, Work};
@@ -44,11 +43,13 @@ impl MsgWork {
     }
 
     /// The answer that a reply makes.
-    fn pack(&self, received: MsgReply) -> Words {
-        match self.supplied {
-            Some(supplied) => SupplyAndReceiveReply { supplied, received }.pack(),
-            None => received.pack(),
+    fn pack(&self, received: &port::Reply) -> Words {
+        let mut words = Words::new();
+        if let Some(supplied) = self.supplied {
+            supplied.0.pack(&mut words);
         }
+        received.pack_into(&mut words);
+        words
     }
 
     /// Gives it up: what it would have sent is destroyed, what it would have received waits again.
@@ -74,7 +75,7 @@ impl MsgWork {
             return None;
         }
         let reply = self.operation.interrupt(ports);
-        Some(self.pack(reply))
+        Some(self.pack(&reply))
     }
 }
 
@@ -100,19 +101,23 @@ impl<M: Machine> Server<M> {
         }
         if let Some(code) = failure {
             let reply = work.operation.receive_failed(code);
-            return Progress::Done(work.pack(reply));
+            return Progress::Done(work.pack(&reply));
         }
         if is_late {
             let reply = work.operation.time_out(&mut self.ports);
-            return Progress::Done(work.pack(reply));
+            return Progress::Done(work.pack(&reply));
         }
         loop {
             match work.operation.step(&mut self.ports) {
-                port::Progress::Done(reply) => return Progress::Done(work.pack(reply)),
+                port::Progress::Done(reply) => return Progress::Done(work.pack(&reply)),
                 port::Progress::Serve(object, message) => self.serve(object, *message),
                 port::Progress::Attach(number) => {
                     self.ops.set_deadline(id, None);
                     let data = self.hw.managers.take_data(number);
+                    let data = match data.ok_or(None).and_then(|data| self.land(work, data).map_err(Some)) {
+                        Ok(reply) => return Progress::Done(work.pack(&reply)),
+                        Err(data) => data,
+                    };
                     work.attaching = data.map(|data| Box::new((number, vm::MapReturned::new(work.map, data))));
                     return self.attach(work);
                 }
@@ -129,6 +134,15 @@ impl<M: Machine> Server<M> {
         }
     }
 
+    /// Copies the memory that came with a message to where the receiver wants it, and then delivers the message. Gives the
+    /// memory back if it wants it nowhere, or it does not fit there.
+    fn land(&mut self, work: &mut MsgWork, data: vm::ReturnedData) -> Result<port::Reply, vm::ReturnedData> {
+        let Landing { address, size } = work.operation.landing();
+        let Some(end) = address.checked_add(size).filter(|_| size > 0) else { return Err(data) };
+        self.vm.land_returned(&mut self.hw, work.map, vm::Range { start: address, end }, data)?;
+        Ok(work.operation.attached(&mut self.ports, Some(address)))
+    }
+
     /// Gives the memory that came with a message a place in the receiver, and then delivers the message.
     fn attach(&mut self, work: &mut MsgWork) -> Progress {
         let address = match work.attaching.as_mut().map(|attaching| attaching.1.step(&mut self.vm, &mut self.hw)) {
@@ -139,6 +153,6 @@ impl<M: Machine> Server<M> {
         };
         work.detach(&mut self.vm, &mut self.hw.managers);
         let reply = work.operation.attached(&mut self.ports, address);
-        Progress::Done(work.pack(reply))
+        Progress::Done(work.pack(&reply))
     }
 }

@@ -269,10 +269,15 @@ impl<M: Machine> Server<M> {
         }
     }
 
-    /// Enters an operation that has to know its id and takes its first step.
+    /// Enters an operation that has to know its id and takes its first step. Its caller is the thread that is being served.
     fn begin_with(&mut self, caller: Option<ThreadId>, request: u32, make: impl FnOnce(OpId) -> Op) {
         match self.enter(caller, make) {
-            Some(id) => self.step(id),
+            Some(id) => {
+                if caller.is_none() {
+                    self.set_need(None);
+                }
+                self.step_as(id);
+            }
             None => self.refuse(caller, request),
         }
     }
@@ -295,9 +300,16 @@ impl<M: Machine> Server<M> {
 
     /// Takes one step of an operation.
     fn step(&mut self, id: OpId) {
+        let Some(op) = self.ops.get_mut(id) else { return };
+        let caller = op.caller;
+        self.set_need(caller);
+        self.step_as(id);
+    }
+
+    /// Takes one step of an operation. It is said already for whom memory is taken.
+    fn step_as(&mut self, id: OpId) {
         let Some(mut op) = self.ops.take(id) else { return };
         let Op { caller, request, is_abandoned, turn, .. } = op;
-        self.set_need(caller);
         if is_abandoned {
             // Nobody waits for it: it need not go on at others' cost.
             self.hw.need = Need::Ordinary;

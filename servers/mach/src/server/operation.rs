@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use arena::{Arena, Id};
 use mach_protocol::wire::Words;
@@ -133,18 +134,73 @@ impl Place {
     }
 }
 
+/// Who waits for the same.
+type Waiters = SmallVec<[OpId; 2]>;
+
+/// Who waits for what. While few things are waited for, they are not kept in order. Invariant: each is in one of the two.
+#[derive(Debug, Default)]
+struct Waiting {
+    few: Vec<(vm::WaitOn, Waiters)>,
+    many: BTreeMap<vm::WaitOn, Waiters>,
+}
+
+/// Things that are waited for before they are kept in order.
+const FEW: usize = 8;
+
+impl Waiting {
+    const fn new() -> Self {
+        Self { few: Vec::new(), many: BTreeMap::new() }
+    }
+
+    fn get_mut(&mut self, on: vm::WaitOn) -> Option<&mut Waiters> {
+        match self.few.iter_mut().find(|(other, _)| *other == on) {
+            Some((_, waiters)) => Some(waiters),
+            None if self.many.is_empty() => None,
+            None => self.many.get_mut(&on),
+        }
+    }
+
+    fn add(&mut self, on: vm::WaitOn, id: OpId) {
+        if let Some(waiters) = self.get_mut(on) {
+            waiters.push(id);
+        } else if self.few.len() < FEW {
+            self.few.push((on, Waiters::from_iter([id])));
+        } else {
+            self.many.insert(on, Waiters::from_iter([id]));
+        }
+    }
+
+    /// Takes out all who wait for something.
+    fn take(&mut self, on: vm::WaitOn) -> Waiters {
+        match self.few.iter().position(|(other, _)| *other == on) {
+            Some(place) => self.few.swap_remove(place).1,
+            None if self.many.is_empty() => Waiters::new(),
+            None => self.many.remove(&on).unwrap_or_default(),
+        }
+    }
+
+    /// One waits no more.
+    fn forget(&mut self, on: vm::WaitOn, id: OpId) {
+        let Some(waiters) = self.get_mut(on) else { return };
+        waiters.retain(|other| *other != id);
+        if waiters.is_empty() {
+            self.take(on);
+        }
+    }
+}
+
 /// All operations.
 #[derive(Debug)]
 pub(super) struct Ops {
     table: Arena<Place>,
     ready: VecDeque<OpId>,
-    waiting: BTreeMap<vm::WaitOn, SmallVec<[OpId; 2]>>,
+    waiting: Waiting,
     deadlines: BTreeSet<(u64, OpId)>,
 }
 
 impl Ops {
     pub(super) const fn new() -> Self {
-        Self { table: Arena::new(), ready: VecDeque::new(), waiting: BTreeMap::new(), deadlines: BTreeSet::new() }
+        Self { table: Arena::new(), ready: VecDeque::new(), waiting: Waiting::new(), deadlines: BTreeSet::new() }
     }
 
     /// Whether there is no operation at all.
@@ -237,7 +293,7 @@ impl Ops {
     pub(super) fn wait_vm(&mut self, id: OpId, on: vm::WaitOn) {
         if let Some(place) = self.table.get_mut(id) {
             place.on = Some(on);
-            self.waiting.entry(on).or_default().push(id);
+            self.waiting.add(on, id);
         }
     }
 
@@ -256,7 +312,7 @@ impl Ops {
 
     /// Makes everything ready that waits for `what`, and tells it how the wait ended.
     pub(super) fn wake_vm(&mut self, what: vm::WaitOn, wake: vm::Wake) {
-        for id in self.waiting.remove(&what).unwrap_or_default() {
+        for id in self.waiting.take(what) {
             if let Some(place) = self.table.get_mut(id) {
                 place.on = None;
                 if let Some(op) = place.op() {
@@ -278,9 +334,7 @@ impl Ops {
         if let Some(op) = place.op() {
             op.wake = wake;
         }
-        if let Some(ids) = self.waiting.get_mut(&on) {
-            ids.retain(|other| *other != id);
-        }
+        self.waiting.forget(on, id);
         self.make_ready(id);
     }
 
@@ -315,8 +369,8 @@ impl Ops {
         if let Some(deadline) = place.deadline {
             self.deadlines.remove(&(deadline, id));
         }
-        if let Some(ids) = place.on.and_then(|on| self.waiting.get_mut(&on)) {
-            ids.retain(|other| *other != id);
+        if let Some(on) = place.on {
+            self.waiting.forget(on, id);
         }
         place.op.has_frame
     }
@@ -324,7 +378,7 @@ impl Ops {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -353,6 +407,35 @@ mod tests {
         assert!(!ops.has_deadline());
         ops.expire(9);
         assert!(ops.next_ready().is_none_or(|id| ops.take(id).is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn waiting_is_a_map_of_lists(steps in proptest::collection::vec((0..4_u8, 0..20_u32, 0..4_u32), 0..200)) {
+            let (mut waiting, mut model) = (Waiting::new(), BTreeMap::<_, Vec<OpId>>::new());
+            for (what, on, id) in steps {
+                let (on, id) = (vm::WaitOn::Page(vm::Id::new(on, 1)), OpId::new(id, 1));
+                match what {
+                    0 => {
+                        let taken = model.remove(&on).unwrap_or_default();
+                        let is = waiting.take(on);
+                        prop_assert_eq!(is.as_slice(), taken.as_slice());
+                    }
+                    1 => {
+                        waiting.forget(on, id);
+                        model.entry(on).or_default().retain(|other| *other != id);
+                        model.retain(|_, ids| !ids.is_empty());
+                    }
+                    _ if model.get(&on).is_some_and(|ids| ids.contains(&id)) => {}
+                    _ => {
+                        waiting.add(on, id);
+                        model.entry(on).or_default().push(id);
+                    }
+                }
+                prop_assert_eq!(waiting.few.len() + waiting.many.len(), model.len());
+                prop_assert!(model.iter().all(|(on, ids)| waiting.get_mut(*on).is_some_and(|is| is.as_slice() == ids.as_slice())));
+            }
+        }
     }
 
     #[test]

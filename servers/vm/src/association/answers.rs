@@ -130,7 +130,7 @@ impl Vm {
         let object = record.object;
         let mut next = range.start;
         while let Some(record) = self.associations.get(assoc)
-            && let Some(offset) = record.owed.range(next..range.end.max(next)).next().copied()
+            && let Some(offset) = record.owed.first(next, range.end)
         {
             next = offset + 1;
             let page = self.objects.get(object).and_then(|object| object.pages.get(&offset).copied());
@@ -217,7 +217,7 @@ impl Vm {
         let Some(record) = self.associations.get_mut(assoc) else { return };
         let object = record.object;
         let is_paging = record.manager.is_none();
-        for offset in core::mem::take(&mut record.owed) {
+        for offset in core::mem::take(&mut record.owed).iter() {
             if is_paging {
                 env.redeem_frame();
             }

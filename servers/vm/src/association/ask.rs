@@ -52,7 +52,7 @@ impl Vm {
     /// Whether one page more may be asked for.
     fn may_ask<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64) -> Result<(), Access> {
         let Some(record) = self.associations.get(assoc) else { return Ok(()) };
-        if record.owed.len() >= MAX_OWED && !record.owed.contains(&offset) {
+        if record.owed.len() >= MAX_OWED && !record.owed.contains(offset) {
             return Err(self.wait(env, WaitOn::Manager(assoc)));
         }
         if !env.has_room(assoc) {
@@ -159,7 +159,7 @@ impl Vm {
     pub(crate) fn settle<E: Env>(&mut self, env: &mut E, assoc: AssocId, offset: u64, why: Settled) {
         let Some(record) = self.associations.get_mut(assoc) else { return };
         let was_full = record.owed.len() >= MAX_OWED;
-        if !record.owed.remove(&offset) {
+        if !record.owed.remove(offset) {
             return;
         }
         record.lingers |= why == Settled::AsksAgain;
@@ -197,8 +197,7 @@ impl Vm {
         }
         let Some(assoc) = self.association_of(id) else { return };
         // Nothing is waited for but pages that are owed, of which there are not many, and the manager in general.
-        let next_owed =
-            |vm: &Vm, from: u64| vm.associations.get(assoc)?.owed.range(from..part.end.max(from)).next().copied();
+        let next_owed = |vm: &Vm, from: u64| vm.associations.get(assoc)?.owed.first(from, part.end);
         let mut from = part.start;
         while let Some(offset) = next_owed(self, from) {
             if let Some(page) = self.objects.get(id).and_then(|object| object.pages.get(&offset)).copied() {

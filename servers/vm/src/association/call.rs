@@ -33,8 +33,8 @@ impl Vm {
         let failed = Access::Fail(KernReturn::MEMORY_ERROR);
         let Some(record) = self.associations.get(assoc) else { return Err(failed) };
         let old = record.object;
-        if let Some(offset) = record.owed.range(part.start..part.end).next() {
-            let page = self.objects.get(old).and_then(|object| object.pages.get(offset).copied());
+        if let Some(offset) = record.owed.first(part.start, part.end) {
+            let page = self.objects.get(old).and_then(|object| object.pages.get(&offset).copied());
             // That others do not get their page is no reason not to copy; that nobody wants the copy is one.
             self.failure = self.failure.filter(|error| *error == KernReturn::ABORTED);
             return Err(page.map_or(failed, |page| self.wait(env, WaitOn::Page(page))));

@@ -40,18 +40,20 @@ mod answers;
 mod ask;
 mod call;
 mod lock;
+mod owed;
 mod retire;
 mod returned;
 mod supply;
 mod sweep;
 mod synchronize;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 
 pub(crate) use acquire::NotAcquired;
 pub use answers::Attributes;
 pub(crate) use ask::Settled;
 pub use lock::{LockArgs, LockRequest};
+pub(crate) use owed::Owed;
 pub(crate) use retire::Retired;
 pub(crate) use returned::{Keep, Run};
 pub use returned::{MapReturned, ReturnedData, ReturnedPages};
@@ -107,7 +109,7 @@ pub struct Association {
     /// Pages are thrown away at the end.
     pub(crate) is_temporary: bool,
     /// The pages that the manager owes an answer for.
-    pub(crate) owed: BTreeSet<u64>,
+    pub(crate) owed: Owed,
     pub(crate) unsolicited: u32,
     /// Lock requests in the order received; the first one is at work.
     pub(crate) turns: VecDeque<u64>,
@@ -137,7 +139,7 @@ impl Association {
             may_cache: false,
             strategy: CopyStrategy::Delay,
             is_temporary: false,
-            owed: BTreeSet::new(),
+            owed: Owed::new(),
             unsolicited: 0,
             turns: VecDeque::new(),
             next_turn: 0,

@@ -6,12 +6,14 @@ use alloc::vec::Vec;
 use mach_protocol::{KernResult, KernReturn};
 
 use super::{MAX_RETURN, Settled};
+use crate::fault::plan::By;
+use crate::fault::resume::Access;
 use crate::map::allocate::{Enterer, Placement};
 use crate::map::entry::{Attributes, Backing, Entry};
 use crate::object::Object;
 use crate::page::{Page, PageState};
 use crate::pmap::Fill;
-use crate::range::Range;
+use crate::range::{Range, is_aligned};
 use crate::step::{Cancel, Env, Operation, Step, WaitOn, Wake};
 use crate::types::{AssocId, FrameId, MapId, ObjectId, PAGE_SIZE, PageId, Prot};
 use crate::vm::Vm;
@@ -237,6 +239,63 @@ impl Vm {
                 env.remove(space, start + offset, start + offset + PAGE_SIZE, 1);
                 return;
             }
+        }
+    }
+}
+
+impl Vm {
+    /// Copies the data of a received message to memory that the receiver has, and lets the pages go: in a step, without
+    /// waiting.
+    ///
+    /// # Errors
+    /// The data, if that is not possible now: the place does not hold it, or may not be written, or somebody works on the map,
+    /// or a page of it would have to be waited for. Some of the place may be written.
+    pub fn land_returned<E: Env>(
+        &mut self,
+        env: &mut E,
+        map: MapId,
+        place: Range,
+        data: ReturnedData,
+    ) -> Result<(), ReturnedData> {
+        if self.copy_to_place(env, map, place, &data) {
+            self.free_returned(env, data.object);
+            Ok(())
+        } else {
+            Err(data)
+        }
+    }
+
+    fn copy_to_place<E: Env>(&mut self, env: &mut E, map: MapId, place: Range, data: &ReturnedData) -> bool {
+        let is_place = is_aligned(place.start) && data.size <= place.size();
+        let range = Range { end: place.start + data.size, ..place };
+        if !is_place || self.is_locked(&[map]).is_some() || self.check_access(map, range, Prot::WRITE).is_err() {
+            return false;
+        }
+        if env.prepare_step().is_err() {
+            return false;
+        }
+        for offset in (0..data.size).step_by(PAGE_SIZE as usize) {
+            let Access::Frame { frame: to, .. } = self.resolve(env, map, place.start + offset, Prot::WRITE, By::Server)
+            else {
+                return false;
+            };
+            let page = self.objects.get(data.object).and_then(|object| object.pages.get(&offset));
+            let Some(from) = page.and_then(|page| self.pages.get(*page)).and_then(|page| page.state.frame()) else {
+                return false;
+            };
+            env.copy_frame(from, to);
+        }
+        true
+    }
+
+    /// Frees the object of a message, which nobody has mapped, with its pages, which are in no queue.
+    fn free_returned<E: Env>(&mut self, env: &mut E, object: ObjectId) {
+        let Some(object) = self.objects.remove(object) else { return };
+        for id in object.pages.values() {
+            self.forget_laundry(*id);
+            let Some(frame) = self.pages.remove(*id).and_then(|page| page.state.frame()) else { continue };
+            env.free_frame(frame);
+            self.counters.resident -= 1;
         }
     }
 }

@@ -249,6 +249,7 @@ fn i_dp_15_a_page_that_came_in_before_it_is_given_back_is_kept() {
 #[test]
 fn i_dp_15_while_there_is_no_space_what_is_out_comes_in() {
     let mut world = World::with_pager(80, 4);
+    world.pager.as_mut().unwrap().has_places = false;
     world.machine.floor = 3;
     world.pager.as_mut().unwrap().space = 30;
     let task = world.task();
@@ -377,6 +378,8 @@ fn free_frames_come_to_the_last_and_everybody_goes_on() {
 
 fn take_all(reserve: u64) {
     let mut world = World::with_pager(120, reserve);
+    // All its memory for what comes is the reserve.
+    world.pager.as_mut().unwrap().has_places = false;
     // Page-out begins when somebody waits, no sooner.
     world.vm.set_free_targets(reserve, reserve + 1);
     let pages = 400;

@@ -16,6 +16,8 @@ pub(crate) struct ModelPager {
     pub(crate) broken: BTreeSet<(AssocId, u64)>,
     /// It keeps no copy of what it supplies.
     pub(crate) is_frugal: bool,
+    /// It has memory of its own for every second message.
+    pub(crate) has_places: bool,
     pub(crate) creates: usize,
     pub(crate) returned: u64,
     pub(crate) supplied: u64,
@@ -36,6 +38,7 @@ impl World {
             space: usize::MAX,
             broken: BTreeSet::new(),
             is_frugal: false,
+            has_places: true,
             creates: 0,
             returned: 0,
             supplied: 0,
@@ -91,7 +94,21 @@ impl World {
     fn take_return(&mut self, assoc: AssocId, pages: ReturnedPages) {
         let map = self.pager.as_ref().expect("a pager").map;
         let (offset, size) = (pages.offset, pages.data.size());
-        let address = self.run(MapReturned::new(map, pages.data)).expect("room in the pager's map");
+        let lands = self.pager.as_ref().is_some_and(|pager| pager.has_places && pager.returned % 2 == 1);
+        let place = lands.then(|| self.run(Allocate::new(Some(map), 0, size, 1, Family::Xnu)).expect("addresses"));
+        let landed = match place {
+            Some(start) => {
+                let place = Range { start, end: start + size };
+                let landed = self.vm.land_returned(&mut self.machine, map, place, pages.data);
+                if landed.is_err() {
+                    self.run(Deallocate::new(Some(map), start, size, Holes::Allowed)).expect("the pager's memory");
+                }
+                landed.map(|()| start)
+            }
+            None => Err(pages.data),
+        };
+        let address =
+            landed.unwrap_or_else(|data| self.run(MapReturned::new(map, data)).expect("room in the pager's map"));
         for at in (0..size).step_by(PAGE_SIZE as usize) {
             let bytes = self.load_page(map, address + at).expect("what was returned");
             let pager = self.pager.as_mut().expect("a pager");

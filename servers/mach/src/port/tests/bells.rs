@@ -82,11 +82,11 @@ fn only_the_servers_messages_say_that_they_are() {
     let space = ports.create_space();
     let name = ports.new_port(space);
     post(&mut ports, space, name);
-    assert_eq!(take(&mut ports, space, name).origin, Origin::Server);
+    assert_eq!(take(&mut ports, space, name).message.origin, Origin::Server);
     let header = Header { remote: name, remote_disposition: COPY_SEND, local: NULL, local_disposition: 0, id: 2208 };
     let forged = ports.copy_in(space, header, smallvec![], &[]).unwrap();
     assert_eq!(ports.send(forged, None), Sent::Done);
-    assert_eq!(take(&mut ports, space, name).origin, Origin::Task);
+    assert_eq!(take(&mut ports, space, name).message.origin, Origin::Task);
 }
 
 #[test]

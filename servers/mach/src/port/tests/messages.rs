@@ -15,12 +15,12 @@ fn ipt_34_35_messages_and_replies() {
     assert_eq!(p.send(message, None), Sent::Done);
     let got = p.get(server, service).expect("there");
     assert_eq!(
-        (got.id, got.words.to_vec(), got.remote.disposition, got.local_disposition),
+        (got.message.id, got.message.words.to_vec(), got.remote.disposition, got.local_disposition),
         (42, vec![1, 2, 3], MOVE_ONCE, MOVE_SEND)
     );
     assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Ok(Sent::Done));
     assert_eq!(p.post(server, got.remote.name, MOVE_ONCE, 142, &[]), Err(KernReturn::SEND_INVALID_DEST));
-    assert_eq!(p.get(client, reply).map(|m| m.id), Some(142));
+    assert_eq!(p.get(client, reply).map(|m| m.message.id), Some(142));
     p.assert_valid();
 }
 
@@ -34,7 +34,7 @@ fn ipt_36_full_queue_gives_the_rights_back() {
     }
     let Ok(Sent::Full(message)) = p.post(s, n, COPY_SEND, 9, &[(carried, MOVE_SEND)]) else { panic!("not full") };
     assert_eq!(p.get_refs(s, carried, SEND), Ok(0));
-    let back = p.give_back(s, *message);
+    let back = p.give_back(s, message);
     assert_eq!((back.remote.name, back.rights[0].name, back.trouble), (n, carried, None));
     assert_eq!(p.get_refs(s, carried, SEND), Ok(1));
     p.assert_valid();
@@ -71,7 +71,7 @@ fn ipt_46_47_rights_in_messages() {
     assert_eq!(got.rights[3].name, NULL);
     let status = p.receive_status(b, got.rights[0].name).expect("receive right");
     assert_eq!((status.sequence, status.make_send, status.queued), (0, 0, 1));
-    assert_eq!(p.get(b, got.rights[0].name).map(|m| m.id), Some(77));
+    assert_eq!(p.get(b, got.rights[0].name).map(|m| m.message.id), Some(77));
     p.assert_valid();
 }
 
@@ -106,7 +106,7 @@ fn ipt_50_dying_port_releases_the_rights_in_its_queue() {
     let message = p.copy_in(s, header, smallvec![], &[]).expect("sendable");
     assert_eq!(p.send(message, None), Sent::Done);
     assert_eq!(p.destroy(s, n), Ok(()));
-    assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
+    assert_eq!(p.get(s, to).map(|m| m.message.id), Some(71));
     p.assert_valid();
 }
 
@@ -119,7 +119,7 @@ fn ipt_51_order_is_kept() {
         assert_eq!(p.post(s, n, COPY_SEND, id, &[]), Ok(Sent::Done));
     }
     for id in 0..1000 {
-        assert_eq!(p.get(s, n).map(|m| m.id), Some(id));
+        assert_eq!(p.get(s, n).map(|m| m.message.id), Some(id));
     }
 }
 
@@ -152,7 +152,7 @@ fn senders_are_woken_one_for_each_message_taken() {
     assert!(p.get(s, n).is_some());
     assert_eq!(p.next_event(), Some(Event::Wake(Waiter(1))));
     assert_eq!(p.send(message, Some(Waiter(1))), Sent::Done);
-    assert_eq!(p.get(s, n).map(|m| m.id), Some(1));
+    assert_eq!(p.get(s, n).map(|m| m.message.id), Some(1));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn one_port_makes_only_so_many_send_once_rights() {
     assert_eq!(refused(message), no_buffer);
     p.assert_valid();
     // A message that is taken makes room for one.
-    assert_eq!(p.get(s, n).map(|m| m.id), Some(71));
+    assert_eq!(p.get(s, n).map(|m| m.message.id), Some(71));
     let once = p.once(s, n);
     p.release(once);
     p.assert_valid();
@@ -252,7 +252,7 @@ fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
     assert_eq!(p.send(question, None), Sent::Done);
     let mut asked = None;
     while let Some(got) = p.get(s, ports[0]) {
-        asked = (got.id == 2).then_some(got.remote.name);
+        asked = (got.message.id == 2).then_some(got.remote.name);
     }
     for port in &ports[1..] {
         if p.copy_in(s, header(*port), smallvec![7; 100], &[]).map(|message| p.send(message, None)) != Ok(Sent::Done) {
@@ -266,7 +266,7 @@ fn a_task_answers_for_so_many_bytes_in_queues_and_no_more() {
     }
     p.assert_valid_charges();
     assert!(p.copy_in(s, header(to_them), smallvec![], &[]).is_ok_and(|message| p.send(message, None) == Sent::Done));
-    assert_eq!(p.get(other, reply).map(|message| message.id), Some(102));
+    assert_eq!(p.get(other, reply).map(|message| message.message.id), Some(102));
 }
 
 impl Ports {

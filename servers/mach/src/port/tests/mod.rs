@@ -222,7 +222,7 @@ fn ipt_11_to_18_refusals_and_names() {
     }
     assert_eq!(p.rename(s, Name(1001), n), Err(K::NAME_EXISTS));
     assert_eq!(p.rename(s, Name(1000), Name(1002)), Err(K::INVALID_NAME));
-    assert_eq!(p.get(s, Name(1001)).map(|m| (m.id, m.local)), Some((5, Name(1001))));
+    assert_eq!(p.get(s, Name(1001)).map(|m| (m.message.id, m.local)), Some((5, Name(1001))));
     assert_eq!(p.set_limit(s, n, QUEUE_LIMIT_MAX + 1), Err(K::INVALID_VALUE));
     assert_eq!(p.set_limit(s, n, u32::MAX), Err(K::INVALID_VALUE));
     p.add_send(s, n);
@@ -242,15 +242,15 @@ fn ipt_19_to_21_sets_and_status() {
     assert_eq!(p.set_members(s, set), Ok(vec![n]));
     assert_eq!(p.receive(s, n, None), Err(KernReturn::RCV_IN_SET));
     assert_eq!(p.post(s, n, COPY_SEND, 3, &[]), Ok(Sent::Done));
-    assert_eq!(p.get(s, set).map(|m| (m.id, m.local)), Some((3, n)));
+    assert_eq!(p.get(s, set).map(|m| (m.message.id, m.local)), Some((3, n)));
     assert_eq!(p.move_member(s, n, NULL), Ok(()));
     assert_eq!(p.move_member(s, n, NULL), Err(K::NOT_IN_SET));
     assert_eq!(p.move_member(s, n, n), Err(K::INVALID_RIGHT));
     for id in 0..4 {
         assert_eq!(p.post(s, n, COPY_SEND, id, &[]), Ok(Sent::Done));
     }
-    assert_eq!(p.get(s, n).map(|m| m.sequence), Some(1));
-    assert_eq!(p.get(s, n).map(|m| m.sequence), Some(2));
+    assert_eq!(p.get(s, n).map(|m| m.message.sequence), Some(1));
+    assert_eq!(p.get(s, n).map(|m| m.message.sequence), Some(2));
     let status = p.receive_status(s, n).expect("receive right");
     assert_eq!((status.queued, status.sequence, status.make_send), (2, 3, 1));
     p.assert_valid();
@@ -291,7 +291,7 @@ fn ipt_24_33_dead_name_notification() {
     p.assert_valid();
     while !p.destroy_space_step(b, 1) {}
     let message = p.get(a, notify).expect("72");
-    assert_eq!((message.id, message.words.to_vec()), (72, vec![u64::from(name.0)]));
+    assert_eq!((message.message.id, message.message.words.to_vec()), (72, vec![u64::from(name.0)]));
     assert_eq!(p.get_refs(a, name, DEAD_NAME), Ok(2));
     p.assert_valid();
 }
@@ -303,10 +303,10 @@ fn ipt_25_request_on_a_dead_name() {
     let n = p.new_port(s);
     let once = p.once(s, n);
     assert_eq!(p.request_notification(s, dead, RequestKind::DeadName, 0, once), Err(K::INVALID_ARGUMENT));
-    assert_eq!(p.get(s, n).map(|m| m.id), Some(71), "the refused right is destroyed unused");
+    assert_eq!(p.get(s, n).map(|m| m.message.id), Some(71), "the refused right is destroyed unused");
     let once = p.once(s, n);
     assert_eq!(p.request_notification(s, dead, RequestKind::DeadName, 1, once), Ok(Right::Null));
-    assert_eq!(p.get(s, n).map(|m| m.id), Some(72));
+    assert_eq!(p.get(s, n).map(|m| m.message.id), Some(72));
     assert_eq!(p.get_refs(s, dead, DEAD_NAME), Ok(2));
     p.assert_valid();
 }
@@ -319,7 +319,7 @@ fn ipt_26_27_no_senders() {
     let once = p.once(s, to);
     assert_eq!(p.request_notification(s, n, RequestKind::NoSenders, 0, once), Ok(Right::Null));
     let at_once = p.get(s, to).expect("70");
-    assert_eq!((at_once.id, at_once.words.to_vec()), (70, vec![0]));
+    assert_eq!((at_once.message.id, at_once.message.words.to_vec()), (70, vec![0]));
     p.add_send(s, n);
     p.add_send(s, n);
     let once = p.once(s, to);
@@ -328,7 +328,7 @@ fn ipt_26_27_no_senders() {
     assert_eq!(p.get(s, to), None);
     assert_eq!(p.deallocate(s, n), Ok(()));
     let last = p.get(s, to).expect("70");
-    assert_eq!((last.id, last.words.to_vec()), (70, vec![2]));
+    assert_eq!((last.message.id, last.message.words.to_vec()), (70, vec![2]));
     p.assert_valid();
 }
 
@@ -343,7 +343,7 @@ fn ipt_28_second_request_returns_the_first() {
     let previous = p.request_notification(s, n, RequestKind::DeadName, 0, second).expect("replaced");
     assert!(matches!(previous, Right::SendOnce(_)));
     p.release(previous);
-    assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
+    assert_eq!(p.get(s, to).map(|m| m.message.id), Some(71));
     p.assert_valid();
 }
 
@@ -355,7 +355,7 @@ fn ipt_29_send_once_destroyed_unused() {
     let name = p.copy_out(s, once).expect("room");
     assert_eq!(p.port_type(s, name), Ok(0x40000));
     assert_eq!(p.deallocate(s, name), Ok(()));
-    assert_eq!(p.get(s, n).map(|m| (m.id, m.local_disposition)), Some((71, MOVE_ONCE)));
+    assert_eq!(p.get(s, n).map(|m| (m.message.id, m.local_disposition)), Some((71, MOVE_ONCE)));
     p.assert_valid();
 }
 
@@ -367,16 +367,16 @@ fn ipt_30_32_port_destroyed() {
     assert_eq!(p.post(s, n, COPY_SEND, 9, &[]), Ok(Sent::Done));
     let once = p.once(s, to);
     assert_eq!(p.request_notification(s, n, RequestKind::PortDestroyed, 1, once), Err(K::INVALID_VALUE));
-    assert_eq!(p.get(s, to).map(|m| m.id), Some(71));
+    assert_eq!(p.get(s, to).map(|m| m.message.id), Some(71));
     let once = p.once(s, to);
     assert_eq!(p.request_notification(s, n, RequestKind::PortDestroyed, 0, once), Ok(Right::Null));
     assert_eq!(p.mod_refs(s, n, RECEIVE, -1), Ok(()));
     assert_eq!(p.port_type(s, n), Ok(0x10000), "the send right lives");
     p.assert_valid();
     let message = p.get(s, to).expect("69");
-    assert_eq!((message.id, message.rights[0].disposition), (69, MOVE_RECEIVE));
+    assert_eq!((message.message.id, message.rights[0].disposition), (69, MOVE_RECEIVE));
     assert_eq!(message.rights[0].name, n, "send and receive share a name");
-    assert_eq!(p.get(s, n).map(|m| m.id), Some(9), "queue intact");
+    assert_eq!(p.get(s, n).map(|m| m.message.id), Some(9), "queue intact");
     p.assert_valid();
 }
 
@@ -391,6 +391,6 @@ fn ipt_31_deleted_name_with_a_request() {
     assert_eq!(p.request_notification(a, name, RequestKind::DeadName, 0, once), Ok(Right::Null));
     assert_eq!(p.deallocate(a, name), Ok(()));
     let message = p.get(a, to).expect("65");
-    assert_eq!((message.id, message.words.to_vec()), (65, vec![u64::from(name.0)]));
+    assert_eq!((message.message.id, message.message.words.to_vec()), (65, vec![u64::from(name.0)]));
     p.assert_valid();
 }

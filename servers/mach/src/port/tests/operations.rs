@@ -1,6 +1,8 @@
 //! `mach_msg` as an operation: cases of "I-PT", and operations that wait.
 
-use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgRequest, MsgSend, PortMessage};
+use mach_protocol::message::{CarriedRight, MsgOption, MsgReceive, MsgReply, MsgRequest, MsgSend, PortMessage};
+
+use mach_protocol::wire::Words;
 
 use alloc::boxed::Box;
 
@@ -15,7 +17,7 @@ fn send(to: Name, disposition: u8, id: i32, option: MsgOption) -> MsgSend {
 }
 
 fn receive(name: Name, size: u32, option: MsgOption) -> MsgReceive {
-    MsgReceive { name, option, timeout_ms: 0, size }
+    MsgReceive { name, option, timeout_ms: 0, size, ..MsgReceive::default() }
 }
 
 fn run(
@@ -25,7 +27,12 @@ fn run(
 ) -> Result<(KernReturn, Option<PortMessage>), Box<MessageOperation>> {
     let mut operation = Box::new(MessageOperation::new(s, Waiter(3), request));
     match operation.step(p) {
-        Progress::Done(reply) => Ok((reply.code, reply.message)),
+        Progress::Done(reply) => {
+            let mut words = Words::new();
+            reply.pack_into(&mut words);
+            let reply = MsgReply::unpack(7120, 7220, words.as_slice()).expect("a reply");
+            Ok((reply.code, reply.message))
+        }
         _ => Err(operation),
     }
 }
@@ -161,10 +168,10 @@ fn a_sender_that_waits_goes_on_when_there_is_room_and_is_cancelled_clean() {
         panic!("full")
     };
     two.cancel(&mut p);
-    assert_eq!(p.get(s, n).map(|m| m.id), Some(1));
+    assert_eq!(p.get(s, n).map(|m| m.message.id), Some(1));
     let Progress::Done(reply) = one.step(&mut p) else { panic!("there is room") };
     assert_eq!(reply.code, K::SUCCESS);
-    assert_eq!(p.get(s, n).map(|m| m.id), Some(2));
+    assert_eq!(p.get(s, n).map(|m| m.message.id), Some(2));
     p.assert_valid();
 }
 

@@ -96,7 +96,7 @@ fn apply(p: &mut Ports, spaces: [SpaceId; 2], op: Op) {
             if let Ok(message) = p.copy_in(space(s), header, smallvec![7], &body)
                 && let Sent::Full(message) = p.send(message, None)
             {
-                p.give_back(space(s), *message);
+                p.give_back(space(s), message);
             }
         }
         Op::Receive(s, n) => {

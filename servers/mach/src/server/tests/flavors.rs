@@ -250,7 +250,13 @@ fn a_call_that_runs_on_is_not_aborted_safely() {
     assert_eq!(host.call(me, &ThreadAbortSafely {}).map(drop), Err(BAD));
     assert_eq!(host.call(thread, &ThreadAbortSafely {}).map(drop), Ok(()), "it waits for nothing");
     // A receive ends.
-    let receive = MsgRequest::Receive(MsgReceive { name: port, option: MsgOption::empty(), timeout_ms: 0, size: 64 });
+    let receive = MsgRequest::Receive(MsgReceive {
+        name: port,
+        option: MsgOption::empty(),
+        timeout_ms: 0,
+        size: 64,
+        ..MsgReceive::default()
+    });
     assert_eq!(host.send(Badge::Call(id), u64::from(receive.id()), receive.pack().as_slice()), None);
     let held = host.server.threads.get(id).unwrap().reply;
     assert_eq!(host.call(thread, &ThreadAbortSafely {}).map(drop), Ok(()));

@@ -162,7 +162,13 @@ impl Siege {
 
     /// The bystander takes what came to its port.
     fn empty_port(&mut self) {
-        let request = MsgReceive { name: self.port, option: MsgOption::RCV_TIMEOUT, timeout_ms: 0, size: 1000 };
+        let request = MsgReceive {
+            name: self.port,
+            option: MsgOption::RCV_TIMEOUT,
+            timeout_ms: 0,
+            size: 1000,
+            ..MsgReceive::default()
+        };
         let request = MsgRequest::Receive(request);
         let names = |siege: &mut Self| {
             let space = siege.host.server.tasks.get(siege.bystander).expect("it lives").space;

@@ -4,11 +4,12 @@
 use alloc::vec;
 
 use mach_protocol::memory_object::*;
+use mach_protocol::message::Landing;
 use mach_protocol::port::{
     MachPortDestroy, MachPortExtractRight, MachPortGetRefs, MachPortInsertRight, MachPortModRefs, MachPortType,
 };
 use mach_protocol::private::{MemoryObjectSetDeadline, ServerUsageReply};
-use mach_protocol::vm::{VmMap, VmMsync, VmProt};
+use mach_protocol::vm::{VmMap, VmMsync, VmProt, VmProtect};
 use vm::{GetBytes, Operation, PutBytes, Step};
 
 use super::*;
@@ -189,7 +190,12 @@ impl Host {
     }
 
     fn receive_by(&mut self, who: Who, name: PortName) -> MsgReply {
-        let receive = MsgReceive { name, option: MsgOption::RCV_TIMEOUT, timeout_ms: 0, size: 1000 };
+        self.receive_to(who, name, Landing::default())
+    }
+
+    /// The same with a place for the memory that comes with a message.
+    fn receive_to(&mut self, who: Who, name: PortName, landing: Landing) -> MsgReply {
+        let receive = MsgReceive { name, option: MsgOption::RCV_TIMEOUT, timeout_ms: 0, size: 1000, landing };
         let request = MsgRequest::Receive(receive);
         let reply = self.send(Badge::Call(who.thread), u64::from(request.id()), request.pack().as_slice());
         let reply = reply.expect("an answer");

@@ -136,8 +136,13 @@ impl Host {
     }
 
     fn receive(&mut self, port: PortName) -> MsgReply {
-        let request =
-            MsgRequest::Receive(MsgReceive { name: port, option: MsgOption::RCV_TIMEOUT, timeout_ms: 0, size: 1000 });
+        let request = MsgRequest::Receive(MsgReceive {
+            name: port,
+            option: MsgOption::RCV_TIMEOUT,
+            timeout_ms: 0,
+            size: 1000,
+            ..MsgReceive::default()
+        });
         let words = request.pack();
         let reply = self.send(Badge::Call(ROOT), u64::from(request.id()), words.as_slice()).expect("an answer");
         MsgReply::unpack(request.id(), reply.label, &reply.words).expect("a reply of mach_msg")

@@ -236,6 +236,53 @@ fn imo_39_44_the_last_unmapping_returns_and_hands_everything_over() {
     assert_eq!(w.upcall(), None);
 }
 
+/// Of two pages, each time.
+#[test]
+fn what_comes_back_lands_where_the_manager_wants_it_or_is_mapped() {
+    const PLACE: u64 = 0x5000_0000;
+    let (mut w, assoc) = World::ready(4);
+    let manager = w.manager;
+    w.host.fill(manager, PLACE, &[1; 4]);
+    let protect =
+        VmProtect { address: PLACE + 3 * PAGES, size: PAGES, set_maximum: false, new_protection: VmProt::READ.bits() };
+    w.host.call_by(manager.thread, manager.own, &protect).unwrap();
+    let good = Landing { address: PLACE, size: 2 * PAGES };
+    let places = [
+        ("no place", Landing::default(), false),
+        ("a place", good, true),
+        ("a larger one", Landing { size: 3 * PAGES + 5, ..good }, true),
+        ("too small", Landing { size: 2 * PAGES - 1, ..good }, false),
+        ("within a page", Landing { address: PLACE + 8, ..good }, false),
+        ("not to be written", Landing { address: PLACE + 2 * PAGES, ..good }, false),
+        ("beyond the memory", Landing { address: PLACE - PAGES, ..good }, false),
+        ("beyond the last address", Landing { address: PAGES.wrapping_neg(), size: 2 * PAGES }, false),
+    ];
+    for (number, (what, landing, lands)) in (10..).zip(places) {
+        assert_eq!(w.supply(assoc, 0, &[0, 0]), Ok(()));
+        for page in 0..2 {
+            assert!(w.fault(w.client, AT + page * PAGES, WRITE).is_some());
+            w.host.set_byte(w.client, AT + page * PAGES, number + 100 * page as u8);
+        }
+        assert_eq!(w.say(assoc, &lock(ShouldReturn::ALL, true, NO_CHANGE)), Ok(()));
+        let before = w.host.server.vm.statistics(&w.host.server.hw);
+        let message = w.host.receive_to(manager, w.object, landing).message.expect(what);
+        let pages = returned(Upcall::from_words(message.header.id, message.data_words()));
+        assert_eq!((pages.offset, pages.size, pages.dirty), (0, 2 * PAGES, true), "{what}");
+        assert_eq!(pages.data == landing.address, lands, "{what}");
+        for page in 0..2 {
+            assert_eq!(w.host.byte(manager, pages.data + page * PAGES), number + 100 * page as u8, "{what}");
+        }
+        let after = w.host.server.vm.statistics(&w.host.server.hw);
+        assert_eq!(after.free_count - before.free_count, if lands { 2 } else { 0 }, "{what}: the pages go at once");
+        if !lands {
+            let call = VmDeallocate { address: pages.data, size: pages.size };
+            w.host.call_by(manager.thread, manager.own, &call).unwrap();
+        }
+        assert_eq!(w.upcall(), None, "{what}");
+    }
+    assert_eq!(w.host.byte(manager, PLACE + 2 * PAGES), 1, "nothing else is written");
+}
+
 #[test]
 fn imo_41_what_stops_being_cached_ends_before_it_is_confirmed() {
     let (mut w, assoc) = World::ready(4);
@@ -294,7 +341,8 @@ fn imo_49_no_senders_comes_when_nobody_holds_the_object() {
 fn supply_and_receive_in_one_call() {
     let (mut w, assoc) = World::ready(4);
     w.host.fill(w.manager, DATA, &[5]);
-    let receive = MsgReceive { name: w.object, option: MsgOption::empty(), timeout_ms: 0, size: 1000 };
+    let receive =
+        MsgReceive { name: w.object, option: MsgOption::empty(), timeout_ms: 0, size: 1000, ..MsgReceive::default() };
     let supply = MemoryObjectDataSupply { data: DATA, size: PAGES, ..MemoryObjectDataSupply::default() };
     let call = SupplyAndReceive { control: assoc.control, supply, receive };
     let send = |w: &mut World, call: &SupplyAndReceive| {
