@@ -80,7 +80,7 @@ impl Managers {
 }
 
 impl Record {
-    const fn new(limit_ms: u32) -> Self {
+    pub(super) const fn new(limit_ms: u32) -> Self {
         Self {
             manager: None,
             is_paging: false,

@@ -77,3 +77,34 @@ fn pages_that_nobody_receives_are_bounded_over_all_tasks() {
     accounts.subtract(&charge(1));
     assert!(accounts.pages_have_room(Some(task(6))) && !accounts.pages_have_room(Some(task(1))));
 }
+
+#[test]
+fn a_managers_time_runs_from_the_last_time_that_somebody_began_to_wait() {
+    let assoc = AssocId::new(3, 1);
+    let mut managers = Managers::default();
+    let mut clock = Clock::default();
+    managers.records.insert(assoc, Record::new(100));
+    let overdue_at = |managers: &mut Managers, clock: &mut Clock| {
+        (0..100).find_map(|_| {
+            clock.tick();
+            managers.next_overdue(*clock).map(|_| clock.now())
+        })
+    };
+    managers.waiting(assoc, true, clock);
+    assert!(managers.has_deadline());
+    assert_eq!(overdue_at(&mut managers, &mut clock), Some(21), "100 ms are 20 ticks and one that has begun");
+    // It is waited for no more, and then again.
+    managers.waiting(assoc, false, clock);
+    assert!(!managers.has_deadline(), "nobody needs a tick");
+    (0..15).for_each(|_| clock.tick());
+    managers.waiting(assoc, true, clock);
+    assert!(managers.has_deadline());
+    assert_eq!(overdue_at(&mut managers, &mut clock), Some(21 + 15 + 21));
+    // Its time starts anew then; a shorter one counts at once.
+    assert!(managers.set_limit(assoc, 10, clock));
+    assert_eq!(overdue_at(&mut managers, &mut clock), Some(57 + 3));
+    managers.waiting(assoc, false, clock);
+    assert_eq!(overdue_at(&mut managers, &mut clock), None);
+    managers.remove(assoc);
+    assert!(managers.is_settled() && !managers.has_deadline());
+}
