@@ -12,6 +12,9 @@ use crate::step::{Env, STEP_PAGES};
 use crate::types::{AssocId, PAGE_SIZE, PageId};
 use crate::vm::Vm;
 
+/// Pages of managers that stay while only such pages can go and nobody waits for a frame.
+const WORKING_SET: u64 = 64;
+
 /// What an eviction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evicted {
@@ -60,6 +63,10 @@ impl Vm {
             wanted = wanted.max(CLUSTER.saturating_sub(u64::from(self.pageout.laundry)));
         }
         if wanted == 0 {
+            return false;
+        }
+        // Who runs next would find each page that just came gone again, for ever, while memory stays short.
+        if !self.pageout.is_awaited && !self.anonymous_goes() && self.managed() <= WORKING_SET {
             return false;
         }
         let pages = self.queues.active() + self.queues.inactive();
@@ -114,11 +121,24 @@ impl Vm {
         done
     }
 
+    fn len(&self, kind: Kind) -> u64 {
+        self.queues.len(Queue::Active(kind)) + self.queues.len(Queue::Inactive(kind))
+    }
+
+    /// Pages of memory managers.
+    fn managed(&self) -> u64 {
+        self.len(Kind::Managed)
+    }
+
+    /// Whether there is somebody to whom anonymous memory can go.
+    fn anonymous_goes(&self) -> bool {
+        self.pageout.has_pager || self.pageout.paged_objects > 0
+    }
+
     /// The kind that the next page is taken from: each in proportion to its pages.
     fn next_kind(&mut self, is_blocked: bool) -> Option<Kind> {
-        let len = |kind| self.queues.len(Queue::Active(kind)) + self.queues.len(Queue::Inactive(kind));
-        let is_open = !is_blocked && (self.pageout.has_pager || self.pageout.paged_objects > 0);
-        let (managed, anonymous) = (len(Kind::Managed), if is_open { len(Kind::Anonymous) } else { 0 });
+        let is_open = !is_blocked && self.anonymous_goes();
+        let (managed, anonymous) = (self.managed(), if is_open { self.len(Kind::Anonymous) } else { 0 });
         if managed == 0 || anonymous == 0 {
             let kind = if managed > 0 { Kind::Managed } else { Kind::Anonymous };
             return (managed + anonymous > 0).then_some(kind);
