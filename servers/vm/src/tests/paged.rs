@@ -454,3 +454,19 @@ fn a_late_answer_for_a_page_that_is_gone_finds_nothing() {
     assert_eq!(world.load(task, at + 2 * P), Ok(value(2)));
     world.assert_valid();
 }
+
+/// While memory is short and nothing but managers' pages can go, who uses a few of them keeps these.
+#[test]
+fn the_last_pages_of_managers_stay_while_nothing_else_can_go() {
+    const PAGES: u64 = 80;
+    let (mut t, a, assoc) = super::managed::Managed::ready(PAGES);
+    t.fill(assoc, a, &[1; PAGES as usize]);
+    let World { vm, machine, .. } = &mut t.b.world;
+    vm.set_free_targets(1 << 20, 1 << 20);
+    let steps = (0..100).take_while(|_| vm.page_out(machine)).count();
+    assert!(steps < 100, "it ends, as nothing more may go");
+    let resident = vm.counters.resident;
+    assert!((1..=64).contains(&resident), "{resident} of {PAGES} pages are left");
+    assert!(vm.is_short(machine) && !vm.page_out(machine));
+    assert_eq!(vm.counters.resident, resident);
+}
